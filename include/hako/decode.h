@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_DECODE_H
+#define HAKO_DECODE_H
+
+#include "hako/json.h"
+#include "hako/names.h"
+
+/*
+ * Field tables: one row a property. The same rows give `create` its parser and
+ * `check` its errors, and the schema-coverage test its list.
+ */
+enum field_type {
+	FIELD_STRING,  /* const char *, NULL when absent */
+	FIELD_BOOL,    /* bool, false when absent */
+	FIELD_UINT,    /* const uint64_t *, NULL when absent; min..max */
+	FIELD_INT,     /* const int64_t *, NULL when absent; min..max */
+	FIELD_U32,     /* uint32_t by value, 0 when absent; 0..max */
+	FIELD_STRINGS, /* struct strings */
+	FIELD_UINTS,   /* struct uints; each 0..max */
+	FIELD_MAP,     /* struct string_map: string values */
+	FIELD_ENUM,    /* int, 0 when absent; names gives the values (none of them 0) */
+	FIELD_FLAGS,   /* struct flags: an array of names, or'ed */
+	FIELD_OBJECT,  /* const struct X *, NULL when absent */
+	FIELD_OBJECTS, /* struct objects of struct X */
+	FIELD_OBJECT_MAP, /* struct objects of struct X, key in the member before X's own rows */
+};
+
+struct strings {
+	const char **items;
+	size_t count;
+	const struct json *at; /* NULL when absent */
+};
+struct uints {
+	uint64_t *items;
+	size_t count;
+	const struct json *at;
+};
+struct string_map {
+	struct string_pair {
+		const char *key;
+		const char *value;
+		const struct json *at;
+	} *items;
+	size_t count;
+	const struct json *at;
+};
+struct flags {
+	uint64_t value;
+	const struct json *at; /* NULL when absent: not the same as an empty list */
+};
+/* An array of structs; cast items to the type that the table names. */
+struct objects {
+	void *items;
+	size_t count;
+	const struct json *at;
+};
+
+enum field_flag {
+	FIELD_REQUIRED = 1,
+	FIELD_NOT_APPLIED = 2, /* decoded, but hako cannot apply it: an error when set to something */
+	FIELD_ABSOLUTE = 4,    /* a path that must begin with / */
+	FIELD_NOT_EMPTY = 8,   /* a string or an array that must hold something */
+};
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset;
+	unsigned flags;
+	const struct field_table *table; /* FIELD_OBJECT* */
+	const struct name *names;        /* FIELD_ENUM, FIELD_FLAGS; ends with a NULL name */
+	int64_t min;
+	uint64_t max;
+};
+
+/*
+ * The rows of a struct. Every decoded struct begins with
+ * `const struct json *at`, set by the decoder; structs of a FIELD_OBJECT_MAP go
+ * on with `const char *key`.
+ */
+struct field_table {
+	size_t size; /* of the struct */
+	const struct field *rows;
+	size_t count;
+};
+
+/*
+ * Decode object into *out (zeroed by the caller). A property of the wrong
+ * type, a missing required one, a number out of range, an unknown enum value
+ * is an error with its position; null counts as absent; unknown properties are
+ * logged at debug level.
+ */
+int
+decode_object(struct arena *arena, const struct field_table *table, const struct json *object,
+              void *out, struct error *e);
+
+#endif

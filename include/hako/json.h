@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_JSON_H
+#define HAKO_JSON_H
+
+#include "hako/error.h"
+#include "hako/mem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+/* A value; every one keeps the offset of its first byte, for error messages. */
+struct json {
+	enum json_type type;
+	uint32_t offset;      /* first byte of the value in doc->text */
+	uint32_t end;         /* one past its last byte */
+	uint32_t count;       /* members or items */
+	bool boolean;
+	const char *key;      /* name of a member, else NULL */
+	const char *text;     /* string decoded (no NUL inside), or the number as written */
+	struct json *first;   /* members or items, in order */
+	struct json *next;    /* sibling */
+	struct json *parent;  /* NULL for the root */
+	const struct json_doc *doc; /* of the root only */
+};
+
+struct json_doc {
+	const char *name; /* "config.json": what an error calls it */
+	const char *text;
+	size_t length;
+	struct json *root;
+};
+
+enum { JSON_MAX_BYTES = 8 << 20, JSON_MAX_DEPTH = 128, JSON_MAX_VALUES = 1 << 20 };
+
+/*
+ * Parse text (RFC 8259; not necessarily NUL-terminated) into a tree in the
+ * arena. Refused, with the position: syntax errors, anything after the value,
+ * invalid UTF-8, \u0000, lone surrogates, duplicate member names, depth over
+ * JSON_MAX_DEPTH, over JSON_MAX_VALUES values. Never recurses on the input.
+ * name and text must live as long as the tree.
+ */
+int
+json_parse(struct arena *arena, const char *name, const char *text, size_t length,
+           struct json_doc **ret_doc, struct error *e);
+
+/*
+ * Read and parse a file: a regular file of at most JSON_MAX_BYTES, opened
+ * relative to dir without blocking. name is what errors call it.
+ */
+int
+json_load(struct arena *arena, int dir, const char *path, const char *name,
+          struct json_doc **ret_doc, struct error *e);
+
+/* The member of that name, or NULL; object may be NULL. */
+const struct json *
+json_member(const struct json *object, const char *name);
+
+/* "config.json:57:9 /mounts/3" (RFC 6901 pointer) into buf. node may be NULL: "". */
+void
+json_where(const struct json *node, char *buf, size_t size);
+
+/* error_set() with the location of node (NULL: none). Always returns -1. */
+int
+json_error(const struct json *node, struct error *e, int code, const char *id, const char *format,
+           ...) __attribute__((format(printf, 5, 6)));
+
+/* Writer over yajl_gen: output grows in memory. Calls nest as the document does. */
+struct json_writer;
+enum json_style { JSON_COMPACT, JSON_INDENT };
+struct json_writer *
+json_writer_new(enum json_style style);
+void
+json_begin_object(struct json_writer *w, const char *key); /* key NULL: root or array item */
+void
+json_end_object(struct json_writer *w);
+void
+json_begin_array(struct json_writer *w, const char *key);
+void
+json_end_array(struct json_writer *w);
+void
+json_put_string(struct json_writer *w, const char *key, const char *value);
+void
+json_put_int(struct json_writer *w, const char *key, int64_t value);
+void
+json_put_bool(struct json_writer *w, const char *key, bool value);
+void
+json_put_null(struct json_writer *w, const char *key);
+/* Copy a parsed value as it is. */
+void
+json_put_json(struct json_writer *w, const char *key, const struct json *value);
+/* The text so far, NUL-terminated, owned by the writer; *ret_length may be NULL. */
+const char *
+json_writer_text(struct json_writer *w, size_t *ret_length);
+void
+json_writer_free(struct json_writer *w);
+
+#endif

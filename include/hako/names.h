@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_NAMES_H
+#define HAKO_NAMES_H
+
+#include <stdint.h>
+
+/* A word of the specification and the kernel's number for it; a table ends with a NULL name. */
+struct name {
+	const char *name;
+	uint64_t value;
+};
+
+/* The row of that name, or NULL. */
+const struct name *
+name_find(const struct name *table, const char *name);
+/* The name of a value, or NULL. */
+const char *
+name_of(const struct name *table, uint64_t value);
+
+/*
+ * Strict numbers: digits only (one leading '-' for the signed), the whole
+ * string, in range. 0, or -1 and nothing changed.
+ */
+int
+parse_uint(const char *text, uint64_t max, uint64_t *ret);
+int
+parse_int(const char *text, int64_t min, int64_t max, int64_t *ret);
+
+/* "9", "KILL", "SIGKILL", "sigkill", "RTMIN+3" -> number, or -1. */
+int
+signal_from_name(const char *text);
+
+extern const struct name namespace_names[];    /* CLONE_NEW... */
+extern const struct name rlimit_names[];       /* RLIMIT_... + 1, so that 0 means absent */
+extern const struct name propagation_names[];  /* MS_SHARED ... (rootfsPropagation, r-variants with MS_REC) */
+extern const struct name personality_names[];  /* PER_LINUX + 1, PER_LINUX32 + 1 */
+extern const struct name seccomp_action_names[];
+extern const struct name seccomp_arch_names[];
+extern const struct name seccomp_operator_names[];
+extern const struct name seccomp_flag_names[]; /* SECCOMP_FILTER_FLAG_... */
+extern const struct name scheduler_names[];    /* SCHED_... + 1 */
+extern const struct name scheduler_flag_names[];
+extern const struct name io_class_names[];     /* IOPRIO_CLASS_... */
+extern const struct name memory_policy_names[]; /* MPOL_... + 1 */
+extern const struct name memory_policy_flag_names[];
+
+#endif

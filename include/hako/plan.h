@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_PLAN_H
+#define HAKO_PLAN_H
+
+#include "hako/config.h"
+#include "hako/error.h"
+#include "hako/mem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The vocabulary of the create path. A config becomes a plan: resolved values
+ * only, no side effects, printable by `hako plan`. Processes inherit it by
+ * clone; nobody parses twice. What a process holds while it carries the plan
+ * out are its handles: descriptors and pids.
+ */
+
+enum { NAMESPACE_TYPES = 8 };
+
+/* A namespace to join by path; the descriptor is in handles.namespaces[i]. */
+struct namespace_join {
+	const struct json *at;
+	int type; /* CLONE_NEW... */
+	const char *path;
+};
+
+struct idmap_plan {
+	const char *uid_map; /* text for /proc/PID/uid_map, NULL without a new user namespace */
+	const char *gid_map;
+	bool setgroups_denied; /* an unprivileged mapping: setgroups must be given up first */
+};
+
+enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_REMOUNT, MOUNT_BIND_REMOUNT, MOUNT_CGROUP };
+
+struct mount_plan {
+	const struct json *at;
+	enum mount_kind kind;
+	const char *destination; /* absolute, as in the container */
+	const char *source;      /* a bind's source made absolute */
+	const char *type;
+	bool recursive;          /* rbind */
+	bool tmpcopyup;
+	bool readonly_late;      /* made read-only after every mount is in place */
+	uint64_t attr_set;       /* MOUNT_ATTR_... for the top mount */
+	uint64_t attr_clear;
+	uint64_t recursive_set;  /* the same for the whole tree (rro, rnosuid, ...) */
+	uint64_t recursive_clear;
+	uint64_t propagation[2]; /* MS_SHARED, ... | MS_REC, in order; 0: none */
+	struct strings flags;    /* for fsconfig(FSCONFIG_SET_FLAG): superblock flags and key-only data */
+	struct string_map data;  /* for fsconfig(FSCONFIG_SET_STRING) */
+};
+
+struct device_plan {
+	const struct json *at; /* NULL: a default device */
+	const char *path;
+	mode_t mode; /* type and permissions */
+	dev_t device;
+	uid_t uid;
+	gid_t gid;
+};
+
+struct symlink_plan {
+	const char *path;
+	const char *target;
+};
+
+/* One line to write into a file of the cgroup. */
+struct cgroup_value {
+	const struct json *at;
+	const char *controller; /* "memory": named when the file does not exist */
+	const char *file;
+	const char *value;
+};
+
+struct rlimit_plan {
+	const struct json *at;
+	int resource;
+	uint64_t soft;
+	uint64_t hard;
+};
+
+struct capability_sets {
+	uint64_t bounding;
+	uint64_t effective;
+	uint64_t permitted;
+	uint64_t inheritable;
+	uint64_t ambient;
+};
+
+/* Allow or refuse an access to a device; the last rule that matches decides. */
+struct device_rule {
+	bool allow;
+	char type;     /* 'a', 'b', 'c' */
+	int64_t major; /* -1: any */
+	int64_t minor;
+	unsigned access; /* BPF_DEVCG_ACC_... or'ed */
+};
+
+struct sysctl_plan {
+	const struct json *at;
+	const char *path; /* below /proc/sys, with slashes */
+	const char *value;
+};
+
+struct time_offset_plan {
+	const char *text; /* for /proc/PID/timens_offsets, NULL: none */
+};
+
+/*
+ * A compiled filter. program points into a mapping shared between parent and
+ * init: the parent compiles while init mounts.
+ */
+struct seccomp_program {
+	uint32_t length; /* instructions (struct sock_filter); 0: not there yet */
+	uint32_t flags;  /* SECCOMP_FILTER_FLAG_... */
+	uint64_t filter[]; /* struct sock_filter */
+};
+
+struct process_plan {
+	const struct json *at;
+	char *const *args; /* NULL: the config has no process */
+	char *const *env;  /* duplicates gone; HOME is added by init when it is missing */
+	bool home_missing;
+	const char *search_path; /* PATH of env */
+	const char *cwd;
+	mode_t umask;
+	uid_t uid;
+	gid_t gid;
+	const gid_t *groups;
+	size_t group_count;
+	bool keep_groups;
+	bool capabilities_set; /* false: leave the sets alone */
+	struct capability_sets capabilities;
+	struct rlimit_plan *rlimits;
+	size_t rlimit_count;
+	bool no_new_privileges;
+	const int64_t *oom_score_adj;
+};
+
+struct cgroup_plan {
+	bool wanted;       /* false: --cgroup-manager disabled */
+	const char *path;  /* below the cgroup v2 mount, begins with / */
+	const struct json *at;
+	struct cgroup_value *values; /* in the order of writing */
+	size_t value_count;
+	bool must_exist_limits; /* something was asked for that only a cgroup can give */
+};
+
+/* What the command line adds to the config. */
+struct plan_options {
+	const char *id;
+	const char *bundle;  /* absolute */
+	bool pivot;          /* false: --no-pivot */
+	bool new_keyring;    /* false: --no-new-keyring */
+	unsigned preserve_fds;
+	bool privileged;     /* euid 0 in the initial user namespace, or its likeness */
+	uid_t host_uid;
+	gid_t host_gid;
+	bool cgroup_disabled;
+	const char *cgroup_parent; /* for relative paths: "/" or the caller's own cgroup */
+};
+
+struct plan {
+	const struct config *config;
+	struct plan_options options;
+
+	uint64_t clone_flags; /* CLONE_NEW... to create */
+	struct namespace_join joins[NAMESPACE_TYPES];
+	size_t join_count;
+	struct idmap_plan idmap;
+	struct time_offset_plan time_offsets;
+
+	struct cgroup_plan cgroup;
+	struct device_rule *device_rules;
+	size_t device_rule_count;
+
+	const char *rootfs; /* absolute path on the host */
+	bool root_readonly;
+	unsigned long root_propagation; /* MS_... for / before anything is mounted */
+	unsigned long root_propagation_after; /* after the pivot; 0: none */
+	struct mount_plan *mounts;
+	size_t mount_count;
+	struct device_plan *devices;
+	size_t device_count;
+	struct symlink_plan *symlinks; /* of /dev */
+	size_t symlink_count;
+	struct strings readonly_paths;
+	struct strings masked_paths;
+	struct sysctl_plan *sysctls;
+	size_t sysctl_count;
+	const char *hostname;
+	const char *domainname;
+	const int *personality; /* PER_..., NULL: leave */
+	bool loopback_up;
+
+	struct process_plan process;
+	struct seccomp_program *seccomp; /* shared mapping; NULL: no filter */
+};
+
+/* Is that namespace (CLONE_NEW...) a new one, or joined by path? */
+bool
+plan_creates(const struct plan *plan, uint64_t type);
+bool
+plan_joins(const struct plan *plan, uint64_t type);
+/* New or joined: not the runtime's own. */
+bool
+plan_isolates(const struct plan *plan, uint64_t type);
+
+/* Descriptors and pids; -1 (0 for pids) when not held. */
+struct handles {
+	int root_dir;    /* --root */
+	int state_dir;   /* <root>/<id> */
+	int start_sock;  /* listening socket of `create` */
+	int sync;        /* this process's end */
+	int cgroup_root; /* the cgroup v2 mount */
+	int cgroup;      /* the container's cgroup */
+	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
+	int rootfs;      /* the container's root mount */
+	int dev;         /* its /dev */
+	int proc;        /* hako's own detached procfs (init) */
+	int *mounts;     /* a tree per mount, opened by the parent when init could not; else NULL */
+	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
+	int init_pidfd;
+	pid_t init_pid;  /* as the runtime sees it */
+	const char *program; /* what to execve, found in the container */
+};
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arena that config and plan live in, and the cleaners. Blocks double in
+ * size; the first serves an ordinary config, so that a run makes few calls to
+ * the kernel for memory.
+ */
+#include "hako/mem.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FIRST_BLOCK = 64 * 1024, ALIGNMENT = 16 };
+
+struct arena_block {
+	struct arena_block *previous;
+	size_t size; /* of data */
+	size_t used;
+	_Alignas(ALIGNMENT) char data[];
+};
+
+static _Noreturn void
+out_of_memory(void)
+{
+	static const char text[] = "hako: out of memory\n";
+
+	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+	_exit(1);
+}
+
+static struct arena_block *
+add_block(struct arena *arena, size_t size)
+{
+	size_t wanted = arena->block != NULL ? arena->block->size * 2 : FIRST_BLOCK;
+	struct arena_block *block;
+
+	if (wanted < size)
+		wanted = size;
+	block = calloc(1, sizeof(*block) + wanted);
+	if (block == NULL)
+		out_of_memory();
+	block->size = wanted;
+	block->previous = arena->block;
+	arena->block = block;
+	return block;
+}
+
+void *
+arena_alloc(struct arena *arena, size_t size)
+{
+	struct arena_block *block = arena->block;
+	void *p;
+
+	if (size > SIZE_MAX / 2)
+		out_of_memory();
+	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+	if (block == NULL || block->size - block->used < size)
+		block = add_block(arena, size);
+	p = block->data + block->used;
+	block->used += size;
+	return p;
+}
+
+void *
+arena_array(struct arena *arena, size_t count, size_t size)
+{
+	size_t total;
+
+	if (__builtin_mul_overflow(count, size, &total))
+		out_of_memory();
+	return arena_alloc(arena, total);
+}
+
+char *
+arena_strndup(struct arena *arena, const char *s, size_t length)
+{
+	char *copy = arena_alloc(arena, length + 1);
+
+	memcpy(copy, s, length);
+	return copy;
+}
+
+char *
+arena_strdup(struct arena *arena, const char *s)
+{
+	return arena_strndup(arena, s, strlen(s));
+}
+
+char *
+arena_printf(struct arena *arena, const char *format, ...)
+{
+	va_list args, again;
+	char *text;
+	int length;
+
+	va_start(args, format);
+	va_copy(again, args);
+	length = vsnprintf(NULL, 0, format, args);
+	va_end(args);
+	if (length < 0)
+		out_of_memory();
+	text = arena_alloc(arena, (size_t)length + 1);
+	vsnprintf(text, (size_t)length + 1, format, again);
+	va_end(again);
+	return text;
+}
+
+void
+arena_free(struct arena *arena)
+{
+	while (arena->block != NULL) {
+		struct arena_block *previous = arena->block->previous;
+
+		free(arena->block);
+		arena->block = previous;
+	}
+}
+
+void
+close_cleaner(int *fd)
+{
+	int saved = errno;
+
+	if (*fd >= 0)
+		close(*fd);
+	errno = saved;
+}
+
+void
+free_cleaner(void *pointer)
+{
+	int saved = errno;
+
+	free(*(void **)pointer);
+	errno = saved;
+}
+
+int
+take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
