@@ -371,8 +371,11 @@ struct config {
 };
 
 extern const struct field_table config_fields;
+extern const struct field_table hooks_fields;
 extern const struct field_table process_fields;  /* exec --process */
 extern const struct field_table resources_fields; /* update */
+extern const struct field_table linux_fields;
+extern const struct field_table id_mapping_fields;
 
 /*
  * Decode a whole config.json and check the rules that hold between its
@@ -388,6 +391,34 @@ config_decode(struct arena *arena, const struct json_doc *doc, const struct conf
 int
 process_decode(struct arena *arena, const struct json *object,
                const struct config_process **ret_process, struct error *e);
+
+/*
+ * The rules on their own: what tables cannot say. config_check() covers the
+ * whole document and brings sysctl names into the form below /proc/sys, with
+ * slashes; linux_check() is its part for /linux, resources_check() serves
+ * `update` too. Error ids: config-value, config-missing, config-namespace,
+ * config-duplicate, config-unsupported.
+ */
+int
+config_check(struct arena *arena, const struct config *config, struct error *e);
+int
+process_check(const struct config_process *process, struct error *e);
+int
+linux_check(struct arena *arena, const struct config *config, struct error *e);
+int
+sysctl_check(struct arena *arena, const struct config *config, struct error *e);
+int
+resources_check(const struct config_resources *resources, struct error *e);
+
+/* An error at that member of object, or at object when it is absent. Always returns -1. */
+int
+config_error(const struct json *object, const char *member, struct error *e, const char *id,
+             const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Unless the config has a namespace of that type: an error there, saying how to get one. */
+int
+config_need_namespace(const struct config *config, int type, const struct json *object,
+                      const char *member, struct error *e);
 
 /* The namespace entry of that type (CLONE_NEW...), or NULL. */
 const struct config_namespace *

@@ -10,19 +10,20 @@
  * `check` its errors, and the schema-coverage test its list.
  */
 enum field_type {
-	FIELD_STRING,  /* const char *, NULL when absent */
+	FIELD_STRING,  /* const char *, NULL when absent; also when empty, unless required */
 	FIELD_BOOL,    /* bool, false when absent */
 	FIELD_UINT,    /* const uint64_t *, NULL when absent; min..max */
 	FIELD_INT,     /* const int64_t *, NULL when absent; min..max */
 	FIELD_U32,     /* uint32_t by value, 0 when absent; 0..max */
 	FIELD_STRINGS, /* struct strings */
-	FIELD_UINTS,   /* struct uints; each 0..max */
+	FIELD_UINTS,   /* struct uints; each min..max */
 	FIELD_MAP,     /* struct string_map: string values */
 	FIELD_ENUM,    /* int, 0 when absent; names gives the values (none of them 0) */
 	FIELD_FLAGS,   /* struct flags: an array of names, or'ed */
 	FIELD_OBJECT,  /* const struct X *, NULL when absent */
 	FIELD_OBJECTS, /* struct objects of struct X */
 	FIELD_OBJECT_MAP, /* struct objects of struct X, key in the member before X's own rows */
+	FIELD_TYPES,   /* how many there are */
 };
 
 struct strings {
@@ -58,7 +59,7 @@ struct objects {
 enum field_flag {
 	FIELD_REQUIRED = 1,
 	FIELD_NOT_APPLIED = 2, /* decoded, but hako cannot apply it: an error when set to something */
-	FIELD_ABSOLUTE = 4,    /* a path that must begin with / */
+	FIELD_ABSOLUTE = 4,    /* a path that must begin with /, or an array of such */
 	FIELD_NOT_EMPTY = 8,   /* a string or an array that must hold something */
 };
 
@@ -68,10 +69,18 @@ struct field {
 	size_t offset;
 	unsigned flags;
 	const struct field_table *table; /* FIELD_OBJECT* */
-	const struct name *names;        /* FIELD_ENUM, FIELD_FLAGS; ends with a NULL name */
+	const struct name *names;        /* FIELD_ENUM, FIELD_FLAGS: the words and their values;
+	                                    FIELD_STRING, FIELD_STRINGS: the only words allowed */
 	int64_t min;
-	uint64_t max;
+	uint64_t max; /* min and max both 0: the whole range of the type */
 };
+
+/* A row: FIELD(U32, "uid", config_user, uid, .max = 65535). */
+#define FIELD(type_, name_, struct_, member_, ...)                                                 \
+	{                                                                                          \
+		.name = (name_), .type = FIELD_##type_,                                            \
+		.offset = offsetof(struct struct_, member_), __VA_ARGS__                           \
+	}
 
 /*
  * The rows of a struct. Every decoded struct begins with
@@ -81,14 +90,17 @@ struct field {
 struct field_table {
 	size_t size; /* of the struct */
 	const struct field *rows;
-	size_t count;
+	size_t count; /* at most 64 */
 };
+
+#define FIELD_TABLE(struct_, rows_) {sizeof(struct struct_), rows_, ARRAY_SIZE(rows_)}
 
 /*
  * Decode object into *out (zeroed by the caller). A property of the wrong
  * type, a missing required one, a number out of range, an unknown enum value
  * is an error with its position; null counts as absent; unknown properties are
- * logged at debug level.
+ * logged at debug level. Error ids: config-type, config-missing, config-range,
+ * config-value, config-unsupported.
  */
 int
 decode_object(struct arena *arena, const struct field_table *table, const struct json *object,

@@ -12,11 +12,11 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 
 /* A value; every one keeps the offset of its first byte, for error messages. */
 struct json {
-	enum json_type type;
+	enum json_type type : 8; /* a value fills one cache line */
+	bool boolean : 1;
 	uint32_t offset;      /* first byte of the value in doc->text */
 	uint32_t end;         /* one past its last byte */
 	uint32_t count;       /* members or items */
-	bool boolean;
 	const char *key;      /* name of a member, else NULL */
 	const char *text;     /* string decoded (no NUL inside), or the number as written */
 	struct json *first;   /* members or items, in order */
@@ -32,7 +32,8 @@ struct json_doc {
 	struct json *root;
 };
 
-enum { JSON_MAX_BYTES = 8 << 20, JSON_MAX_DEPTH = 128, JSON_MAX_VALUES = 1 << 20 };
+/* Depth: the writer can nest 127 levels, so a value read can be written inside another. */
+enum { JSON_MAX_BYTES = 8 << 20, JSON_MAX_DEPTH = 64, JSON_MAX_VALUES = 1 << 20 };
 
 /*
  * Parse text (RFC 8259; not necessarily NUL-terminated) into a tree in the
@@ -66,7 +67,28 @@ int
 json_error(const struct json *node, struct error *e, int code, const char *id, const char *format,
            ...) __attribute__((format(printf, 5, 6)));
 
-/* Writer over yajl_gen: output grows in memory. Calls nest as the document does. */
+/* The same at a byte of the text, inside that value (NULL: outside of any). Always returns -1. */
+int
+json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside,
+              struct error *e, const char *id, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
+
+/* How many bytes of text, from its begin, are valid UTF-8 (RFC 3629): length when all are. */
+size_t
+json_utf8_length(const char *text, size_t length);
+
+/* Memory for yajl, parser and writer: from an arena, so never NULL and nothing to free. */
+void *
+json_alloc(void *arena, size_t size);
+void *
+json_realloc(void *arena, void *pointer, size_t size);
+void
+json_free(void *arena, void *pointer);
+
+/*
+ * Writer over yajl_gen: output grows in memory. Calls nest as the document
+ * does; bytes of a string that are not UTF-8 become U+FFFD.
+ */
 struct json_writer;
 enum json_style { JSON_COMPACT, JSON_INDENT };
 struct json_writer *

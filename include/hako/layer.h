@@ -33,4 +33,61 @@ LAYER_RUN(device_filter_attach); /* ATTACH, parent: load and attach to h->cgroup
 LAYER_PLAN(credentials_plan);
 LAYER_RUN(credentials_apply); /* CONFINE, init */
 
+/* namespaces */
+LAYER_PLAN(namespaces_plan);
+LAYER_RUN(namespaces_open);     /* PREPARE, parent: those to join, their types checked */
+LAYER_RUN(namespaces_join);     /* BUILD, init */
+LAYER_RUN(namespaces_set_time); /* BUILD, init */
+
+/* idmap: uid_map, gid_map */
+LAYER_PLAN(idmap_plan);
+LAYER_RUN(idmap_write); /* MAP, parent */
+
+/* cgroup, resources */
+LAYER_PLAN(cgroup_plan);
+LAYER_RUN(cgroup_create); /* PREPARE, parent */
+LAYER_PLAN(resources_plan);
+LAYER_RUN(resources_write); /* ATTACH, parent */
+
+/* mounts: mounts[] */
+LAYER_PLAN(mounts_plan);
+LAYER_RUN(mounts_open);          /* PREPARE, parent: sources that init could not reach */
+LAYER_RUN(mounts_attach);        /* BUILD, init */
+LAYER_RUN(mounts_make_readonly); /* BUILD, init: what had to stay writable until now */
+
+/* rootfs */
+LAYER_PLAN(rootfs_plan);
+LAYER_RUN(rootfs_open);          /* PREPARE, parent */
+LAYER_RUN(rootfs_attach);        /* BUILD, init */
+LAYER_RUN(rootfs_make_readonly); /* BUILD, init */
+LAYER_RUN(rootfs_enter);         /* BUILD, init: pivot_root */
+
+/* devices, masks, sysctl, hostname, loopback: BUILD, init */
+LAYER_PLAN(devices_plan);
+LAYER_RUN(devices_create);
+LAYER_PLAN(masks_plan);
+LAYER_RUN(masks_make_readonly);
+LAYER_RUN(masks_cover);
+LAYER_PLAN(sysctl_plan);
+LAYER_RUN(sysctl_write);
+LAYER_PLAN(hostname_plan);
+LAYER_RUN(hostname_set);
+LAYER_PLAN(loopback_plan);
+LAYER_RUN(loopback_bring_up);
+
+/* rlimits, process */
+LAYER_PLAN(rlimits_plan);
+LAYER_RUN(rlimits_raise); /* MAP, parent */
+LAYER_RUN(rlimits_set);   /* CONFINE, init */
+LAYER_PLAN(process_plan);
+LAYER_RUN(process_set_oom_score);   /* MAP, parent */
+LAYER_RUN(process_make_cwd);        /* BUILD, init */
+LAYER_RUN(process_join_keyring);    /* CONFINE, init, as all below */
+LAYER_RUN(process_set_personality);
+LAYER_RUN(process_own_streams);
+LAYER_RUN(process_enter_cwd);
+LAYER_RUN(process_find_home);
+LAYER_RUN(process_check_cwd);
+LAYER_RUN(process_find_program);
+
 #endif

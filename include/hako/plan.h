@@ -29,6 +29,8 @@ struct namespace_join {
 struct idmap_plan {
 	const char *uid_map; /* text for /proc/PID/uid_map, NULL without a new user namespace */
 	const char *gid_map;
+	bool uid_helper; /* newuidmap(1) must write it */
+	bool gid_helper;
 	bool setgroups_denied; /* an unprivileged mapping: setgroups must be given up first */
 };
 
@@ -167,6 +169,7 @@ struct plan {
 	struct plan_options options;
 
 	uint64_t clone_flags; /* CLONE_NEW... to create */
+	uint64_t exec_namespaces; /* exec: CLONE_NEW... of init to enter */
 	struct namespace_join joins[NAMESPACE_TYPES];
 	size_t join_count;
 	struct idmap_plan idmap;
@@ -216,6 +219,7 @@ struct handles {
 	int sync;        /* this process's end */
 	int cgroup_root; /* the cgroup v2 mount */
 	int cgroup;      /* the container's cgroup */
+	const char *cgroup_mount; /* where the v2 hierarchy stands, NULL: no cgroup */
 	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
 	int rootfs;      /* the container's root mount */
 	int dev;         /* its /dev */
@@ -223,8 +227,14 @@ struct handles {
 	int *mounts;     /* a tree per mount, opened by the parent when init could not; else NULL */
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;
+	int target_pidfd; /* exec: init of the container to enter */
 	pid_t init_pid;  /* as the runtime sees it */
+	uint64_t init_start_time; /* clock ticks since boot */
 	const char *program; /* what to execve, found in the container */
 };
+
+/* All of them "not held". */
+void
+handles_init(struct handles *h);
 
 #endif

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# The one file a packager edits; every value can also be given to make.
+VERSION = 0.1.0
+
+PREFIX = /usr/local
+MANPREFIX = $(PREFIX)/share/man
+
+CC ?= cc
+CFLAGS ?= -O2
+LDFLAGS ?=
+
+# pkg-config names. libmnl joins them as soon as a source includes it.
+PKGS = libseccomp libcap yajl
+
+# yes: link the PKGS from their .a archives where those exist; fewer shared
+# libraries to load make a faster start. Distributions set no.
+STATIC_LIBS = yes
+
+# Each flag is used where the compiler knows it; -D_FORTIFY_SOURCE=2 where it
+# has no 3.
+HARDENING = -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection \
+	-fcf-protection -ftrivial-auto-var-init=zero

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_CGROUP_H
+#define HAKO_CGROUP_H
+
+#include "hako/error.h"
+#include "hako/state.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * A container's cgroup in the v2 hierarchy, from the outside. Paths begin with
+ * "/" and are relative to the mount of the hierarchy.
+ */
+
+/*
+ * Open the v2 hierarchy: /sys/fs/cgroup, or /sys/fs/cgroup/unified on a hybrid
+ * host. An O_PATH descriptor, and where it is mounted. -1: there is none (id
+ * "cgroup-missing").
+ */
+int
+cgroup_open_root(const char **ret_mount, struct error *e);
+
+/* Open a cgroup below root; -1 with errno. */
+int
+cgroup_open(int root, const char *path);
+
+/* The cgroup of a process, as /proc/PID/cgroup has it; -1 with errno. */
+int
+cgroup_of(pid_t pid, char *buf, size_t size);
+
+/* SIGKILL to every process in it and below, frozen or not; -1 with errno. */
+int
+cgroup_kill(int cgroup);
+
+/* Wait until no process is left in it and below; -1 with errno (ETIMEDOUT). */
+int
+cgroup_wait_empty(int cgroup, int timeout_ms);
+
+/* Remove it and what is below, waiting for dying processes; 0 also when there is none. -1 with errno. */
+int
+cgroup_remove(int root, const char *path, int timeout_ms);
+
+/* Freeze or thaw, and wait until it is done; -1 with errno. */
+int
+cgroup_freeze(int cgroup, bool frozen);
+
+/* 1 frozen, 0 not, -1 with errno. */
+int
+cgroup_is_frozen(int cgroup);
+
+/*
+ * Call visit for every process in it and below. Stops when visit returns not 0,
+ * and returns that; -1 with errno.
+ */
+int
+cgroup_visit(int cgroup, int (*visit)(pid_t pid, void *data), void *data);
+
+/* Remove the container's cgroup, killing whoever is left in it (undo of cgroup_create). */
+int
+cgroup_undo(const struct state *state, struct handles *h, struct error *e);
+
+#endif

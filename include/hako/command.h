@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_COMMAND_H
+#define HAKO_COMMAND_H
+
+#include "hako/error.h"
+#include "hako/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the command line says; every option of every command has one place here. */
+struct options {
+	/* global */
+	const char *root;
+	const char *log;
+	const char *log_format;
+	const char *log_level;
+	bool debug;
+	bool strict;
+	bool help;
+	bool version;
+	const char *cgroup_manager;
+	bool systemd_cgroup;
+	const char *rootless_mode;
+
+	/* create, run, exec */
+	const char *bundle;
+	const char *config;
+	const char *pid_file;
+	const char *preserve_fds;
+	bool no_new_keyring;
+	bool no_subreaper;
+	bool detach;
+	bool keep;
+	const char *process;
+	const char *cwd;
+	const char *user;
+	struct option_list {
+		const char **items;
+		size_t count;
+	} env, caps, groups;
+	bool no_new_privs;
+	bool ignore_paused;
+	const char *cgroup;
+
+	/* kill, delete, list, ps, spec */
+	bool all;
+	bool force;
+	bool quiet;
+	const char *format;
+	bool rootless;
+	const char *file;
+
+	char **argv; /* the whole line, to execute hako again */
+	char **args; /* what is left of it */
+	int arg_count;
+};
+
+struct command {
+	const char *name;
+	unsigned bit;          /* of the options table */
+	const char *operands;  /* "ID [SIGNAL]" */
+	const char *summary;
+	int min_args;
+	int max_args;          /* -1: any */
+	int (*run)(const struct options *o, struct error *e); /* exit status, or -1 with *e */
+	int failure;           /* exit status of a failure */
+};
+
+enum command_bit {
+	FOR_GLOBAL = 1 << 0,
+	FOR_CREATE = 1 << 1,
+	FOR_RUN = 1 << 2,
+	FOR_START = 1 << 3,
+	FOR_STATE = 1 << 4,
+	FOR_KILL = 1 << 5,
+	FOR_DELETE = 1 << 6,
+	FOR_EXEC = 1 << 7,
+	FOR_LIST = 1 << 8,
+	FOR_PS = 1 << 9,
+	FOR_SPEC = 1 << 10,
+	FOR_FEATURES = 1 << 11,
+	FOR_PLAN = 1 << 12,
+	FOR_PAUSE = 1 << 13,
+	FOR_RESUME = 1 << 14,
+};
+
+/* All commands; ends with a NULL name. */
+extern const struct command commands[];
+
+/*
+ * Parse the options of argv that belong to `bit`, up to the first operand or
+ * "--". Returns the index of that operand, or -1 with *e (id "usage").
+ */
+int
+options_parse(int argc, char **argv, unsigned bit, struct options *o, struct error *e);
+
+/* Help for the whole program (command NULL), or for one command. */
+void
+options_help(const struct command *command);
+
+/* --preserve-fds as a number; those descriptors stay open over an execve of hako itself. */
+int
+command_preserve_fds(const struct options *o, unsigned *ret, struct error *e);
+
+/* --root or its default, opened. */
+int
+command_root(const struct options *o, bool make, struct error *e);
+
+/* The commands: the exit status, or -1 with *e. */
+int
+command_create(const struct options *o, struct error *e);
+int
+command_run(const struct options *o, struct error *e);
+int
+command_start(const struct options *o, struct error *e);
+int
+command_state(const struct options *o, struct error *e);
+int
+command_kill(const struct options *o, struct error *e);
+int
+command_delete(const struct options *o, struct error *e);
+int
+command_exec(const struct options *o, struct error *e);
+int
+command_list(const struct options *o, struct error *e);
+int
+command_ps(const struct options *o, struct error *e);
+int
+command_spec(const struct options *o, struct error *e);
+int
+command_features(const struct options *o, struct error *e);
+int
+command_plan(const struct options *o, struct error *e);
+int
+command_pause(const struct options *o, struct error *e);
+int
+command_resume(const struct options *o, struct error *e);
+
+/* Text to standard output, checked. -1 with *e. */
+int
+command_print(const char *text, struct error *e);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_CONTAINER_H
+#define HAKO_CONTAINER_H
+
+#include "hako/plan.h"
+#include "hako/state.h"
+
+#include <stdbool.h>
+
+/* Containers as the commands see them. -1 with *e everywhere. */
+
+/* The folder of all containers (--root), made 0700 when `make` is true. Its descriptor. */
+int
+root_open(const char *path, bool make, struct error *e);
+
+/* Default of --root: /run/hako, or $XDG_RUNTIME_DIR/hako for ordinary users. NULL: unknown. */
+const char *
+root_default(void);
+
+/* [A-Za-z0-9_+-][A-Za-z0-9_+.-]*, at most 255 bytes. */
+int
+id_check(const char *id, struct error *e);
+
+struct container {
+	int root_dir;
+	int dir; /* <root>/<id> */
+	const char *id;
+	const struct state *state; /* NULL: no usable state file */
+	enum status status;
+	bool locked;               /* by this process */
+	struct error state_error; /* why state is NULL */
+};
+
+/*
+ * Open a container and find out its status; id "container-missing" when there is
+ * none. A damaged state file is an error unless damaged_ok.
+ */
+int
+container_open(struct arena *arena, int root_dir, const char *id, bool damaged_ok,
+               struct container *ret, struct error *e);
+void
+container_close(struct container *c);
+
+/* Take the lock on it; waits up to 10 s for create, start or delete of somebody else. */
+int
+container_lock(struct container *c, struct error *e);
+
+/* Look again after taking the lock. */
+int
+container_refresh(struct arena *arena, struct container *c, bool damaged_ok, struct error *e);
+
+/* A descriptor of init; -1 with *e (id "container-not-running") when it has ended. */
+int
+container_pidfd(const struct container *c, struct error *e);
+
+/* Its cgroup as an O_PATH descriptor; -1 with *e when it has none. */
+int
+container_cgroup(const struct container *c, struct error *e);
+
+/* Everything that config.json and the command line ask for, decided. */
+int
+plan_make(struct arena *arena, const struct config *config, const struct plan_options *options,
+          const struct plan **ret, struct error *e);
+
+/* Load <bundle>/config.json (or the file that `config` names). */
+int
+bundle_load(struct arena *arena, const char *bundle, const char *config,
+            const struct config **ret_config, struct json_doc **ret_doc, struct error *e);
+
+/* Ids, privileges and the caller's cgroup, as planners need them. */
+void
+plan_options_host(struct plan_options *options);
+
+/*
+ * Make the container: on success init waits for container_release() or
+ * container_run(), the lock is held, and the pid file (NULL: none) is written. On
+ * failure nothing is left.
+ */
+int
+container_create(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
+                 bool wait_for_start, struct handles *h, struct error *e);
+
+/* Let go of a created container: it waits for `start` on its own. */
+int
+container_release(struct handles *h, struct error *e);
+
+/* Execute the program now, and run the poststart hooks. */
+int
+container_run(const struct plan *plan, struct handles *h, struct error *e);
+
+/* Start a created container from another process. */
+int
+container_start(struct container *c, struct error *e);
+
+/* Send a signal to init; all: to every process. */
+int
+container_kill(const struct container *c, int signal, bool all, struct error *e);
+
+/*
+ * Undo everything and run the poststop hooks. force: kill what runs. The caller
+ * holds the lock.
+ */
+int
+container_delete(struct container *c, bool force, struct error *e);
+
+/*
+ * Wait for pid (a child), passing signals on; reaps whatever else is inherited.
+ * The exit status as a shell has it: 128 + n for signal n.
+ */
+int
+supervise(pid_t pid, int pidfd, struct error *e);
+/* Block all signals, so that none is lost before supervise(); keeps the old mask for nobody. */
+void
+supervise_prepare(void);
+
+struct exec_request {
+	const char *process_file; /* --process, or NULL */
+	const char *const *args;  /* with process_file NULL */
+	const char *cwd;
+	const char *user;         /* UID[:GID] */
+	const char *const *env;   /* NAME=VALUE to add */
+	size_t env_count;
+	const char *const *caps;
+	size_t cap_count;
+	const char *const *groups;
+	size_t group_count;
+	bool no_new_privs;
+	bool ignore_paused;
+	bool new_keyring;
+	const char *cgroup; /* sub-cgroup */
+	const char *pid_file;
+	unsigned preserve_fds;
+};
+
+/* Run a process in a container; on success it is executing. Its pid and a pidfd. */
+int
+container_exec(struct arena *arena, const struct container *c, const struct exec_request *request,
+               pid_t *ret_pid, int *ret_pidfd, struct error *e);
+
+/* Write a pid file: decimal, no newline, atomic. */
+int
+pid_file_write(const char *path, pid_t pid, struct error *e);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_DEVICE_FILTER_H
+#define HAKO_DEVICE_FILTER_H
+
+#include "hako/plan.h"
+
+#include <linux/bpf.h>
+
+/*
+ * What the rules allow, as a program of type BPF_PROG_TYPE_CGROUP_DEVICE. Each
+ * kind of access (mknod, read, write) that a request asks for is decided by the
+ * last rule that matches the device and has that kind, and is refused when there
+ * is none; a request passes when all of it does. *ret_insns is from malloc;
+ * *ret_count is 0 when everything is allowed, so that no program is needed.
+ * Returns 0, or -1 with errno (E2BIG: too many rules).
+ */
+int
+device_filter_program(const struct device_rule *rules, size_t count, struct bpf_insn **ret_insns,
+                      size_t *ret_count);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_FILE_H
+#define HAKO_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Files of our own and of the kernel: small, read and written at once. -1 with errno. */
+
+/*
+ * Read a small file (procfs, cgroupfs, state) into buf, NUL-terminated, one
+ * trailing newline cut. Returns its length; EFBIG when it does not fit.
+ */
+ssize_t
+file_read_at(int dir, const char *path, char *buf, size_t size);
+
+/* Write text to an existing file in one write(2). */
+int
+file_write_at(int dir, const char *path, const char *text);
+
+/* Create (O_EXCL) and fill a file; mode is subject to the umask. */
+int
+file_create_at(int dir, const char *path, mode_t mode, const char *text, size_t length);
+
+/*
+ * Replace a file: a temporary file ".NAME.PID" beside it, then rename. Readers
+ * see the old text or the new one, never half of it.
+ */
+int
+file_replace_at(int dir, const char *path, mode_t mode, const char *text, size_t length);
+
+/* Write everything, whatever write(2) takes at once. */
+int
+file_write_all(int fd, const char *text, size_t length);
+
+/* Directory of path opened O_PATH, and its last component; for files named by a caller. */
+int
+file_open_parent(const char *path, const char **ret_name);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_MOUNT_OPTIONS_H
+#define HAKO_MOUNT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What one word of mounts[].options does. */
+struct mount_option {
+	const char *name;
+	uint64_t attr_set; /* MOUNT_ATTR_... */
+	uint64_t attr_clear;
+	uint64_t propagation;   /* MS_SHARED, ... | MS_REC */
+	const char *superblock; /* a flag for fsconfig(2) */
+	bool recursive;         /* the attributes are for the whole tree */
+	bool bind;
+	bool remount;
+	bool tmpcopyup;
+};
+
+/* Ends with a NULL name; sorted: `features` prints it. */
+extern const struct mount_option mount_options[];
+
+/* The row of that word, or NULL: an option of the filesystem. */
+const struct mount_option *
+mount_option_find(const char *name);
+
+#endif

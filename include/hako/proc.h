@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_PROC_H
+#define HAKO_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Processes as /proc shows them. */
+
+struct proc_stat {
+	char state;         /* 'R', 'S', 'Z', ... */
+	uint64_t start_time; /* clock ticks since boot, field 22 of proc(5) */
+};
+
+/* Read /proc/PID/stat; -1 with errno (ENOENT: no such process). */
+int
+proc_stat(pid_t pid, struct proc_stat *ret);
+
+/*
+ * A descriptor of the process pid if it is the one that started at start_time
+ * and has not ended; -1 with ESRCH when it is gone or the pid was used again.
+ */
+int
+proc_open(pid_t pid, uint64_t start_time);
+
+/*
+ * A procfs of our own, mounted nowhere: nobody can put anything over its files.
+ * -1 with errno.
+ */
+int
+proc_mount(void);
+
+/* Write a value below that procfs; no links, no other filesystem. */
+int
+proc_write(int proc, const char *path, const char *text);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_STATE_H
+#define HAKO_STATE_H
+
+#include "hako/config.h"
+#include "hako/plan.h"
+
+/*
+ * What is remembered of a container, in <root>/<id>/: state.json (this struct),
+ * config.json (a copy of what it was made from, for exec), start.sock (while it
+ * waits for `start`). The folder's existence is the claim on the id; a lock on it
+ * keeps create, start and delete apart.
+ */
+struct state {
+	const struct json *at;
+	const char *oci_version;
+	const char *id;
+	const int64_t *pid;          /* of init; 0: not made yet */
+	const uint64_t *start_time;  /* of init, clock ticks since boot */
+	const char *bundle;
+	const char *rootfs;
+	const char *created;         /* RFC 3339, UTC */
+	uint32_t owner;
+	const char *cgroup_path;     /* below the v2 mount; NULL: no cgroup */
+	bool own_pid_namespace;      /* everything dies with init */
+	struct string_map annotations;
+	const struct config_hooks *hooks; /* poststart and poststop */
+};
+
+extern const struct field_table state_fields;
+
+enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
+
+/* "creating", "created", ... */
+const char *
+status_name(enum status status);
+
+/*
+ * Save the state of the container being made into h->state_dir; h->init_pid is 0
+ * before there is one. Replaced atomically.
+ */
+int
+state_save(const struct plan *plan, const struct handles *h, struct error *e);
+
+/* Read <dir>/state.json, checked in full: pid > 1 or 0, no property missing. */
+int
+state_load(struct arena *arena, int dir, const struct state **ret, struct error *e);
+
+/* The state as `state` and hooks show it; pid as its reader sees it. Freed by the caller. */
+char *
+state_json(const struct state *state, enum status status, pid_t pid);
+
+/* The same for a container that is being made. */
+char *
+state_json_of_plan(const struct plan *plan, enum status status, pid_t pid);
+
+#endif

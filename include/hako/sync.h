@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_SYNC_H
+#define HAKO_SYNC_H
+
+#include "hako/error.h"
+
+#include <stdint.h>
+
+/*
+ * What processes say to each other while a container is made. One SEQPACKET
+ * pair, one packet a message; what is not in this table is not said.
+ *
+ *   name       route            meaning
+ */
+#define SYNC_MESSAGES(X)                                                                           \
+	X(FAILED, "child -> parent: an error, the last word")                                      \
+	X(MAPPED, "parent -> init: user ids are mapped")                                           \
+	X(SPAWNED, "intermediate -> parent: value is the pid of init")                             \
+	X(MOUNTED, "init -> parent: the root is built; run the hooks of the runtime namespace")    \
+	X(HOOKED, "parent -> init: those hooks have run")                                          \
+	X(READY, "init -> parent: confined, nothing left but the program")                         \
+	X(START, "parent -> init: execute it")                                                     \
+	X(RELEASE, "parent -> init: created; wait for `start` on the socket")
+
+enum sync_type {
+#define SYNC_ENUM(name, meaning) SYNC_##name,
+	SYNC_MESSAGES(SYNC_ENUM)
+#undef SYNC_ENUM
+};
+
+/* A connected pair, close-on-exec. */
+int
+sync_pair(int ret[2], struct error *e);
+
+int
+sync_send(int fd, enum sync_type type, int64_t value, struct error *e);
+
+/* Pass an error on; the peer's sync_expect() returns it as its own. */
+void
+sync_send_error(int fd, const struct error *e);
+
+/*
+ * Wait for that message. The peer's failure, its death (id "peer-died") or
+ * another message is an error. *ret_value may be NULL.
+ */
+int
+sync_expect(int fd, enum sync_type type, int64_t *ret_value, struct error *e);
+
+/*
+ * Wait until the peer has closed its end: execve closes it. 0 for that; -1 with
+ * the error that it sent instead.
+ */
+int
+sync_expect_end(int fd, struct error *e);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_SYSCALL_H
+#define HAKO_SYSCALL_H
+
+#include <linux/openat2.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/types.h>
+
+/* Kernel interfaces without a wrapper in libc; each returns -1 with errno as libc does. */
+int
+sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+pid_t
+sys_clone3(struct clone_args *args, size_t size);
+int
+sys_pivot_root(const char *new_root, const char *put_old);
+int
+sys_pidfd_open(pid_t pid, unsigned flags);
+int
+sys_pidfd_send_signal(int pidfd, int signal);
+long
+sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+/* The kernel's getcwd: "(unreachable)/..." is not hidden. Length with NUL, or -1. */
+long
+sys_getcwd(char *buf, size_t size);
+/* glibc's own has a cache of the pid in old versions and a type of its own. */
+int
+sys_faccessat2(int dir, const char *path, int mode, int flags);
+
+/* Missing from the headers of Debian 12. */
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#endif

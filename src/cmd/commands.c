@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands: one row each, and what they share. */
+#include "hako/command.h"
+#include "hako/container.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* clang-format off */
+const struct command commands[] = {
+	{"run", FOR_RUN, "ID", "create a container, run its process and delete it", 1, 1, command_run, 1},
+	{"create", FOR_CREATE, "ID", "create a container; `start` runs its process", 1, 1, command_create, 1},
+	{"start", FOR_START, "ID", "run the process of a created container", 1, 1, command_start, 1},
+	{"exec", FOR_EXEC, "ID [COMMAND [ARG ...]]", "run another process in a container", 1, -1, command_exec, 255},
+	{"kill", FOR_KILL, "ID [SIGNAL]", "send a signal to a container (TERM)", 1, 2, command_kill, 1},
+	{"pause", FOR_PAUSE, "ID", "freeze all processes of a container", 1, 1, command_pause, 1},
+	{"resume", FOR_RESUME, "ID", "thaw a paused container", 1, 1, command_resume, 1},
+	{"delete", FOR_DELETE, "ID", "delete a container that has stopped", 1, 1, command_delete, 1},
+	{"state", FOR_STATE, "ID", "show the state of a container as JSON", 1, 1, command_state, 1},
+	{"list", FOR_LIST, "", "list the containers", 0, 0, command_list, 1},
+	{"ps", FOR_PS, "ID [PS-OPTIONS]", "list the processes of a container", 1, -1, command_ps, 1},
+	{"spec", FOR_SPEC, "", "write a config.json to begin with", 0, 0, command_spec, 1},
+	{"plan", FOR_PLAN, "[BUNDLE]", "show what `create` would do, without doing it", 0, 1, command_plan, 1},
+	{"features", FOR_FEATURES, "", "show what hako supports as JSON", 0, 0, command_features, 1},
+	{0},
+};
+/* clang-format on */
+
+int
+command_root(const struct options *o, bool make, struct error *e)
+{
+	const char *path = o->root != NULL ? o->root : root_default();
+
+	if (path == NULL)
+		return error_set(e, 0, "root-unknown",
+		                 "where to keep containers? set XDG_RUNTIME_DIR or use --root DIR");
+	return root_open(path, make, e);
+}
+
+int
+command_print(const char *text, struct error *e)
+{
+	size_t length = strlen(text);
+
+	while (length > 0) {
+		ssize_t n = write(STDOUT_FILENO, text, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(e, errno, "output-failed", "write to standard output");
+		text += n;
+		length -= (size_t)n;
+	}
+	return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* `create` and `run`: from a bundle to a container. */
+#include "hako/command.h"
+#include "hako/container.h"
+#include "hako/names.h"
+#include "hako/proc.h"
+#include "hako/selfexe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PRESERVE_MAX = 1024 };
+
+int
+command_preserve_fds(const struct options *o, unsigned *ret, struct error *e)
+{
+	uint64_t count = 0;
+
+	if (o->preserve_fds != NULL && parse_uint(o->preserve_fds, PRESERVE_MAX, &count) < 0)
+		return error_set(e, 0, "usage", "--preserve-fds %s is not a number from 0 to %d",
+		                 o->preserve_fds, PRESERVE_MAX);
+	for (unsigned i = 0; i < count; i++)
+		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
+			return error_set(e, errno, "fd-missing",
+			                 "--preserve-fds %u: descriptor %u is not open", (unsigned)count,
+			                 i + 3);
+	*ret = (unsigned)count;
+	return 0;
+}
+
+/* An absolute path without links, as state.json keeps it. */
+static const char *
+absolute(const char *path, struct error *e)
+{
+	char *resolved = realpath(path, NULL);
+
+	if (resolved == NULL)
+		error_set(e, errno, "bundle-missing", "bundle %s", path);
+	return resolved;
+}
+
+static int
+plan_options_of(const struct options *o, struct plan_options *ret, struct error *e)
+{
+	unsigned preserve;
+
+	if (command_preserve_fds(o, &preserve, e) < 0 || selfexe_protect(o->argv, e) < 0)
+		return -1;
+	*ret = (struct plan_options){
+		.id = o->args[0],
+		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
+		.pivot = true,
+		.new_keyring = !o->no_new_keyring,
+		.preserve_fds = preserve,
+		.cgroup_disabled =
+			o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "disabled") == 0,
+	};
+	plan_options_host(ret);
+	return ret->bundle != NULL ? 0 : -1;
+}
+
+/* Everything up to a container that waits. */
+static int
+make(const struct options *o, bool wait_for_start, const struct plan **ret_plan, struct handles *h,
+     struct error *e)
+{
+	static struct arena arena;
+	struct plan_options plan_options;
+	const struct config *config;
+	struct json_doc *doc;
+
+	handles_init(h);
+	if (id_check(o->args[0], e) < 0 ||
+	    plan_options_of(o, &plan_options, e) < 0 ||
+	    bundle_load(&arena, plan_options.bundle, o->config, &config, &doc, e) < 0 ||
+	    plan_make(&arena, config, &plan_options, ret_plan, e) < 0)
+		return -1;
+	h->root_dir = command_root(o, true, e);
+	if (h->root_dir < 0)
+		return -1;
+	return container_create(*ret_plan, doc, o->pid_file, wait_for_start, h, e);
+}
+
+int
+command_create(const struct options *o, struct error *e)
+{
+	const struct plan *plan;
+	struct handles h;
+
+	if (make(o, true, &plan, &h, e) < 0)
+		return -1;
+	return container_release(&h, e);
+}
+
+/* The container has ended: undo it, as `delete --force` would. */
+static int
+delete(const struct handles *h, const char *id, struct error *e)
+{
+	static struct arena arena;
+	struct container c;
+
+	if (container_open(&arena, h->root_dir, id, true, &c, e) < 0)
+		return strcmp(e->id, "container-missing") == 0 ? 0 : -1;
+	if (container_lock(&c, e) < 0)
+		return strcmp(e->id, "container-missing") == 0 ? 0 : -1;
+	return container_delete(&c, true, e);
+}
+
+int
+command_run(const struct options *o, struct error *e)
+{
+	const struct plan *plan;
+	struct handles h;
+	int status;
+
+	if (!o->detach)
+		supervise_prepare();
+	if (make(o, false, &plan, &h, e) < 0)
+		return -1;
+	/* orphans of the container come to us only when it has no init of its own */
+	if (!o->detach && !o->no_subreaper && !plan_isolates(plan, CLONE_NEWPID))
+		prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (container_run(plan, &h, e) < 0)
+		return -1;
+	close(h.state_dir); /* others may lock it now */
+	if (o->detach)
+		return 0;
+	status = supervise(h.init_pid, h.init_pidfd, e);
+	if (status >= 0 && !o->keep && delete(&h, o->args[0], e) < 0)
+		return -1;
+	return status;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* `exec`: another process in a container. Its failures exit with 255. */
+#include "hako/command.h"
+#include "hako/container.h"
+#include "hako/selfexe.h"
+
+#include <errno.h>
+
+static int
+check_operands(const struct options *o, struct error *e)
+{
+	if (o->process != NULL && o->arg_count > 1)
+		return error_set(e, 0, "usage", "--process already says what to run");
+	if (o->process == NULL && o->arg_count < 2)
+		return error_set(e, 0, "usage", "what to run? a COMMAND, or --process FILE");
+	return 0;
+}
+
+int
+command_exec(const struct options *o, struct error *e)
+{
+	static struct arena arena;
+	struct exec_request request = {
+		.process_file = o->process,
+		.args = (const char *const *)o->args + 1,
+		.cwd = o->cwd,
+		.user = o->user,
+		.env = o->env.items,
+		.env_count = o->env.count,
+		.caps = o->caps.items,
+		.cap_count = o->caps.count,
+		.groups = o->groups.items,
+		.group_count = o->groups.count,
+		.no_new_privs = o->no_new_privs,
+		.ignore_paused = o->ignore_paused,
+		.new_keyring = true,
+		.cgroup = o->cgroup,
+		.pid_file = o->pid_file,
+	};
+	struct container c;
+	pid_t pid;
+	int pidfd, root;
+
+	if (check_operands(o, e) < 0 || command_preserve_fds(o, &request.preserve_fds, e) < 0 ||
+	    selfexe_protect(o->argv, e) < 0)
+		return -1;
+	root = command_root(o, false, e);
+	if (root < 0)
+		return e->code == ENOENT ? error_set(e, 0, "container-missing",
+		                                     "container does not exist")
+		                         : -1;
+	if (!o->detach)
+		supervise_prepare();
+	if (container_open(&arena, root, o->args[0], false, &c, e) < 0 ||
+	    container_exec(&arena, &c, &request, &pid, &pidfd, e) < 0)
+		return -1;
+	return o->detach ? 0 : supervise(pid, pidfd, e);
+}

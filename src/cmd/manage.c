@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands on a container that exists: start, state, kill, pause, resume, delete. */
+#include "hako/cgroup.h"
+#include "hako/command.h"
+#include "hako/container.h"
+#include "hako/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct arena arena;
+
+static int
+open_container(const struct options *o, bool damaged_ok, struct container *c, struct error *e)
+{
+	int root = command_root(o, false, e);
+
+	if (root < 0)
+		return e->code == ENOENT ? error_set(e, 0, "container-missing",
+		                                     "container does not exist")
+		                         : -1;
+	return container_open(&arena, root, o->args[0], damaged_ok, c, e);
+}
+
+static int
+open_locked(const struct options *o, bool damaged_ok, struct container *c, struct error *e)
+{
+	if (open_container(o, damaged_ok, c, e) < 0 || container_lock(c, e) < 0)
+		return -1;
+	return container_refresh(&arena, c, damaged_ok, e);
+}
+
+int
+command_start(const struct options *o, struct error *e)
+{
+	struct container c;
+
+	return open_locked(o, false, &c, e) < 0 ? -1 : container_start(&c, e);
+}
+
+int
+command_state(const struct options *o, struct error *e)
+{
+	struct container c;
+	char *text;
+
+	if (open_container(o, false, &c, e) < 0)
+		return -1;
+	text = state_json(c.state, c.status, (pid_t)*c.state->pid);
+	return text != NULL ? command_print(text, e) : error_set(e, errno, "out-of-memory", "state");
+}
+
+int
+command_kill(const struct options *o, struct error *e)
+{
+	const char *name = o->arg_count > 1 ? o->args[1] : "TERM";
+	int signal = signal_from_name(name);
+	struct container c;
+
+	if (signal < 0)
+		return error_set(e, 0, "signal-unknown", "unknown signal \"%s\"", name);
+	if (open_container(o, false, &c, e) < 0)
+		return -1;
+	return container_kill(&c, signal, o->all, e);
+}
+
+int
+command_delete(const struct options *o, struct error *e)
+{
+	struct container c;
+	int rc = open_locked(o, o->force, &c, e);
+
+	if (rc == 0)
+		rc = container_delete(&c, o->force, e);
+	/* engines send `delete --force` again after everything is gone */
+	return rc < 0 && o->force && strcmp(e->id, "container-missing") == 0 ? 0 : rc;
+}
+
+static int
+freeze(const struct options *o, bool frozen, struct error *e)
+{
+	struct container c;
+	int cgroup;
+
+	if (open_locked(o, false, &c, e) < 0)
+		return -1;
+	if (c.status == STATUS_STOPPED || c.status == STATUS_CREATING)
+		return error_set(e, 0, "container-not-running", "container not running");
+	if (!frozen && c.status != STATUS_PAUSED)
+		return error_set(e, 0, "container-not-paused", "container not paused");
+	if (frozen && c.status == STATUS_PAUSED)
+		return error_set(e, 0, "container-not-running", "container not running: it is paused");
+	cgroup = container_cgroup(&c, e);
+	if (cgroup < 0)
+		return -1;
+	if (cgroup_freeze(cgroup, frozen) < 0)
+		return error_set(e, errno, "freeze-failed", "%s the cgroup", frozen ? "freeze" : "thaw");
+	return 0;
+}
+
+int
+command_pause(const struct options *o, struct error *e)
+{
+	return freeze(o, true, e);
+}
+
+int
+command_resume(const struct options *o, struct error *e)
+{
+	return freeze(o, false, e);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One table of options for the whole program: a row says which commands take
+ * the option, where its value goes, and what --help says of it. Parsing stops at
+ * the first operand, so that `exec ID cmd -x` passes -x on. Long options take
+ * their value after "=" or as the next word, and may be written with one dash,
+ * as Go programs do.
+ */
+#include "hako/command.h"
+#include "hako/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { FLAG, STRING, LIST, IGNORED_FLAG };
+
+struct option_row {
+	const char *name;
+	char letter;
+	enum kind kind;
+	size_t offset;
+	unsigned commands;
+	const char *argument;
+	const char *help; /* NULL: accepted, not shown */
+};
+
+#define AT(member) offsetof(struct options, member)
+
+enum {
+	MAKERS = FOR_CREATE | FOR_RUN,
+	ENTERERS = FOR_CREATE | FOR_RUN | FOR_EXEC,
+	ANY = ~0,
+};
+
+/* clang-format off */
+static const struct option_row rows[] = {
+	{"help", 'h', FLAG, AT(help), (unsigned)ANY, NULL, "show this help"},
+	{"version", 'v', FLAG, AT(version), FOR_GLOBAL, NULL, "show version and features"},
+	{"root", 0, STRING, AT(root), FOR_GLOBAL, "DIR", "where the state of containers is kept (/run/hako, $XDG_RUNTIME_DIR/hako)"},
+	{"log", 0, STRING, AT(log), FOR_GLOBAL, "FILE", "append log records to FILE"},
+	{"log-format", 0, STRING, AT(log_format), FOR_GLOBAL, "text|json", "format of the log (text)"},
+	{"log-level", 0, STRING, AT(log_level), FOR_GLOBAL, "error|warning|info|debug", "lowest level to log (error)"},
+	{"debug", 0, FLAG, AT(debug), FOR_GLOBAL, NULL, "the same as --log-level debug"},
+	{"strict", 0, FLAG, AT(strict), FOR_GLOBAL, NULL, "a fallback is an error"},
+	{"cgroup-manager", 0, STRING, AT(cgroup_manager), FOR_GLOBAL, "cgroupfs|disabled", "how cgroups are made (cgroupfs)"},
+	{"systemd-cgroup", 0, FLAG, AT(systemd_cgroup), FOR_GLOBAL, NULL, NULL},
+	{"rootless", 0, STRING, AT(rootless_mode), FOR_GLOBAL, "auto", NULL},
+
+	{"bundle", 'b', STRING, AT(bundle), MAKERS | FOR_SPEC | FOR_PLAN, "DIR", "the bundle (the current directory)"},
+	{"config", 'f', STRING, AT(config), MAKERS | FOR_PLAN, "FILE", "use FILE as config.json"},
+	{"pid-file", 0, STRING, AT(pid_file), ENTERERS, "FILE", "write the process's pid to FILE"},
+	{"preserve-fds", 0, STRING, AT(preserve_fds), ENTERERS, "N", "pass on N descriptors from 3 upwards"},
+	{"no-new-keyring", 0, FLAG, AT(no_new_keyring), MAKERS, NULL, "keep the caller's session keyring"},
+	{"no-subreaper", 0, FLAG, AT(no_subreaper), MAKERS, NULL, "do not adopt orphans of the container"},
+	{"detach", 'd', FLAG, AT(detach), FOR_RUN | FOR_EXEC, NULL, "do not wait for the process"},
+	{"keep", 0, FLAG, AT(keep), FOR_RUN, NULL, "do not delete the container when it ends"},
+
+	{"process", 'p', STRING, AT(process), FOR_EXEC, "FILE", "JSON file that describes the process"},
+	{"cwd", 0, STRING, AT(cwd), FOR_EXEC, "DIR", "working directory in the container"},
+	{"env", 'e', LIST, AT(env), FOR_EXEC, "NAME=VALUE", "add to the environment (may be repeated)"},
+	{"user", 'u', STRING, AT(user), FOR_EXEC, "UID[:GID]", "ids in the container"},
+	{"additional-gids", 'g', LIST, AT(groups), FOR_EXEC, "GID", "add a group (may be repeated)"},
+	{"cap", 'c', LIST, AT(caps), FOR_EXEC, "CAP", "add a capability (may be repeated)"},
+	{"no-new-privs", 0, FLAG, AT(no_new_privs), FOR_EXEC, NULL, "set no_new_privs"},
+	{"ignore-paused", 0, FLAG, AT(ignore_paused), FOR_EXEC, NULL, "also when the container is paused"},
+	{"cgroup", 0, STRING, AT(cgroup), FOR_EXEC, "PATH", "sub-cgroup of the container to run in"},
+
+	{"all", 'a', FLAG, AT(all), FOR_KILL, NULL, "signal every process of the container"},
+	{"force", 'f', FLAG, AT(force), FOR_DELETE, NULL, "kill it if it runs; success if it does not exist"},
+	{"quiet", 'q', FLAG, AT(quiet), FOR_LIST, NULL, "show ids only"},
+	{"format", 'f', STRING, AT(format), FOR_LIST | FOR_PS, "table|json", "format of the output (table)"},
+	{"rootless", 0, FLAG, AT(rootless), FOR_SPEC, NULL, "for an ordinary user, with a user namespace"},
+	{"file", 'f', STRING, AT(file), FOR_SPEC, "FILE", "write FILE instead of config.json"},
+	{0},
+};
+/* clang-format on */
+
+static const struct option_row *
+find_long(const char *name, size_t length, unsigned bit)
+{
+	for (const struct option_row *r = rows; r->name != NULL; r++)
+		if ((r->commands & bit) != 0 && strlen(r->name) == length &&
+		    strncmp(r->name, name, length) == 0)
+			return r;
+	return NULL;
+}
+
+static const struct option_row *
+find_letter(char letter, unsigned bit)
+{
+	for (const struct option_row *r = rows; r->name != NULL; r++)
+		if ((r->commands & bit) != 0 && r->letter == letter)
+			return r;
+	return NULL;
+}
+
+static void
+store(const struct option_row *row, struct options *o, const char *value)
+{
+	char *place = (char *)o + row->offset;
+	struct option_list *list = (struct option_list *)place;
+	const char **items;
+
+	switch (row->kind) {
+	case FLAG:
+		*(bool *)place = true;
+		break;
+	case STRING:
+		*(const char **)place = value;
+		break;
+	case LIST:
+		items = reallocarray(list->items, list->count + 1, sizeof(*items));
+		if (items == NULL)
+			abort();
+		items[list->count++] = value;
+		list->items = items;
+		break;
+	case IGNORED_FLAG:
+		break;
+	}
+}
+
+/* "--name", "--name=value", "-name": *ret_value points at the value, or is NULL. */
+static const struct option_row *
+match(const char *word, unsigned bit, const char **ret_value)
+{
+	const char *name = word + 1 + (word[1] == '-');
+	size_t length = strcspn(name, "=");
+	const struct option_row *row = NULL;
+
+	*ret_value = name[length] == '=' ? name + length + 1 : NULL;
+	if (length > 1)
+		row = find_long(name, length, bit);
+	if (row != NULL || word[1] == '-')
+		return row;
+	row = find_letter(word[1], bit);
+	if (row == NULL || word[2] == '\0')
+		return row;
+	*ret_value = word + 2 + (word[2] == '='); /* -bDIR, -b=DIR */
+	return row->kind == FLAG ? NULL : row;
+}
+
+static int
+parse_flag(const struct option_row *row, const char *word, const char *value, struct options *o,
+           struct error *e)
+{
+	if (value == NULL || strcmp(value, "true") == 0)
+		store(row, o, NULL);
+	else if (strcmp(value, "false") != 0)
+		return error_set(e, 0, "usage", "option %s takes no value", word);
+	return 0;
+}
+
+int
+options_parse(int argc, char **argv, unsigned bit, struct options *o, struct error *e)
+{
+	int i;
+
+	for (i = 0; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
+		const struct option_row *row;
+		const char *value;
+
+		if (strcmp(argv[i], "--") == 0)
+			return i + 1;
+		row = match(argv[i], bit, &value);
+		if (row == NULL)
+			return error_set(e, 0, "usage", "unknown option %s", argv[i]);
+		if (row->kind == FLAG) {
+			if (parse_flag(row, argv[i], value, o, e) < 0)
+				return -1;
+			continue;
+		}
+		if (value == NULL && i + 1 == argc)
+			return error_set(e, 0, "usage", "option %s requires an argument", argv[i]);
+		store(row, o, value != NULL ? value : argv[++i]);
+	}
+	return i;
+}
+
+static void
+print_options(unsigned bit)
+{
+	for (const struct option_row *r = rows; r->name != NULL; r++) {
+		char left[64], letter[8] = "";
+
+		if ((r->commands & bit) == 0 || r->help == NULL)
+			continue;
+		if (r->letter != 0)
+			snprintf(letter, sizeof(letter), "-%c, ", r->letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, r->name,
+		         r->argument != NULL ? " " : "", r->argument != NULL ? r->argument : "");
+		printf("  %-34s %s\n", left, r->help);
+	}
+}
+
+void
+options_help(const struct command *command)
+{
+	if (command != NULL) {
+		printf("usage: hako [OPTIONS] %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", command->name,
+		       command->operands[0] != '\0' ? " " : "", command->operands, command->summary);
+		print_options(command->bit);
+		return;
+	}
+	printf("usage: hako [OPTIONS] COMMAND [OPTIONS] ...\n\n"
+	       "A minimal OCI container runtime.\n\ncommands:\n");
+	for (const struct command *c = commands; c->name != NULL; c++)
+		printf("  %-34s %s\n", c->name, c->summary);
+	printf("\noptions:\n");
+	print_options(FOR_GLOBAL);
+	printf("\n`hako COMMAND --help` shows the options of a command; hako(8) tells more.\n");
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* `plan` and `features`: what would be done, what can be done. No privileges needed. */
+#include "hako/show.h"
+#include "hako/command.h"
+#include "hako/container.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int
+print_owned(char *text, struct error *e)
+{
+	int rc = text != NULL ? command_print(text, e) : error_set(e, errno, "out-of-memory", "output");
+
+	free(text);
+	return rc;
+}
+
+int
+command_features(const struct options *o, struct error *e)
+{
+	(void)o;
+	return print_owned(features_show(), e) < 0 ? -1 : command_print("\n", e);
+}
+
+int
+command_plan(const struct options *o, struct error *e)
+{
+	static struct arena arena;
+	const char *path = o->arg_count > 0 ? o->args[0] : o->bundle != NULL ? o->bundle : ".";
+	struct plan_options options = {
+		.id = "ID",
+		.bundle = path,
+		.pivot = true,
+		.new_keyring = true,
+		.privileged = true,
+		.cgroup_parent = "",
+	};
+	const struct config *config;
+	const struct plan *plan;
+	struct json_doc *doc;
+
+	if (bundle_load(&arena, path, o->config, &config, &doc, e) < 0 ||
+	    plan_make(&arena, config, &options, &plan, e) < 0)
+		return -1;
+	return print_owned(plan_show(plan), e);
+}

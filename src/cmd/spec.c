@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `spec`: a config.json to begin with. The default is what other runtimes write
+ * too: a shell with few capabilities in namespaces of its own. With --rootless
+ * the caller's id becomes root of a user namespace, and what an ordinary user may
+ * not do is left out.
+ */
+#include "hako/command.h"
+#include "hako/file.h"
+#include "hako/json.h"
+#include "hako/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const environment[] = {
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"TERM=xterm",
+	NULL,
+};
+static const char *const command[] = {"sh", NULL};
+static const char *const capabilities[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+                                           NULL};
+static const char *const masked_paths[] = {
+	"/proc/acpi",       "/proc/asound",        "/proc/kcore",     "/proc/keys",
+	"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+	"/proc/scsi",       "/sys/firmware",       "/sys/devices/virtual/powercap", NULL,
+};
+static const char *const readonly_paths[] = {"/proc/bus", "/proc/fs",  "/proc/irq",
+                                             "/proc/sys", "/proc/sysrq-trigger", NULL};
+static const char *const namespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup", NULL};
+
+struct mount_row {
+	const char *destination, *type, *source;
+	const char *options[10];
+};
+
+static const struct mount_row mounts[] = {
+	{"/proc", "proc", "proc", {NULL}},
+	{"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k", NULL}},
+	{"/dev/pts",
+         "devpts",
+         "devpts",
+         {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", NULL}},
+	{"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k", NULL}},
+	{"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev", NULL}},
+	{"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro", NULL}},
+	{"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro", NULL}},
+	{NULL, NULL, NULL, {NULL}},
+};
+
+static void
+put_strings(struct json_writer *w, const char *key, const char *const *items)
+{
+	json_begin_array(w, key);
+	for (; *items != NULL; items++)
+		json_put_string(w, NULL, *items);
+	json_end_array(w);
+}
+
+static void
+put_process(struct json_writer *w)
+{
+	static const char *const sets[] = {"bounding", "effective", "permitted"};
+
+	json_begin_object(w, "process");
+	json_put_bool(w, "terminal", false);
+	json_begin_object(w, "user");
+	json_put_int(w, "uid", 0);
+	json_put_int(w, "gid", 0);
+	json_end_object(w);
+	put_strings(w, "args", command);
+	put_strings(w, "env", environment);
+	json_put_string(w, "cwd", "/");
+	json_begin_object(w, "capabilities");
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+		put_strings(w, sets[i], capabilities);
+	json_end_object(w);
+	json_begin_array(w, "rlimits");
+	json_begin_object(w, NULL);
+	json_put_string(w, "type", "RLIMIT_NOFILE");
+	json_put_int(w, "hard", 1024);
+	json_put_int(w, "soft", 1024);
+	json_end_object(w);
+	json_end_array(w);
+	json_put_bool(w, "noNewPrivileges", true);
+	json_end_object(w);
+}
+
+/* devpts without gid=5, which is not mapped; the rest a user namespace allows. */
+static void
+put_mount(struct json_writer *w, const struct mount_row *m, bool rootless)
+{
+	json_begin_object(w, NULL);
+	json_put_string(w, "destination", m->destination);
+	json_put_string(w, "type", m->type);
+	json_put_string(w, "source", m->source);
+	if (m->options[0] != NULL) {
+		json_begin_array(w, "options");
+		for (size_t i = 0; m->options[i] != NULL; i++)
+			if (!rootless || strcmp(m->options[i], "gid=5") != 0)
+				json_put_string(w, NULL, m->options[i]);
+		json_end_array(w);
+	}
+	json_end_object(w);
+}
+
+static void
+put_mapping(struct json_writer *w, const char *key, unsigned id)
+{
+	json_begin_array(w, key);
+	json_begin_object(w, NULL);
+	json_put_int(w, "containerID", 0);
+	json_put_int(w, "hostID", id);
+	json_put_int(w, "size", 1);
+	json_end_object(w);
+	json_end_array(w);
+}
+
+static void
+put_namespace(struct json_writer *w, const char *type)
+{
+	json_begin_object(w, NULL);
+	json_put_string(w, "type", type);
+	json_end_object(w);
+}
+
+static void
+put_linux(struct json_writer *w, bool rootless)
+{
+	json_begin_object(w, "linux");
+	if (rootless) {
+		put_mapping(w, "uidMappings", geteuid());
+		put_mapping(w, "gidMappings", getegid());
+	} else {
+		json_begin_object(w, "resources");
+		json_begin_array(w, "devices");
+		json_begin_object(w, NULL);
+		json_put_bool(w, "allow", false);
+		json_put_string(w, "access", "rwm");
+		json_end_object(w);
+		json_end_array(w);
+		json_end_object(w);
+	}
+	json_begin_array(w, "namespaces");
+	for (const char *const *n = namespaces; *n != NULL; n++)
+		put_namespace(w, *n);
+	if (rootless)
+		put_namespace(w, "user");
+	json_end_array(w);
+	put_strings(w, "maskedPaths", masked_paths);
+	put_strings(w, "readonlyPaths", readonly_paths);
+	json_end_object(w);
+}
+
+static struct json_writer *
+write_spec(bool rootless)
+{
+	struct json_writer *w = json_writer_new(JSON_INDENT);
+
+	json_begin_object(w, NULL);
+	json_put_string(w, "ociVersion", OCI_VERSION_MAX);
+	json_begin_object(w, "root");
+	json_put_string(w, "path", "rootfs");
+	json_put_bool(w, "readonly", true);
+	json_end_object(w);
+	put_process(w);
+	json_put_string(w, "hostname", "hako");
+	json_begin_array(w, "mounts");
+	for (const struct mount_row *m = mounts; m->destination != NULL; m++)
+		put_mount(w, m, rootless);
+	json_end_array(w);
+	put_linux(w, rootless);
+	json_end_object(w);
+	return w;
+}
+
+int
+command_spec(const struct options *o, struct error *e)
+{
+	const char *bundle = o->bundle != NULL ? o->bundle : ".";
+	const char *name = o->file != NULL ? o->file : "config.json";
+	autoclose int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct json_writer *w;
+	const char *text;
+	size_t length;
+	int rc;
+
+	if (dir < 0)
+		return error_set(e, errno, "bundle-missing", "bundle %s", bundle);
+	w = write_spec(o->rootless);
+	text = json_writer_text(w, &length);
+	rc = file_create_at(dir, name, 0666, text, length);
+	json_writer_free(w);
+	if (rc < 0 && errno == EEXIST)
+		return error_set(e, 0, "spec-exists", "%s exists: remove it first", name);
+	return rc < 0 ? error_set(e, errno, "spec-failed", "write %s", name) : 0;
+}

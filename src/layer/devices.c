@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Device nodes and the links of /dev (config-linux.md "Devices", "Default
+ * Devices"). The rootfs may hold anything under these names, /dev itself may be
+ * a symbolic link: /dev is opened once inside the rootfs, and every node is made
+ * relative to a descriptor without following links (CVE-2026-41579,
+ * CVE-2026-47766). Where mknod is not allowed, as in a user namespace, the
+ * host's node is bound instead.
+ */
+#include "hako/layer.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static const struct {
+	const char *path;
+	unsigned major, minor;
+} default_devices[] = {
+	{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+	{"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+};
+
+static const struct symlink_plan default_symlinks[] = {
+	{"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+	{"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},         {"core", "/proc/kcore"},
+};
+
+/* Plan ---------------------------------------------------------------------- */
+
+static bool
+is_bound(const struct plan *plan, const char *destination)
+{
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (plan->mounts[i].kind == MOUNT_BIND &&
+		    strcmp(plan->mounts[i].destination, destination) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_listed(const struct objects *devices, const char *path)
+{
+	const struct config_device *rows = devices->items;
+
+	for (size_t i = 0; i < devices->count; i++)
+		if (strcmp(rows[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+static mode_t
+device_type(char type)
+{
+	switch (type) {
+	case 'b':
+		return S_IFBLK;
+	case 'p':
+		return S_IFIFO;
+	default: /* c and u */
+		return S_IFCHR;
+	}
+}
+
+static void
+plan_device(const struct config_device *c, struct device_plan *d)
+{
+	mode_t permissions = c->file_mode != NULL ? (mode_t)*c->file_mode & 07777 : 0666;
+
+	d->at = c->at;
+	d->path = c->path;
+	d->mode = device_type(c->type[0]) | permissions;
+	if (c->type[0] != 'p' && c->major != NULL && c->minor != NULL)
+		d->device = makedev((unsigned)*c->major, (unsigned)*c->minor);
+	d->uid = c->uid != NULL ? (uid_t)*c->uid : 0;
+	d->gid = c->gid != NULL ? (gid_t)*c->gid : 0;
+}
+
+LAYER_PLAN(devices_plan)
+{
+	const struct objects *devices = &p->config->linux_->devices;
+	const struct config_device *rows = devices->items;
+	struct plan *plan = p->plan;
+	size_t room = ARRAY_SIZE(default_devices) + devices->count;
+
+	(void)e;
+	plan->devices = arena_array(p->arena, room, sizeof(*plan->devices));
+	/* without a mount namespace of its own, or with a bound /dev, it is not ours to fill */
+	if (plan_isolates(plan, CLONE_NEWNS) && !is_bound(plan, "/dev")) {
+		for (size_t i = 0; i < ARRAY_SIZE(default_devices); i++) {
+			if (is_listed(devices, default_devices[i].path))
+				continue;
+			plan->devices[plan->device_count++] = (struct device_plan){
+				.path = default_devices[i].path,
+				.mode = S_IFCHR | 0666,
+				.device = makedev(default_devices[i].major, default_devices[i].minor),
+			};
+		}
+		plan->symlinks = arena_array(p->arena, 1, sizeof(default_symlinks));
+		memcpy(plan->symlinks, default_symlinks, sizeof(default_symlinks));
+		plan->symlink_count = ARRAY_SIZE(default_symlinks);
+	}
+	for (size_t i = 0; i < devices->count; i++)
+		plan_device(&rows[i], &plan->devices[plan->device_count++]);
+	return 0;
+}
+
+/* Run ------------------------------------------------------------------------ */
+
+static int
+fail(const struct device_plan *d, struct error *e, const char *call)
+{
+	return json_error(d->at, e, errno, "device-failed", "%s %s", call, d->path);
+}
+
+/* Parent directory of a device: /dev was opened before, all else is looked up. */
+static int
+open_parent(struct handles *h, const struct device_plan *d, char *name, size_t size)
+{
+	if (h->dev >= 0 && strncmp(d->path, "/dev/", 5) == 0 && strchr(d->path + 5, '/') == NULL) {
+		snprintf(name, size, "%s", d->path + 5);
+		return fcntl(h->dev, F_DUPFD_CLOEXEC, 0);
+	}
+	return path_open_parent_in_root(h->rootfs, d->path, true, name, size);
+}
+
+/* What is there already must be the same device (config-linux.md "Devices"). */
+static int
+check_existing(const struct device_plan *d, int parent, const char *name, struct error *e)
+{
+	struct stat st;
+
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail(d, e, "look at");
+	if ((st.st_mode & S_IFMT) == (d->mode & S_IFMT) &&
+	    (S_ISFIFO(st.st_mode) || st.st_rdev == d->device))
+		return 0;
+	return json_error(d->at, e, 0, "device-conflict",
+	                  "%s exists in the rootfs and is not the device that was asked for", d->path);
+}
+
+static int
+bind_host_node(const struct device_plan *d, int parent, const char *name, struct error *e)
+{
+	autoclose int tree = open_tree(AT_FDCWD, d->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	autoclose int target = -1;
+	struct stat st;
+
+	if (tree < 0 || fstat(tree, &st) < 0)
+		return fail(d, e, "mknod is not allowed here, and the host has no");
+	if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->device)
+		return json_error(d->at, e, 0, "device-conflict",
+		                  "mknod is not allowed here, and the host's %s is another device",
+		                  d->path);
+	if (mknodat(parent, name, S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+		return fail(d, e, "make a file for");
+	target = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (target < 0 ||
+	    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return fail(d, e, "bind the host's");
+	return 0;
+}
+
+static int
+set_owner(const struct device_plan *d, int parent, const char *name, struct error *e)
+{
+	if (d->uid == 0 && d->gid == 0)
+		return 0;
+	if (fchownat(parent, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return fail(d, e, "chown");
+	return 0;
+}
+
+static int
+make_device(struct handles *h, const struct device_plan *d, bool may_mknod, struct error *e)
+{
+	char name[NAME_MAX + 1];
+	autoclose int parent = open_parent(h, d, name, sizeof(name));
+
+	if (parent < 0)
+		return fail(d, e, "make the directory of");
+	if (!may_mknod && !S_ISFIFO(d->mode))
+		return bind_host_node(d, parent, name, e);
+	if (mknodat(parent, name, d->mode, d->device) == 0)
+		return set_owner(d, parent, name, e);
+	if (errno == EEXIST)
+		return check_existing(d, parent, name, e);
+	if (errno == EPERM)
+		return bind_host_node(d, parent, name, e);
+	return fail(d, e, "mknod");
+}
+
+static int
+make_symlink(struct handles *h, const struct symlink_plan *s, struct error *e)
+{
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (symlinkat(s->target, h->dev, s->path) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return error_set(e, errno, "device-failed", "symlink /dev/%s", s->path);
+	n = readlinkat(h->dev, s->path, target, sizeof(target) - 1);
+	if (n >= 0)
+		target[n] = '\0';
+	if ((n >= 0 && strcmp(target, s->target) == 0) || strcmp(s->path, "ptmx") != 0)
+		return 0; /* the image has its own; only ptmx must be the container's */
+	if (unlinkat(h->dev, s->path, 0) < 0 || symlinkat(s->target, h->dev, s->path) < 0)
+		return error_set(e, errno, "device-failed", "replace /dev/%s", s->path);
+	return 0;
+}
+
+LAYER_RUN(devices_create)
+{
+	bool may_mknod = !plan_isolates(plan, CLONE_NEWUSER) && plan->options.privileged;
+
+	if (plan->symlink_count > 0) {
+		h->dev = path_make_dirs_in_root(h->rootfs, "/dev");
+		if (h->dev < 0)
+			return error_set(e, errno, "device-failed", "open /dev in the rootfs");
+	}
+	for (size_t i = 0; i < plan->device_count; i++)
+		if (make_device(h, &plan->devices[i], may_mknod, e) < 0)
+			return -1;
+	for (size_t i = 0; i < plan->symlink_count; i++)
+		if (make_symlink(h, &plan->symlinks[i], e) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hooks (config.md "POSIX-platform Hooks"). The state reaches a hook through a
+ * file in memory, not a pipe: a hook that does not read it, or reads it late, is
+ * no problem. Its output is drained while it runs and only the end is kept, for
+ * the error text; what it leaves running in the background is not waited for.
+ */
+#include "hako/hooks.h"
+#include "hako/file.h"
+#include "hako/log.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The last bytes of what a hook wrote. */
+struct tail {
+	char text[512];
+	size_t used;
+};
+
+static int
+state_file(const char *state)
+{
+	autoclose int fd = memfd_create("state", MFD_CLOEXEC);
+
+	if (fd < 0 || file_write_all(fd, state, strlen(state)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+static _Noreturn void
+exec_hook(const struct config_hook *hook, const char *dir, int input, int output)
+{
+	const char **argv = calloc(hook->args.count + 2, sizeof(*argv));
+	const char **envp = calloc(hook->env.count + 1, sizeof(*envp));
+	sigset_t none;
+
+	if (argv == NULL || envp == NULL)
+		_exit(127);
+	argv[0] = hook->path;
+	if (hook->args.count > 0)
+		memcpy(argv, hook->args.items, hook->args.count * sizeof(*argv));
+	if (hook->env.count > 0)
+		memcpy(envp, hook->env.items, hook->env.count * sizeof(*envp));
+	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2 &&
+	    (dir == NULL || chdir(dir) == 0))
+		execve(hook->path, (char *const *)argv, (char *const *)envp);
+	dprintf(2, "%s\n", error_text(errno));
+	_exit(127);
+}
+
+static void
+tail_add(struct tail *tail, const char *text, size_t length)
+{
+	size_t room = sizeof(tail->text) - 1;
+
+	if (length > room) {
+		text += length - room;
+		length = room;
+	}
+	if (tail->used + length > room) {
+		size_t drop = tail->used + length - room;
+
+		memmove(tail->text, tail->text + drop, tail->used - drop);
+		tail->used -= drop;
+	}
+	memcpy(tail->text + tail->used, text, length);
+	tail->used += length;
+	tail->text[tail->used] = '\0';
+}
+
+/* Read what is there; false when the last writer has closed. */
+static bool
+drain(int fd, struct tail *tail)
+{
+	char buf[65536];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		tail_add(tail, buf, (size_t)n);
+	return n != 0;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Until it has ended; ETIMEDOUT when the time is up before. */
+static int
+wait_hook(const struct config_hook *hook, int pidfd, int output, struct tail *tail)
+{
+	int64_t deadline = hook->timeout_s != NULL ? now_ms() + *hook->timeout_s * 1000 : -1;
+	struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = output, .events = POLLIN}};
+
+	while ((fds[0].revents & POLLIN) == 0) {
+		int64_t left = deadline >= 0 ? deadline - now_ms() : -1;
+
+		if (deadline >= 0 && left <= 0)
+			return ETIMEDOUT;
+		if (poll(fds, 2, (int)left) < 0 && errno != EINTR)
+			return errno;
+		if (fds[1].revents != 0 && !drain(output, tail))
+			fds[1].fd = -1;
+	}
+	(void)drain(output, tail);
+	return 0;
+}
+
+/* The last line with anything in it. */
+static const char *
+last_line(struct tail *tail)
+{
+	char *line;
+
+	while (tail->used > 0 && strchr("\r\n \t", tail->text[tail->used - 1]) != NULL)
+		tail->text[--tail->used] = '\0';
+	line = strrchr(tail->text, '\n');
+	return line != NULL ? line + 1 : tail->text;
+}
+
+static int
+report(const struct config_hook *hook, int status, struct tail *tail, struct error *e)
+{
+	const char *line = last_line(tail);
+	const char *colon = line[0] != '\0' ? ": " : "";
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		return json_error(hook->at, e, 0, "hook-failed", "%s was killed by signal %d%s%s",
+		                  hook->path, WTERMSIG(status), colon, line);
+	return json_error(hook->at, e, 0, "hook-failed", "%s exited with status %d%s%s", hook->path,
+	                  WEXITSTATUS(status), colon, line);
+}
+
+static int
+reap(const struct config_hook *hook, pid_t pid, int output, struct error *e)
+{
+	autoclose int pidfd = sys_pidfd_open(pid, 0);
+	struct tail tail = {.text = ""};
+	int status, code;
+
+	code = pidfd < 0 ? errno : wait_hook(hook, pidfd, output, &tail);
+	if (code != 0)
+		kill(-pid, SIGKILL);
+	if (code != 0)
+		kill(pid, SIGKILL); /* it may not have made its group yet */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (code == ETIMEDOUT)
+		return json_error(hook->at, e, 0, "hook-timeout", "%s was killed after %lld s",
+		                  hook->path, (long long)*hook->timeout_s);
+	if (code != 0)
+		return json_error(hook->at, e, code, "hook-failed", "wait for %s", hook->path);
+	return report(hook, status, &tail, e);
+}
+
+static int
+run_hook(const struct config_hook *hook, const char *dir, const char *state, struct error *e)
+{
+	autoclose int input = state_file(state);
+	autoclose int output = -1;
+	int ends[2];
+	pid_t pid;
+
+	if (input < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return json_error(hook->at, e, errno, "hook-failed", "prepare %s", hook->path);
+	output = ends[0];
+	fcntl(output, F_SETFL, O_NONBLOCK);
+	pid = fork();
+	if (pid == 0)
+		exec_hook(hook, dir, input, ends[1]);
+	close(ends[1]);
+	if (pid < 0)
+		return json_error(hook->at, e, errno, "hook-failed", "fork for %s", hook->path);
+	return reap(hook, pid, output, e);
+}
+
+int
+hooks_run(const struct objects *hooks, const char *name, const char *dir, const char *state,
+          struct error *e)
+{
+	const struct config_hook *rows = hooks->items;
+
+	for (size_t i = 0; i < hooks->count; i++) {
+		log_debug("%s hook %zu: %s", name, i, rows[i].path);
+		if (run_hook(&rows[i], dir, state, e) < 0)
+			return error_context(e, "%s hook", name);
+	}
+	return 0;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Masked and read-only paths (config-linux.md). Done before the pivot, while the
+ * host's /dev/null can still be reached: what covers a file is the host's device
+ * node, checked to be 1:3, never a name of the container's /dev
+ * (CVE-2025-31133). Directories are covered by one empty read-only tmpfs,
+ * mounted once and cloned. Paths that do not exist need no cover.
+ */
+#include "hako/layer.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+LAYER_PLAN(masks_plan)
+{
+	(void)e;
+	p->plan->masked_paths = p->config->linux_->masked_paths;
+	p->plan->readonly_paths = p->config->linux_->readonly_paths;
+	return 0;
+}
+
+static int
+fail(const struct strings *paths, size_t i, struct error *e, const char *what)
+{
+	const struct json *at = paths->at != NULL ? paths->at->first : NULL;
+	int saved = errno;
+
+	for (size_t k = 0; k < i && at != NULL; k++)
+		at = at->next;
+	return json_error(at, e, saved, "mask-failed", "%s %s", what, paths->items[i]);
+}
+
+static int
+attach(int tree, int target)
+{
+	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int
+make_path_readonly(const struct plan *plan, const struct handles *h, size_t i, struct error *e)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	autoclose int target = path_open_in_root(h->rootfs, plan->readonly_paths.items[i], O_PATH);
+	autoclose int tree = -1;
+
+	if (target < 0)
+		return errno == ENOENT ? 0 : fail(&plan->readonly_paths, i, e, "open read-only path");
+	tree = open_tree(target, "",
+	                 AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
+	    attach(tree, target) < 0)
+		return fail(&plan->readonly_paths, i, e, "make read-only");
+	return 0;
+}
+
+LAYER_RUN(masks_make_readonly)
+{
+	for (size_t i = 0; i < plan->readonly_paths.count; i++)
+		if (make_path_readonly(plan, h, i, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* What masked paths are covered with; made when first needed. */
+struct covers {
+	int null;  /* the host's /dev/null */
+	int empty; /* a tmpfs mounted in this namespace, to be cloned */
+};
+
+static int
+open_null(void)
+{
+	autoclose int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) {
+		errno = ENODEV;
+		return -1;
+	}
+	return take_fd(&fd);
+}
+
+static int
+mount_empty(void)
+{
+	autoclose int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "source", "tmpfs", 0) < 0 ||
+	    fsconfig(context, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
+	    fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
+	    fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	return fsmount(context, FSMOUNT_CLOEXEC,
+	               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
+/* The first directory gets the tmpfs itself, the others clones of it. */
+static int
+cover_directory(struct covers *covers, int target)
+{
+	autoclose int tree = -1;
+
+	if (covers->empty < 0) {
+		covers->empty = mount_empty();
+		return covers->empty >= 0 ? attach(covers->empty, target) : -1;
+	}
+	tree = open_tree(covers->empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return tree >= 0 ? attach(tree, target) : -1;
+}
+
+static int
+cover_file(struct covers *covers, int target)
+{
+	autoclose int tree = -1;
+
+	if (covers->null < 0)
+		covers->null = open_null();
+	if (covers->null < 0)
+		return -1;
+	tree = open_tree(covers->null, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return tree >= 0 ? attach(tree, target) : -1;
+}
+
+static int
+mask_path(const struct plan *plan, const struct handles *h, struct covers *covers, size_t i,
+          struct error *e)
+{
+	autoclose int target = path_open_in_root(h->rootfs, plan->masked_paths.items[i], O_PATH);
+	struct stat st;
+	int rc;
+
+	if (target < 0) /* not there, or below something that is not a directory */
+		return errno == ENOENT || errno == ENOTDIR
+		               ? 0
+		               : fail(&plan->masked_paths, i, e, "open masked path");
+	rc = fstat(target, &st);
+	if (rc == 0)
+		rc = S_ISDIR(st.st_mode) ? cover_directory(covers, target) : cover_file(covers, target);
+	return rc < 0 ? fail(&plan->masked_paths, i, e, "mask") : 0;
+}
+
+LAYER_RUN(masks_cover)
+{
+	struct covers covers = {.null = -1, .empty = -1};
+	int rc = 0;
+
+	for (size_t i = 0; i < plan->masked_paths.count && rc == 0; i++)
+		rc = mask_path(plan, h, &covers, i, e);
+	close_cleaner(&covers.null);
+	close_cleaner(&covers.empty);
+	return rc;
+}

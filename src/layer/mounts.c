@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mounts[] of config.json: filesystems and binds below the container's root, in
+ * the order they are listed (config.md, "Mounts").
+ *
+ * A target is resolved once, inside the rootfs, to a descriptor, and everything
+ * is put there by descriptor: nothing that renames or relinks files meanwhile
+ * can lead a mount elsewhere (CVE-2021-30465). A mount is finished (attributes,
+ * propagation) before it is attached, so that it is never visible half made.
+ * Read-only tmpfs and /dev become read-only last of all, because later mounts
+ * need their mount points made on them.
+ */
+#include "hako/layer.h"
+#include "hako/log.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+#include "hako/tmpcopyup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+static bool
+has_data(const struct mount_plan *m, const char *key)
+{
+	for (size_t i = 0; i < m->data.count; i++)
+		if (strcmp(m->data.items[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Targets ---------------------------------------------------------------- */
+
+static int
+fail(const struct mount_plan *m, struct error *e, const char *call)
+{
+	return json_error(m->at, e, errno, "mount-failed", "%s %s", call, m->destination);
+}
+
+static bool
+must_be_real_directory(const struct mount_plan *m)
+{
+	return strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
+}
+
+/* Where links led: not into procfs, not to the root itself. */
+static int
+check_linked_target(const struct handles *h, const struct mount_plan *m, int target, struct error *e)
+{
+	struct statfs fs;
+	struct stat a, b;
+
+	if (must_be_real_directory(m))
+		return json_error(m->at, e, 0, "mount-unsafe",
+		                  "%s in the rootfs is a symbolic link; it must be a directory",
+		                  m->destination);
+	if (fstatfs(target, &fs) < 0 || fstat(target, &a) < 0 || fstat(h->rootfs, &b) < 0)
+		return fail(m, e, "look at");
+	if (fs.f_type == PROC_SUPER_MAGIC)
+		return json_error(m->at, e, 0, "mount-unsafe", "%s leads into /proc by a symbolic link",
+		                  m->destination);
+	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return json_error(m->at, e, 0, "mount-unsafe",
+		                  "%s leads to the root of the container by a symbolic link",
+		                  m->destination);
+	return 0;
+}
+
+/*
+ * The target as an O_PATH descriptor, made when missing. directory says what is
+ * made; *ret_made whether it was.
+ */
+static int
+open_target(const struct handles *h, const struct mount_plan *m, bool directory, bool *ret_made,
+            struct error *e)
+{
+	int fd = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
+	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+
+	*ret_made = false;
+	if (fd >= 0)
+		return fd;
+	*ret_made = errno == ENOENT;
+	if (errno == ENOENT || errno == ELOOP || errno == EAGAIN)
+		fd = path_make_target_in_root(h->rootfs, m->destination, directory);
+	if (fd < 0)
+		return fail(m, e, "make the mount point");
+	if (!*ret_made && check_linked_target(h, m, fd, e) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Attributes and propagation ---------------------------------------------- */
+
+static int
+set_attributes(const struct mount_plan *m, int fd, uint64_t set, uint64_t clear, bool recursive,
+               struct error *e)
+{
+	struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+
+	if (set == 0 && clear == 0)
+		return 0;
+	if (mount_setattr(fd, "", flags, &attr, sizeof(attr)) == 0)
+		return 0;
+	if (errno == EPERM && clear != 0)
+		return json_error(json_member(m->at, "options"), e, EPERM, "mount-locked",
+		                  "clear an option of %s that this user namespace may not clear",
+		                  m->destination);
+	return fail(m, e, "mount_setattr of");
+}
+
+static int
+set_propagation(const struct mount_plan *m, int fd, struct error *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(m->propagation) && m->propagation[i] != 0; i++) {
+		struct mount_attr attr = {.propagation = m->propagation[i] & ~(uint64_t)MS_REC};
+		unsigned flags = AT_EMPTY_PATH | (m->propagation[i] & MS_REC ? AT_RECURSIVE : 0);
+
+		if (mount_setattr(fd, "", flags, &attr, sizeof(attr)) < 0)
+			return fail(m, e, "set the propagation of");
+	}
+	return 0;
+}
+
+/* Finish a detached mount and put it on its target. */
+static int
+finish(const struct mount_plan *m, int tree, int target, bool with_attributes, struct error *e)
+{
+	if (with_attributes && set_attributes(m, tree, m->attr_set, m->attr_clear, false, e) < 0)
+		return -1;
+	if (set_attributes(m, tree, m->recursive_set, m->recursive_clear, true, e) < 0)
+		return -1;
+	if (set_propagation(m, tree, e) < 0)
+		return -1;
+	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return fail(m, e, "move_mount to");
+	return 0;
+}
+
+/* Filesystems --------------------------------------------------------------- */
+
+/* What the kernel says beyond errno, when it says something (fsopen(2)). */
+static void
+read_fs_log(int context, char *buf, size_t size)
+{
+	ssize_t n = read(context, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+}
+
+static int
+fail_fs(const struct mount_plan *m, int context, const char *what, const char *detail,
+        struct error *e)
+{
+	int saved = errno;
+	char text[200];
+
+	read_fs_log(context, text, sizeof(text));
+	return json_error(m->at, e, saved, "mount-failed", "mount %s on %s: %s%s%s%s", m->type,
+	                  m->destination, what, detail, text[0] != '\0' ? ": " : "", text);
+}
+
+static int
+configure(const struct mount_plan *m, int context, struct error *e)
+{
+	const char *source = m->source != NULL ? m->source : "none";
+
+	if (fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0)
+		return fail_fs(m, context, "source ", source, e);
+	for (size_t i = 0; i < m->flags.count; i++)
+		if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[i], NULL, 0) < 0)
+			return fail_fs(m, context, "option ", m->flags.items[i], e);
+	for (size_t i = 0; i < m->data.count; i++)
+		if (fsconfig(context, FSCONFIG_SET_STRING, m->data.items[i].key, m->data.items[i].value,
+		             0) < 0)
+			return fail_fs(m, context, "option ", m->data.items[i].key, e);
+	return 0;
+}
+
+/* A tmpfs without mode= takes the mode of the directory that it covers. */
+static int
+inherit_mode(const struct mount_plan *m, int context, int target, bool made, struct error *e)
+{
+	struct stat st;
+	char mode[16];
+
+	if (made || strcmp(m->type, "tmpfs") != 0 || has_data(m, "mode"))
+		return 0;
+	if (fstat(target, &st) < 0)
+		return fail(m, e, "look at");
+	snprintf(mode, sizeof(mode), "%o", (unsigned)st.st_mode & 07777);
+	if (fsconfig(context, FSCONFIG_SET_STRING, "mode", mode, 0) < 0)
+		return fail_fs(m, context, "option ", "mode", e);
+	return 0;
+}
+
+/* A new filesystem as a detached mount. */
+static int
+create_filesystem(const struct mount_plan *m, int target, bool made, struct error *e)
+{
+	autoclose int context = fsopen(m->type, FSOPEN_CLOEXEC);
+	int tree;
+
+	if (context < 0)
+		return json_error(json_member(m->at, "type"), e, errno, "mount-failed",
+		                  "filesystem type \"%s\"", m->type);
+	if (configure(m, context, e) < 0 || inherit_mode(m, context, target, made, e) < 0)
+		return -1;
+	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return fail_fs(m, context, "create", "", e);
+	tree = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)m->attr_set);
+	if (tree < 0)
+		return fail_fs(m, context, "fsmount", "", e);
+	return tree;
+}
+
+static int
+attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct error *e)
+{
+	const struct mount_plan *m = &plan->mounts[i];
+	autoclose int target = -1;
+	autoclose int tree = -1;
+	bool made;
+
+	target = open_target(h, m, true, &made, e);
+	if (target < 0)
+		return -1;
+	tree = create_filesystem(m, target, made, e);
+	if (tree < 0)
+		return -1;
+	if (m->tmpcopyup && tmpcopyup(target, tree) < 0)
+		return fail(m, e, "copy the content of");
+	if (finish(m, tree, target, false, e) < 0)
+		return -1;
+	if (m->readonly_late)
+		h->late_readonly[i] = take_fd(&tree);
+	return 0;
+}
+
+/* Binds ----------------------------------------------------------------------- */
+
+static int
+open_source(const struct mount_plan *m, struct error *e)
+{
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
+	int fd = open_tree(AT_FDCWD, m->source, flags);
+
+	if (fd < 0)
+		return json_error(json_member(m->at, "source"), e, errno, "mount-failed",
+		                  "bind mount source %s", m->source);
+	return fd;
+}
+
+/* With a user namespace init may lack the rights to reach a source that the parent can reach. */
+LAYER_RUN(mounts_open)
+{
+	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged || plan->mount_count == 0)
+		return 0;
+	h->mounts = calloc(plan->mount_count, sizeof(*h->mounts));
+	if (h->mounts == NULL)
+		return error_set(e, errno, "out-of-memory", "mounts");
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		h->mounts[i] = -1;
+		/* a source that an earlier mount provides is opened by init */
+		if (plan->mounts[i].kind == MOUNT_BIND && access(plan->mounts[i].source, F_OK) == 0) {
+			h->mounts[i] = open_source(&plan->mounts[i], e);
+			if (h->mounts[i] < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+attach_tree(struct handles *h, const struct mount_plan *m, size_t i, int source, struct error *e)
+{
+	autoclose int tree = source;
+	autoclose int target = -1;
+	struct stat st;
+	bool made;
+
+	target = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
+	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	if (target < 0) {
+		if (fstat(tree, &st) < 0)
+			return fail(m, e, "look at the source of");
+		target = open_target(h, m, S_ISDIR(st.st_mode), &made, e);
+	}
+	if (target < 0)
+		return -1;
+	if (strcmp(m->destination, "/proc") == 0) {
+		struct statfs fs;
+
+		if (fstatfs(tree, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+			return json_error(m->at, e, 0, "mount-unsafe",
+			                  "the source of /proc is not a procfs");
+	}
+	if (finish(m, tree, target, true, e) < 0)
+		return -1;
+	if (m->readonly_late)
+		h->late_readonly[i] = take_fd(&tree);
+	return 0;
+}
+
+static int
+attach_bind(const struct plan *plan, struct handles *h, size_t i, struct error *e)
+{
+	const struct mount_plan *m = &plan->mounts[i];
+	int tree = h->mounts != NULL && h->mounts[i] >= 0 ? take_fd(&h->mounts[i]) : open_source(m, e);
+
+	return tree >= 0 ? attach_tree(h, m, i, tree, e) : -1;
+}
+
+/* The cgroup tree --------------------------------------------------------------- */
+
+/* Without a cgroup namespace, or where the kernel refuses a new mount: the container's own part. */
+static int
+bind_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error *e)
+{
+	const struct mount_plan *m = &plan->mounts[i];
+	char path[PATH_MAX];
+	int tree;
+
+	if (h->cgroup_mount == NULL)
+		return json_error(m->at, e, 0, "cgroup-missing",
+		                  "cannot show the container's cgroup: it has none");
+	snprintf(path, sizeof(path), "%s%s", h->cgroup_mount, plan->cgroup.path);
+	tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0)
+		return fail(m, e, "bind the container's cgroup to");
+	return attach_tree(h, m, i, tree, e);
+}
+
+static int
+attach_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error *e)
+{
+	if (!plan_isolates(plan, CLONE_NEWCGROUP))
+		return bind_cgroup(plan, h, i, e);
+	if (attach_filesystem(plan, h, i, e) == 0)
+		return 0;
+	if ((e->code != EPERM && e->code != EBUSY) || h->cgroup_mount == NULL)
+		return -1;
+	if (log_fallback(e, "cgroup-mount", "%s: a bind of the container's cgroup instead of a mount",
+	                 e->msg) < 0)
+		return -1;
+	return bind_cgroup(plan, h, i, e);
+}
+
+/* Remounts ---------------------------------------------------------------------- */
+
+static int
+remount(const struct plan *plan, struct handles *h, size_t i, struct error *e)
+{
+	const struct mount_plan *m = &plan->mounts[i];
+	autoclose int target = path_open_in_root(h->rootfs, m->destination, O_PATH);
+	autoclose int context = -1;
+
+	if (target < 0)
+		return fail(m, e, "open");
+	if (m->kind == MOUNT_REMOUNT && m->flags.count + m->data.count > 0) {
+		context = fspick(target, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+		if (context < 0)
+			return fail(m, e, "fspick");
+		for (size_t k = 0; k < m->flags.count; k++)
+			if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[k], NULL, 0) < 0)
+				return fail_fs(m, context, "option ", m->flags.items[k], e);
+		for (size_t k = 0; k < m->data.count; k++)
+			if (fsconfig(context, FSCONFIG_SET_STRING, m->data.items[k].key,
+			             m->data.items[k].value, 0) < 0)
+				return fail_fs(m, context, "option ", m->data.items[k].key, e);
+		if (fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+			return fail_fs(m, context, "reconfigure", "", e);
+	}
+	if (set_attributes(m, target, m->attr_set, m->attr_clear, false, e) < 0 ||
+	    set_attributes(m, target, m->recursive_set, m->recursive_clear, true, e) < 0)
+		return -1;
+	return set_propagation(m, target, e);
+}
+
+/* All of them -------------------------------------------------------------------- */
+
+LAYER_RUN(mounts_attach)
+{
+	static int (*const attach[])(const struct plan *, struct handles *, size_t, struct error *) = {
+		[MOUNT_FILESYSTEM] = attach_filesystem,
+		[MOUNT_BIND] = attach_bind,
+		[MOUNT_REMOUNT] = remount,
+		[MOUNT_BIND_REMOUNT] = remount,
+		[MOUNT_CGROUP] = attach_cgroup,
+	};
+
+	if (plan->mount_count == 0)
+		return 0;
+	h->late_readonly = calloc(plan->mount_count, sizeof(*h->late_readonly));
+	if (h->late_readonly == NULL)
+		return error_set(e, errno, "out-of-memory", "mounts");
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		h->late_readonly[i] = -1;
+		if (attach[plan->mounts[i].kind](plan, h, i, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+LAYER_RUN(mounts_make_readonly)
+{
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (h->late_readonly[i] >= 0 &&
+		    set_attributes(&plan->mounts[i], h->late_readonly[i], MOUNT_ATTR_RDONLY, 0, false,
+		                   e) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What mounts[] asks for, resolved: attributes, propagation, superblock flags
+ * and data apart, as the mount API of Linux 5.2 takes them. Refused here, as
+ * any user: options without a meaning for a bind mount, targets inside /proc
+ * (a container must not be able to disguise what the kernel says), the root.
+ */
+#include "hako/layer.h"
+#include "hako/log.h"
+#include "hako/mount_options.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+static void
+add_flag(struct arena *arena, struct mount_plan *m, const char *flag)
+{
+	/* an array as long as all options could need was made by plan_mount() */
+	m->flags.items[m->flags.count++] = arena_strdup(arena, flag);
+}
+
+static void
+add_data(struct arena *arena, struct mount_plan *m, const char *key, size_t length, const char *value)
+{
+	struct string_pair *pair = &m->data.items[m->data.count++];
+
+	pair->key = arena_strndup(arena, key, length);
+	pair->value = arena_strdup(arena, value);
+}
+
+/* Filesystem options: each "key" or "key=value", also several with commas between. */
+static void
+plan_data(struct arena *arena, struct mount_plan *m, const char *option)
+{
+	char *copy = arena_strdup(arena, option), *save = NULL;
+
+	for (char *word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+		char *equal = strchr(word, '=');
+
+		if (equal == NULL)
+			add_flag(arena, m, word);
+		else
+			add_data(arena, m, word, (size_t)(equal - word), equal + 1);
+	}
+}
+
+struct option_state {
+	bool bind;
+	bool remount;
+	size_t propagations;
+};
+
+static int
+plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, const char *word,
+            struct error *e)
+{
+	const struct mount_option *o = mount_option_find(word);
+	uint64_t *set = &m->attr_set, *clear = &m->attr_clear;
+
+	if (o == NULL) {
+		plan_data(p->arena, m, word);
+		return 0;
+	}
+	if (o->recursive && !o->bind) {
+		set = &m->recursive_set;
+		clear = &m->recursive_clear;
+	}
+	*set = (*set & ~o->attr_clear) | o->attr_set;
+	*clear = (*clear & ~o->attr_set) | o->attr_clear;
+	s->bind |= o->bind;
+	s->remount |= o->remount;
+	m->recursive |= o->bind && o->recursive;
+	m->tmpcopyup |= o->tmpcopyup;
+	if (o->superblock != NULL)
+		add_flag(p->arena, m, o->superblock);
+	if (o->propagation != 0) {
+		if (s->propagations == ARRAY_SIZE(m->propagation))
+			return json_error(m->at, e, 0, "mount-invalid",
+			                  "more than %zu propagation options",
+			                  ARRAY_SIZE(m->propagation));
+		m->propagation[s->propagations++] = o->propagation;
+	}
+	return 0;
+}
+
+static size_t
+count_words(const struct strings *options)
+{
+	size_t words = 2;
+
+	for (size_t i = 0; i < options->count; i++)
+		for (const char *s = options->items[i]; s != NULL; s = strchr(s + 1, ','))
+			words++;
+	return words;
+}
+
+static bool
+is_gid_mapped(const struct objects *mappings, uint64_t gid)
+{
+	const struct config_id_mapping *rows = mappings->items;
+
+	for (size_t i = 0; i < mappings->count; i++)
+		if (gid >= rows[i].container_id && gid - rows[i].container_id < rows[i].size)
+			return true;
+	return false;
+}
+
+/* devpts' gid=5 is what engines write; a user namespace without that group has no use for it. */
+static void
+drop_unmapped_gid(struct planner *p, struct mount_plan *m)
+{
+	const struct config_linux *lin = p->config->linux_;
+
+	if (!plan_creates(p->plan, CLONE_NEWUSER) || lin->gid_mappings.count == 0)
+		return;
+	for (size_t i = 0; i < m->data.count; i++) {
+		uint64_t gid;
+
+		if (strcmp(m->data.items[i].key, "gid") != 0 ||
+		    parse_uint(m->data.items[i].value, UINT32_MAX, &gid) < 0 ||
+		    is_gid_mapped(&lin->gid_mappings, gid))
+			continue;
+		log_debug("devpts: gid %s is not mapped: left out", m->data.items[i].value);
+		memmove(&m->data.items[i], &m->data.items[i + 1],
+		        (m->data.count - i - 1) * sizeof(m->data.items[0]));
+		m->data.count--;
+		return;
+	}
+}
+
+static void
+decide_kind(struct planner *p, struct mount_plan *m, const struct option_state *s)
+{
+	bool readonly = (m->attr_set & MOUNT_ATTR_RDONLY) != 0;
+
+	if (s->remount)
+		m->kind = s->bind ? MOUNT_BIND_REMOUNT : MOUNT_REMOUNT;
+	else if (s->bind)
+		m->kind = MOUNT_BIND;
+	else if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0)
+		m->kind = MOUNT_CGROUP;
+	else
+		m->kind = MOUNT_FILESYSTEM;
+	if (m->kind == MOUNT_CGROUP)
+		m->type = "cgroup2";
+	if (m->kind == MOUNT_FILESYSTEM && strcmp(m->type, "devpts") == 0)
+		drop_unmapped_gid(p, m);
+	if (!readonly || m->kind == MOUNT_REMOUNT || m->kind == MOUNT_BIND_REMOUNT)
+		return;
+	m->readonly_late = (m->kind == MOUNT_FILESYSTEM && strcmp(m->type, "tmpfs") == 0) ||
+	                   strcmp(m->destination, "/dev") == 0;
+	if (m->readonly_late)
+		m->attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	else if (m->kind == MOUNT_FILESYSTEM)
+		add_flag(p->arena, m, "ro");
+}
+
+/* A word that the kernel would ignore on a bind mount is a mistake. */
+static int
+check_bind(const struct mount_plan *m, const struct option_state *s, struct error *e)
+{
+	if (m->kind != MOUNT_BIND && m->kind != MOUNT_BIND_REMOUNT)
+		return 0;
+	if (m->data.count > 0)
+		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		                  "option \"%s=%s\" has no meaning for a bind mount",
+		                  m->data.items[0].key, m->data.items[0].value);
+	for (size_t i = 0; i < m->flags.count; i++) {
+		const struct mount_option *o = mount_option_find(m->flags.items[i]);
+
+		if (o == NULL)
+			return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+			                  "option \"%s\" has no meaning for a bind mount",
+			                  m->flags.items[i]);
+	}
+	if (s->bind && m->kind == MOUNT_BIND && m->source == NULL)
+		return json_error(m->at, e, 0, "mount-invalid", "a bind mount needs a source");
+	return 0;
+}
+
+/* Below /proc only the files that lxcfs provides may be covered: the rest is the kernel's word. */
+static const char *const proc_files[] = {
+	"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg",           "/proc/meminfo",
+	"/proc/slabinfo", "/proc/stat",     "/proc/swaps",             "/proc/uptime",
+	"/proc/net/dev",  "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+};
+
+static int
+check_destination(const struct mount_plan *m, struct error *e)
+{
+	const struct json *at = json_member(m->at, "destination");
+
+	if (strcmp(m->destination, "/") == 0)
+		return json_error(at, e, 0, "mount-invalid", "cannot mount over the root of the container");
+	if (strcmp(m->destination, "/proc") == 0 && m->kind == MOUNT_FILESYSTEM &&
+	    strcmp(m->type, "proc") != 0)
+		return json_error(at, e, 0, "mount-invalid", "/proc must be of type proc");
+	if (strncmp(m->destination, "/proc/", 6) != 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(proc_files); i++)
+		if (strcmp(m->destination, proc_files[i]) == 0)
+			return 0;
+	return json_error(at, e, 0, "mount-invalid", "cannot mount %s: it is inside /proc",
+	                  m->destination);
+}
+
+static int
+plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m, struct error *e)
+{
+	char destination[PATH_MAX];
+	struct option_state s = {0};
+	size_t words = count_words(&c->options);
+
+	if (path_normalise(c->destination, destination, sizeof(destination)) < 0)
+		return json_error(json_member(c->at, "destination"), e, errno, "mount-invalid",
+		                  "destination");
+	m->at = c->at;
+	m->destination = arena_strdup(p->arena, destination);
+	m->type = c->type != NULL ? c->type : "none";
+	m->source = c->source;
+	m->flags.items = arena_array(p->arena, words, sizeof(char *));
+	m->data.items = arena_array(p->arena, words, sizeof(struct string_pair));
+	for (size_t i = 0; i < c->options.count; i++)
+		if (plan_option(p, m, &s, c->options.items[i], e) < 0)
+			return -1;
+	decide_kind(p, m, &s);
+	if (check_bind(m, &s, e) < 0 || check_destination(m, e) < 0)
+		return -1;
+	if (m->kind == MOUNT_BIND && m->source[0] != '/')
+		m->source = arena_printf(p->arena, "%s/%s", p->plan->options.bundle, m->source);
+	if (m->tmpcopyup && strcmp(m->type, "tmpfs") != 0)
+		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		                  "tmpcopyup is only for tmpfs");
+	return 0;
+}
+
+LAYER_PLAN(mounts_plan)
+{
+	const struct config_mount *rows = p->config->mounts.items;
+	struct plan *plan = p->plan;
+
+	plan->mounts = arena_array(p->arena, p->config->mounts.count, sizeof(*plan->mounts));
+	for (size_t i = 0; i < p->config->mounts.count; i++)
+		if (plan_mount(p, &rows[i], &plan->mounts[plan->mount_count++], e) < 0)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Namespaces: new ones by the flags of one clone3, existing ones joined by path
+ * (config-linux.md "Namespaces", "Offset for Time Namespace").
+ *
+ * Kernel rules behind the order: a pid namespace is joined by the parent, for
+ * the children it makes; a user namespace before any other, by an intermediate
+ * (spawn.c), so that the new namespaces belong to it; all others by init itself.
+ * Time offsets can be written only while nobody is in the namespace: init makes
+ * it with unshare, which moves children only, writes, and then enters it.
+ */
+#include "hako/layer.h"
+#include "hako/names.h"
+#include "hako/proc.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#ifndef NS_GET_NSTYPE
+#include <linux/nsfs.h>
+#endif
+
+bool
+plan_creates(const struct plan *plan, uint64_t type)
+{
+	return (plan->clone_flags & type) != 0 || (type == CLONE_NEWTIME && plan->time_offsets.text);
+}
+
+bool
+plan_joins(const struct plan *plan, uint64_t type)
+{
+	for (size_t i = 0; i < plan->join_count; i++)
+		if ((uint64_t)plan->joins[i].type == type)
+			return true;
+	return false;
+}
+
+bool
+plan_isolates(const struct plan *plan, uint64_t type)
+{
+	return plan_creates(plan, type) || plan_joins(plan, type);
+}
+
+static const char *
+offset_line(struct arena *arena, const char *clock, const struct config_time_offset *offset)
+{
+	if (offset == NULL)
+		return "";
+	return arena_printf(arena, "%s %lld %llu\n", clock,
+	                    offset->secs != NULL ? (long long)*offset->secs : 0LL,
+	                    offset->nanosecs != NULL ? (unsigned long long)*offset->nanosecs : 0ULL);
+}
+
+static void
+plan_time_offsets(struct planner *p, const struct config_time_offsets *offsets)
+{
+	if (offsets == NULL || (offsets->monotonic == NULL && offsets->boottime == NULL))
+		return;
+	p->plan->time_offsets.text =
+		arena_printf(p->arena, "%s%s", offset_line(p->arena, "monotonic", offsets->monotonic),
+	                     offset_line(p->arena, "boottime", offsets->boottime));
+	p->plan->clone_flags &= ~(uint64_t)CLONE_NEWTIME;
+}
+
+LAYER_PLAN(namespaces_plan)
+{
+	const struct objects *namespaces = &p->config->linux_->namespaces;
+	const struct config_namespace *rows = namespaces->items;
+	struct plan *plan = p->plan;
+
+	(void)e;
+	for (size_t i = 0; i < namespaces->count; i++) {
+		if (rows[i].path == NULL || rows[i].path[0] == '\0')
+			plan->clone_flags |= (uint64_t)rows[i].type;
+		else
+			plan->joins[plan->join_count++] = (struct namespace_join){
+				.at = rows[i].at, .type = rows[i].type, .path = rows[i].path};
+	}
+	plan_time_offsets(p, p->config->linux_->time_offsets);
+	return 0;
+}
+
+static int
+fail(const struct namespace_join *join, struct error *e, const char *what)
+{
+	return json_error(json_member(join->at, "path"), e, errno, "namespace-failed", "%s %s %s", what,
+	                  name_of(namespace_names, (uint64_t)join->type), join->path);
+}
+
+LAYER_RUN(namespaces_open)
+{
+	for (size_t i = 0; i < plan->join_count; i++) {
+		const struct namespace_join *join = &plan->joins[i];
+		int type;
+
+		h->namespaces[i] = open(join->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (h->namespaces[i] < 0)
+			return fail(join, e, "open the namespace");
+		type = ioctl(h->namespaces[i], NS_GET_NSTYPE);
+		if (type < 0 && errno != EINVAL && errno != ENOTTY)
+			return fail(join, e, "ask for the type of the namespace");
+		if (type != join->type)
+			return json_error(json_member(join->at, "path"), e, 0, "namespace-type",
+			                  "%s is not a %s namespace", join->path,
+			                  name_of(namespace_names, (uint64_t)join->type));
+	}
+	return 0;
+}
+
+LAYER_RUN(namespaces_join)
+{
+	for (size_t i = 0; i < plan->join_count; i++) {
+		const struct namespace_join *join = &plan->joins[i];
+
+		if (join->type == CLONE_NEWUSER || join->type == CLONE_NEWPID)
+			continue;
+		if (setns(h->namespaces[i], join->type) < 0)
+			return fail(join, e, "join the namespace");
+	}
+	return 0;
+}
+
+LAYER_RUN(namespaces_set_time)
+{
+	const struct json *at = json_member(plan->config->linux_->at, "timeOffsets");
+	autoclose int fd = -1;
+
+	if (plan->time_offsets.text == NULL)
+		return 0;
+	if (h->proc < 0)
+		h->proc = proc_mount();
+	if (h->proc < 0 || unshare(CLONE_NEWTIME) < 0)
+		return json_error(at, e, errno, "namespace-failed", "make a time namespace");
+	if (proc_write(h->proc, "self/timens_offsets", plan->time_offsets.text) < 0)
+		return json_error(at, e, errno, "namespace-failed", "write the time offsets");
+	fd = openat(h->proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
+		return json_error(at, e, errno, "namespace-failed", "enter the time namespace");
+	return 0;
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The container's process short of its privileges: arguments, environment,
+ * working directory, the program itself, session keyring, personality, OOM
+ * score (config.md "Process"). The program is looked for when the container is
+ * created, as the user it will run as, so that a missing command fails `create`
+ * and not `start`.
+ */
+#include "hako/layer.h"
+#include "hako/file.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Plan ------------------------------------------------------------------------ */
+
+static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/* Is there a later entry with the same name? The last one wins. */
+static bool
+is_overridden(const struct strings *env, size_t i)
+{
+	size_t length = strcspn(env->items[i], "=") + 1;
+
+	for (size_t k = i + 1; k < env->count; k++)
+		if (strncmp(env->items[i], env->items[k], length) == 0)
+			return true;
+	return false;
+}
+
+static void
+plan_environment(struct planner *p, const struct strings *env)
+{
+	struct process_plan *process = &p->plan->process;
+	/* room for HOME and the end */
+	char **items = arena_array(p->arena, env->count + 2, sizeof(*items));
+	size_t n = 0;
+
+	process->home_missing = true;
+	process->search_path = default_path;
+	for (size_t i = 0; i < env->count; i++) {
+		const char *item = env->items[i];
+
+		if (is_overridden(env, i) || strcmp(item, "HOME=") == 0)
+			continue;
+		if (strncmp(item, "HOME=", 5) == 0)
+			process->home_missing = false;
+		if (strncmp(item, "PATH=", 5) == 0)
+			process->search_path = item + 5;
+		items[n++] = arena_strdup(p->arena, item);
+	}
+	process->env = items;
+}
+
+LAYER_PLAN(process_plan)
+{
+	const struct config_process *c = p->config->process;
+	struct process_plan *process = &p->plan->process;
+	const struct config_personality *personality = p->config->linux_->personality;
+	char **args;
+
+	(void)e;
+	if (personality != NULL) {
+		int *domain = arena_alloc(p->arena, sizeof(*domain));
+
+		*domain = personality->domain - 1;
+		p->plan->personality = domain;
+	}
+	process->cwd = "/";
+	if (c == NULL)
+		return 0;
+	process->at = c->at;
+	args = arena_array(p->arena, c->args.count + 1, sizeof(*args));
+	for (size_t i = 0; i < c->args.count; i++)
+		args[i] = arena_strdup(p->arena, c->args.items[i]);
+	process->args = args;
+	process->cwd = c->cwd;
+	process->oom_score_adj = c->oom_score_adj;
+	process->no_new_privileges = c->no_new_privileges;
+	plan_environment(p, &c->env);
+	return 0;
+}
+
+/* OOM score, keyring, personality ------------------------------------------------ */
+
+LAYER_RUN(process_set_oom_score)
+{
+	char path[64], value[16];
+
+	if (plan->process.oom_score_adj == NULL)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)h->init_pid);
+	snprintf(value, sizeof(value), "%lld", (long long)*plan->process.oom_score_adj);
+	if (file_write_at(AT_FDCWD, path, value) < 0)
+		return json_error(json_member(plan->process.at, "oomScoreAdj"), e, errno, "oom-failed",
+		                  "set oom_score_adj to %s", value);
+	return 0;
+}
+
+/* Possessor: everything; user: view, read, link, and search, which the default lacks. */
+enum { KEYRING_PERMISSIONS = 0x3f1b0000 };
+
+LAYER_RUN(process_join_keyring)
+{
+	char name[NAME_MAX + 8];
+	long key;
+
+	(void)h;
+	if (!plan->options.new_keyring)
+		return 0;
+	snprintf(name, sizeof(name), "_ses.%s", plan->options.id);
+	key = sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, (unsigned long)name, 0, 0, 0);
+	if (key < 0 && errno == ENOSYS)
+		return 0; /* a kernel without keys has none to protect */
+	if (key < 0)
+		return error_set(e, errno, "keyring-failed",
+		                 "join a session keyring (--no-new-keyring goes without)");
+	(void)sys_keyctl(KEYCTL_SETPERM, (unsigned long)key, KEYRING_PERMISSIONS, 0, 0);
+	return 0;
+}
+
+LAYER_RUN(process_set_personality)
+{
+	(void)h;
+	if (plan->personality != NULL && personality((unsigned long)*plan->personality) < 0)
+		return json_error(json_member(plan->config->linux_->at, "personality"), e, errno,
+		                  "personality-failed", "set the personality");
+	return 0;
+}
+
+/* Standard streams ------------------------------------------------------------------ */
+
+/* The process must be able to open /dev/stdout again: give it what the caller passed. */
+LAYER_RUN(process_own_streams)
+{
+	(void)h;
+	if (plan->process.args == NULL ||
+	    (plan->process.uid == 0 && !plan_isolates(plan, CLONE_NEWUSER)))
+		return 0;
+	for (int fd = 0; fd <= 2; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0 || st.st_uid == plan->process.uid)
+			continue;
+		if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+			continue;
+		if (fchown(fd, plan->process.uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
+		    errno != EINVAL)
+			return error_set(e, errno, "stream-failed", "change the owner of descriptor %d",
+			                 fd);
+	}
+	return 0;
+}
+
+/* Working directory ------------------------------------------------------------------ */
+
+static int
+fail_cwd(const struct plan *plan, int code, struct error *e)
+{
+	return json_error(json_member(plan->process.at, "cwd"), e, code, "cwd-failed", "chdir to %s",
+	                  plan->process.cwd);
+}
+
+LAYER_RUN(process_make_cwd)
+{
+	autoclose int fd = -1;
+
+	if (strcmp(plan->process.cwd, "/") == 0)
+		return 0;
+	fd = path_make_dirs_in_root(h->rootfs, plan->process.cwd);
+	return fd < 0 ? fail_cwd(plan, errno, e) : 0;
+}
+
+/* Some directories can be entered by root only, some by the user only: try both. */
+LAYER_RUN(process_enter_cwd)
+{
+	(void)h;
+	if (strcmp(plan->process.cwd, "/") == 0 || chdir(plan->process.cwd) == 0)
+		return 0;
+	return errno == EACCES || errno == EPERM ? 0 : fail_cwd(plan, errno, e);
+}
+
+static bool
+stands_in(const char *path)
+{
+	struct stat here, there;
+
+	return stat(".", &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev &&
+	       here.st_ino == there.st_ino;
+}
+
+/* A working directory outside the root would be a way out (CVE-2024-21626). */
+LAYER_RUN(process_check_cwd)
+{
+	char cwd[PATH_MAX];
+	long n;
+
+	(void)h;
+	if (strcmp(plan->process.cwd, "/") == 0)
+		return 0; /* since the pivot */
+	n = sys_getcwd(cwd, sizeof(cwd));
+	if (n == 2 && !stands_in(plan->process.cwd)) { /* still at /: try as the user */
+		if (chdir(plan->process.cwd) < 0)
+			return fail_cwd(plan, errno, e);
+		n = sys_getcwd(cwd, sizeof(cwd));
+	}
+	if (n < 0)
+		return fail_cwd(plan, errno, e);
+	if (cwd[0] != '/')
+		return json_error(json_member(plan->process.at, "cwd"), e, 0, "cwd-unsafe",
+		                  "%s is outside the container's root", plan->process.cwd);
+	return 0;
+}
+
+/* HOME ---------------------------------------------------------------------------------- */
+
+enum { PASSWD_MAX = 1 << 20 };
+
+/* The container's /etc/passwd is hostile: a regular file of bounded size, or nothing. */
+static char *
+read_passwd(void)
+{
+	autoclose int fd = path_open_in_root(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	autofree char *text = NULL;
+	struct stat st;
+	ssize_t n;
+	char *taken;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
+		return NULL;
+	text = malloc((size_t)st.st_size + 1);
+	if (text == NULL)
+		return NULL;
+	n = read(fd, text, (size_t)st.st_size);
+	if (n < 0)
+		return NULL;
+	text[n] = '\0';
+	taken = text;
+	text = NULL;
+	return taken;
+}
+
+/* Field 6 of the line whose field 3 is uid: name:password:uid:gid:gecos:home:shell */
+static bool
+find_home(char *text, uid_t uid, char *buf, size_t size)
+{
+	char *line, *lines = text;
+
+	while ((line = strsep(&lines, "\n")) != NULL) {
+		char *fields[6];
+		uint64_t id;
+		size_t n = 0;
+
+		while (n < ARRAY_SIZE(fields) && line != NULL)
+			fields[n++] = strsep(&line, ":");
+		if (n == ARRAY_SIZE(fields) && parse_uint(fields[2], UINT32_MAX, &id) == 0 &&
+		    id == uid && fields[5][0] == '/' && strlen(fields[5]) < size) {
+			strcpy(buf, fields[5]);
+			return true;
+		}
+	}
+	return false;
+}
+
+LAYER_RUN(process_find_home)
+{
+	static char home[PATH_MAX + 8] = "HOME=/";
+	autofree char *text = NULL;
+	char **end;
+
+	(void)h;
+	(void)e;
+	if (plan->process.args == NULL || !plan->process.home_missing)
+		return 0;
+	text = read_passwd();
+	if (text != NULL)
+		(void)find_home(text, plan->process.uid, home + 5, PATH_MAX);
+	/* process_plan() left room for it */
+	for (end = (char **)plan->process.env; *end != NULL; end++)
+		;
+	*end = home;
+	return 0;
+}
+
+/* The program ------------------------------------------------------------------------------ */
+
+static int
+try_program(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	/* EACCES also when the filesystem is mounted noexec: execve would say the same */
+	return sys_faccessat2(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+}
+
+static const char *
+search(const char *name, const char *search_path, int *ret_code)
+{
+	static char path[PATH_MAX];
+	const char *dir = search_path;
+
+	*ret_code = ENOENT;
+	for (;;) {
+		size_t length = strcspn(dir, ":");
+		int n = snprintf(path, sizeof(path), "%.*s%s%s", (int)length, dir,
+		                 length > 0 ? "/" : "", name);
+
+		if (n > 0 && (size_t)n < sizeof(path)) {
+			int code = try_program(path);
+
+			if (code == 0)
+				return path;
+			if (code == EACCES)
+				*ret_code = EACCES;
+		}
+		if (dir[length] == '\0')
+			return NULL;
+		dir += length + 1;
+	}
+}
+
+LAYER_RUN(process_find_program)
+{
+	const struct json *at = json_member(plan->process.at, "args");
+	const char *name;
+	int code;
+
+	if (plan->process.args == NULL)
+		return 0;
+	name = plan->process.args[0];
+	if (strchr(name, '/') != NULL) {
+		code = try_program(name);
+		if (code == 0) {
+			h->program = name;
+			return 0;
+		}
+		if (code == ENOENT || code == ENOTDIR)
+			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s", name,
+			                  name);
+		return json_error(at, e, code, "program-denied", "exec: \"%s\"", name);
+	}
+	h->program = search(name, plan->process.search_path, &code);
+	if (h->program != NULL)
+		return 0;
+	if (code == EACCES)
+		return json_error(at, e, EACCES, "program-denied", "exec: \"%s\"", name);
+	return json_error(at, e, 0, "program-missing",
+	                  "exec: \"%s\": executable file not found in $PATH", name);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linux.resources as lines for files of the cgroup (config-linux.md; the
+ * conversions from cgroup v1 units are those that runc and crun use). A resource
+ * is a row: its file, the controller that must be there, and how the value is
+ * written. Written by the parent while init builds the root: limits take effect
+ * as late as is safe. `unified` comes last, so that it has the last word.
+ */
+#include "hako/file.h"
+#include "hako/layer.h"
+#include "hako/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static void
+add(struct planner *p, const struct json *at, const char *controller, const char *file,
+    const char *value)
+{
+	struct cgroup_plan *cgroup = &p->plan->cgroup;
+
+	cgroup->values[cgroup->value_count++] = (struct cgroup_value){
+		.at = at, .controller = controller, .file = file, .value = value};
+}
+
+/* -1 and below mean no limit. */
+static const char *
+limit_text(struct arena *arena, int64_t limit)
+{
+	return limit < 0 ? "max" : arena_printf(arena, "%" PRId64, limit);
+}
+
+/* What cgroup v2 cannot express: skipped with a warning, as engines send them (an error under --strict). */
+static int
+skip(const struct json *object, const char *property, bool set, struct error *e)
+{
+	char where[256];
+
+	if (!set)
+		return 0;
+	json_where(json_member(object, property), where, sizeof(where));
+	return log_fallback(e, "cgroup-v1-only", "%s: cgroup v2 has no such setting: ignored", where);
+}
+
+/* Memory -------------------------------------------------------------------- */
+
+/* v1 counted memory and swap together, v2 counts swap alone. */
+static int
+plan_swap(struct planner *p, const struct config_memory *memory, struct error *e)
+{
+	const struct json *at = json_member(memory->at, "swap");
+	int64_t swap, limit = memory->limit != NULL ? *memory->limit : 0;
+
+	if (memory->swap == NULL || *memory->swap == 0) {
+		if (limit < 0)
+			add(p, json_member(memory->at, "limit"), NULL, "memory.swap.max", "max");
+		return 0;
+	}
+	swap = *memory->swap;
+	if (swap > 0 && limit <= 0)
+		return json_error(at, e, 0, "resource-invalid",
+		                  "swap (memory and swap together) needs a memory limit");
+	if (swap > 0 && swap < limit)
+		return json_error(at, e, 0, "resource-invalid", "swap is less than the memory limit");
+	swap = swap < 0 ? -1 : swap - limit;
+	/* without swap accounting in the kernel there is nothing to limit */
+	add(p, at, swap <= 0 ? NULL : "memory", "memory.swap.max", limit_text(p->arena, swap));
+	return 0;
+}
+
+static int
+plan_memory(struct planner *p, const struct config_memory *memory, struct error *e)
+{
+	if (memory == NULL)
+		return 0;
+	if (memory->limit != NULL && *memory->limit != 0)
+		add(p, json_member(memory->at, "limit"), "memory", "memory.max",
+		    limit_text(p->arena, *memory->limit));
+	if (memory->reservation != NULL && *memory->reservation != 0)
+		add(p, json_member(memory->at, "reservation"), "memory", "memory.low",
+		    limit_text(p->arena, *memory->reservation));
+	if (plan_swap(p, memory, e) < 0)
+		return -1;
+	if (skip(memory->at, "kernel", memory->kernel != NULL && *memory->kernel > 0, e) < 0 ||
+	    skip(memory->at, "kernelTCP", memory->kernel_tcp != NULL && *memory->kernel_tcp > 0, e) <
+	            0 ||
+	    skip(memory->at, "swappiness", memory->swappiness != NULL, e) < 0)
+		return -1;
+	return skip(memory->at, "disableOOMKiller", memory->disable_oom_killer, e);
+}
+
+/* CPU ------------------------------------------------------------------------- */
+
+/* log2 without libm, which every start of hako would have to load: one bit of the fraction at a time. */
+static double
+log2_of(uint64_t n)
+{
+	int whole = 63 - __builtin_clzll(n);
+	double x = (double)n / (double)(1ULL << whole), bit = 0.5, result = whole;
+
+	for (int i = 0; i < 50; i++, bit /= 2) {
+		x *= x;
+		if (x >= 2) {
+			x /= 2;
+			result += bit;
+		}
+	}
+	return result;
+}
+
+/* 10^x for 0 <= x < 5: the series of e^(x ln 10) converges well. */
+static double
+power_of_10(double x)
+{
+	double y = x * 2.302585092994046, term = 1, sum = 1;
+
+	for (int i = 1; i < 80; i++) {
+		term *= y / i;
+		sum += term;
+	}
+	return sum;
+}
+
+/*
+ * shares (2..262144, default 1024) -> weight (1..10000, default 100): a
+ * quadratic in log2 through the three points that must meet.
+ */
+static unsigned
+cpu_weight(uint64_t shares)
+{
+	double l, weight;
+	unsigned whole;
+
+	if (shares <= 2)
+		return 1;
+	if (shares >= 262144)
+		return 10000;
+	l = log2_of(shares);
+	weight = power_of_10((l * l + 125 * l) / 612.0 - 7.0 / 34.0);
+	whole = (unsigned)weight;
+	return weight - whole > 1e-9 ? whole + 1 : whole;
+}
+
+static void
+plan_cpu_max(struct planner *p, const struct config_cpu *cpu)
+{
+	bool limited = cpu->quota != NULL && *cpu->quota > 0;
+	bool period = cpu->period != NULL && *cpu->period > 0;
+	const struct json *at = json_member(cpu->at, cpu->quota != NULL ? "quota" : "period");
+
+	if ((cpu->quota == NULL || *cpu->quota == 0) && !period)
+		return;
+	add(p, at, "cpu", "cpu.max",
+	    arena_printf(p->arena, "%s %" PRIu64, limited ? limit_text(p->arena, *cpu->quota) : "max",
+	                 period ? *cpu->period : 100000));
+}
+
+static int
+plan_cpu(struct planner *p, const struct config_cpu *cpu, struct error *e)
+{
+	bool idle = cpu != NULL && cpu->idle != NULL;
+
+	if (cpu == NULL)
+		return 0;
+	if (idle)
+		add(p, json_member(cpu->at, "idle"), "cpu", "cpu.idle",
+		    arena_printf(p->arena, "%" PRId64, *cpu->idle));
+	/* an idle cgroup has no weight */
+	if (cpu->shares != NULL && *cpu->shares != 0 && !(idle && *cpu->idle == 1))
+		add(p, json_member(cpu->at, "shares"), "cpu", "cpu.weight",
+		    arena_printf(p->arena, "%u", cpu_weight(*cpu->shares)));
+	plan_cpu_max(p, cpu);
+	if (cpu->burst != NULL)
+		add(p, json_member(cpu->at, "burst"), "cpu", "cpu.max.burst",
+		    arena_printf(p->arena, "%" PRIu64, *cpu->burst));
+	if (cpu->cpus != NULL && cpu->cpus[0] != '\0')
+		add(p, json_member(cpu->at, "cpus"), "cpuset", "cpuset.cpus", cpu->cpus);
+	if (cpu->mems != NULL && cpu->mems[0] != '\0')
+		add(p, json_member(cpu->at, "mems"), "cpuset", "cpuset.mems", cpu->mems);
+	if (skip(cpu->at, "realtimePeriod", cpu->realtime_period && *cpu->realtime_period > 0, e) < 0)
+		return -1;
+	return skip(cpu->at, "realtimeRuntime", cpu->realtime_runtime && *cpu->realtime_runtime > 0,
+	            e);
+}
+
+/* Pids, unified ------------------------------------------------------------------ */
+
+/* 0 is a real limit, but even init would not fit in it. */
+static void
+plan_pids(struct planner *p, const struct config_pids *pids)
+{
+	if (pids == NULL || pids->limit == NULL)
+		return;
+	add(p, json_member(pids->at, "limit"), "pids", "pids.max",
+	    *pids->limit == 0 ? "1" : limit_text(p->arena, *pids->limit));
+}
+
+static void
+plan_unified(struct planner *p, const struct string_map *unified)
+{
+	for (size_t i = 0; i < unified->count; i++) {
+		const struct string_pair *pair = &unified->items[i];
+		const char *controller = arena_strndup(p->arena, pair->key, strcspn(pair->key, "."));
+		char *copy = arena_strdup(p->arena, pair->value), *save = NULL;
+
+		for (char *line = strtok_r(copy, "\n", &save); line != NULL;
+		     line = strtok_r(NULL, "\n", &save))
+			add(p, pair->at, controller, pair->key, line);
+	}
+}
+
+static size_t
+count_unified(const struct string_map *unified)
+{
+	size_t lines = 0;
+
+	for (size_t i = 0; i < unified->count; i++)
+		for (const char *s = unified->items[i].value; s != NULL; s = strchr(s + 1, '\n'))
+			lines++;
+	return lines;
+}
+
+LAYER_PLAN(resources_plan)
+{
+	const struct config_resources *resources = p->config->linux_->resources;
+	enum { FIXED = 16 };
+
+	if (resources == NULL)
+		return 0;
+	p->plan->cgroup.values = arena_array(p->arena, FIXED + count_unified(&resources->unified),
+	                                     sizeof(*p->plan->cgroup.values));
+	if (plan_memory(p, resources->memory, e) < 0 || plan_cpu(p, resources->cpu, e) < 0)
+		return -1;
+	plan_pids(p, resources->pids);
+	plan_unified(p, &resources->unified);
+	if (p->plan->cgroup.value_count > 0 && !p->plan->cgroup.wanted)
+		return json_error(resources->at, e, 0, "cgroup-disabled",
+		                  "limits need a cgroup, and cgroups are disabled on the command line");
+	return 0;
+}
+
+/* Write ---------------------------------------------------------------------------- */
+
+/* On a hybrid host the controller may be a v1 mount: that is worth saying. */
+static int
+fail_missing(const struct plan *plan, const struct handles *h, const struct cgroup_value *v,
+             struct error *e)
+{
+	char controllers[512] = "";
+
+	(void)file_read_at(h->cgroup, "cgroup.controllers", controllers, sizeof(controllers));
+	return json_error(v->at, e, 0, "cgroup-controller",
+	                  "%s%s has no %s: the %s controller is not in the cgroup v2 hierarchy (it has "
+	                  "\"%s\"); on a hybrid host it belongs to v1: boot with "
+	                  "systemd.unified_cgroup_hierarchy=1",
+	                  h->cgroup_mount, plan->cgroup.path, v->file, v->controller, controllers);
+}
+
+LAYER_RUN(resources_write)
+{
+	for (size_t i = 0; i < plan->cgroup.value_count; i++) {
+		const struct cgroup_value *v = &plan->cgroup.values[i];
+
+		if (h->cgroup >= 0 && file_write_at(h->cgroup, v->file, v->value) == 0)
+			continue;
+		if (errno == ENOENT && v->controller == NULL)
+			continue;
+		if (errno == ENOENT || h->cgroup < 0)
+			return fail_missing(plan, h, v, e);
+		return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s", v->value,
+		                  v->file);
+	}
+	return 0;
+}

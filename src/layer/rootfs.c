@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The container's root mount: taken from the bundle, made /, and the host's
+ * tree gone (config.md "Root", config-linux.md "Rootfs Mount Propagation").
+ *
+ * Kernel rules behind the order: pivot_root(2) refuses a root whose parent
+ * mount is shared, and a mount put on a shared parent would appear on the host,
+ * so propagation comes first. A clone of the rootfs is made private before it is
+ * attached, so that nothing mounted in it ever leaves the container, even when
+ * rootfsPropagation is shared because single volumes must be.
+ */
+#include "hako/layer.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+LAYER_PLAN(rootfs_plan)
+{
+	const struct config *config = p->config;
+	struct plan *plan = p->plan;
+	unsigned long propagation = (unsigned long)config->linux_->rootfs_propagation;
+
+	(void)e;
+	plan->rootfs = config->root->path[0] == '/'
+	                       ? config->root->path
+	                       : arena_printf(p->arena, "%s/%s", plan->options.bundle,
+	                                      config->root->path);
+	plan->root_readonly = config->root->readonly;
+	plan->root_propagation = propagation != 0 ? propagation | MS_REC : MS_SLAVE | MS_REC;
+	if ((propagation & (MS_SHARED | MS_UNBINDABLE)) != 0)
+		plan->root_propagation_after = propagation;
+	if ((propagation & MS_UNBINDABLE) != 0) /* the rootfs could not be cloned any more */
+		plan->root_propagation = MS_PRIVATE | MS_REC;
+	return 0;
+}
+
+static int
+fail(const struct plan *plan, struct error *e, const char *what)
+{
+	return json_error(json_member(plan->config->root->at, "path"), e, errno, "rootfs-failed",
+	                  "%s %s", what, plan->rootfs);
+}
+
+/* The mount that a path is on: climb to the directory that is its root. */
+static int
+open_mount_of(const char *path)
+{
+	autoclose int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statx sx;
+
+	while (dir >= 0) {
+		int up;
+
+		if (statx(dir, "", AT_EMPTY_PATH, STATX_TYPE, &sx) < 0)
+			return -1;
+		if ((sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
+			return take_fd(&dir);
+		up = openat(dir, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(dir);
+		dir = up;
+	}
+	return -1;
+}
+
+/* With a shared tree the rootfs must still be put on a private mount. */
+static int
+make_parent_private(const struct plan *plan, struct error *e)
+{
+	struct mount_attr attr = {.propagation = MS_PRIVATE};
+	autoclose int parent = -1;
+
+	if ((plan->root_propagation & MS_SHARED) == 0)
+		return 0;
+	parent = open_mount_of(plan->rootfs);
+	if (parent < 0 || mount_setattr(parent, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return fail(plan, e, "make private the mount under");
+	return 0;
+}
+
+static int
+open_clone(const struct plan *plan, struct error *e)
+{
+	int fd = open_tree(AT_FDCWD, plan->rootfs,
+	                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+	if (fd < 0)
+		return fail(plan, e, "open the rootfs");
+	return fd;
+}
+
+/* A user namespace may lack the rights to reach the bundle: the parent opens it. */
+LAYER_RUN(rootfs_open)
+{
+	struct stat st;
+
+	if (stat(plan->rootfs, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		errno = ENOTDIR;
+		return fail(plan, e, "the rootfs is");
+	}
+	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged)
+		return 0;
+	h->rootfs = open_clone(plan, e);
+	return h->rootfs < 0 ? -1 : 0;
+}
+
+LAYER_RUN(rootfs_attach)
+{
+	struct mount_attr private = {.propagation = MS_PRIVATE};
+
+	if (plan_creates(plan, CLONE_NEWNS) &&
+	    mount(NULL, "/", NULL, plan->root_propagation, NULL) < 0)
+		return error_set(e, errno, "rootfs-failed", "set the propagation of /");
+	if (make_parent_private(plan, e) < 0)
+		return -1;
+	if (h->rootfs < 0)
+		h->rootfs = open_clone(plan, e);
+	if (h->rootfs < 0)
+		return -1;
+	/* a clone of a shared mount is its peer, and would mount on the host whatever is mounted here */
+	if ((plan->root_propagation & MS_SHARED) != 0 &&
+	    mount_setattr(h->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) < 0)
+		return fail(plan, e, "make private");
+	if (move_mount(h->rootfs, "", AT_FDCWD, plan->rootfs, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return fail(plan, e, "attach the rootfs at");
+	return 0;
+}
+
+LAYER_RUN(rootfs_make_readonly)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+	if (!plan->root_readonly)
+		return 0;
+	if (mount_setattr(h->rootfs, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return json_error(json_member(plan->config->root->at, "readonly"), e, errno,
+		                  "rootfs-failed", "make the rootfs read-only");
+	return 0;
+}
+
+/* A joined mount namespace has other users: its root stays, this process alone moves. */
+static int
+change_root(const struct plan *plan, struct error *e)
+{
+	if (chroot(".") < 0)
+		return fail(plan, e, "chroot to");
+	return 0;
+}
+
+static int
+pivot(const struct plan *plan, struct error *e)
+{
+	/* the new root is its own put_old: the old root lands on top and is taken off */
+	if (sys_pivot_root(".", ".") < 0)
+		return fail(plan, e, "pivot_root to");
+	if ((plan->root_propagation & MS_SHARED) != 0 &&
+	    mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		return error_set(e, errno, "rootfs-failed", "make the old root a slave");
+	if (umount2(".", MNT_DETACH) < 0)
+		return error_set(e, errno, "rootfs-failed", "unmount the old root");
+	return 0;
+}
+
+LAYER_RUN(rootfs_enter)
+{
+	bool own = plan_creates(plan, CLONE_NEWNS);
+
+	if (fchdir(h->rootfs) < 0)
+		return fail(plan, e, "chdir to");
+	if ((own ? pivot(plan, e) : change_root(plan, e)) < 0)
+		return -1;
+	if (chdir("/") < 0)
+		return error_set(e, errno, "rootfs-failed", "chdir to /");
+	if (plan->root_propagation_after != 0 &&
+	    mount(NULL, "/", NULL, plan->root_propagation_after, NULL) < 0)
+		return json_error(json_member(plan->config->linux_->at, "rootfsPropagation"), e, errno,
+		                  "rootfs-failed", "set the propagation of the container's root");
+	return 0;
+}

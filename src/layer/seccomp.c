@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seccomp filter (config-linux.md "Seccomp", seccomp(2)): checked, compiled
+ * or taken from the cache, installed. The parent compiles into memory that it
+ * shares with init, while init mounts. Init installs the program with a single
+ * call, the last before execve, so that a profile need allow nothing but execve
+ * for our sake; that call takes no_new_privs or CAP_SYS_ADMIN, which
+ * credentials.c keeps until then.
+ */
+#include "hako/seccomp.h"
+#include "hako/layer.h"
+#include "hako/log.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+/* Plan -------------------------------------------------------------------------- */
+
+static const uint32_t action_values[] = {
+	[SECCOMP_ACTION_KILL_THREAD] = SECCOMP_RET_KILL_THREAD,
+	[SECCOMP_ACTION_KILL_PROCESS] = SECCOMP_RET_KILL_PROCESS,
+	[SECCOMP_ACTION_TRAP] = SECCOMP_RET_TRAP,
+	[SECCOMP_ACTION_ERRNO] = SECCOMP_RET_ERRNO,
+	[SECCOMP_ACTION_TRACE] = SECCOMP_RET_TRACE,
+	[SECCOMP_ACTION_ALLOW] = SECCOMP_RET_ALLOW,
+	[SECCOMP_ACTION_LOG] = SECCOMP_RET_LOG,
+};
+
+enum { MAX_ERRNO = 4095, MAX_TRACE = 0xffff };
+
+static bool
+has_data(int action)
+{
+	return action == SECCOMP_ACTION_ERRNO || action == SECCOMP_ACTION_TRACE;
+}
+
+uint32_t
+seccomp_action(int action, const uint64_t *errno_ret)
+{
+	uint32_t data = errno_ret != NULL ? (uint32_t)*errno_ret : EPERM;
+
+	return has_data(action) ? action_values[action] | data : action_values[action];
+}
+
+static uint32_t
+rule_action(const struct config_syscall *rule)
+{
+	return seccomp_action(rule->action, rule->errno_ret);
+}
+
+static uint32_t
+default_action(const struct config_seccomp *seccomp)
+{
+	return seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
+}
+
+static int
+check_action(const struct json *at, int action, const uint64_t *errno_ret, struct error *e)
+{
+	uint64_t max = action == SECCOMP_ACTION_TRACE ? MAX_TRACE : MAX_ERRNO;
+
+	if (action == SECCOMP_ACTION_NOTIFY)
+		return json_error(at, e, 0, "seccomp-unsupported", "SCMP_ACT_NOTIFY is not supported");
+	if (action <= 0 || (size_t)action >= ARRAY_SIZE(action_values))
+		return json_error(at, e, 0, "seccomp-invalid", "an action is required");
+	if (errno_ret == NULL)
+		return 0;
+	if (!has_data(action))
+		return json_error(at, e, 0, "seccomp-invalid",
+		                  "an errno needs SCMP_ACT_ERRNO or SCMP_ACT_TRACE");
+	if (*errno_ret > max)
+		return json_error(at, e, 0, "seccomp-invalid", "errno %llu is over %llu",
+		                  (unsigned long long)*errno_ret, (unsigned long long)max);
+	return 0;
+}
+
+static int
+check_argument(const struct config_seccomp_arg *arg, struct error *e)
+{
+	if (arg->index == NULL || *arg->index >= SECCOMP_ARGUMENTS)
+		return json_error(arg->at, e, 0, "seccomp-invalid", "an index of 0 to 5 is required");
+	if (arg->value == NULL || arg->op == 0)
+		return json_error(arg->at, e, 0, "seccomp-invalid", "a value and an op are required");
+	return 0;
+}
+
+static int
+check_rule(const struct config_syscall *rule, struct error *e)
+{
+	const struct config_seccomp_arg *args = rule->args.items;
+
+	if (rule->names.count == 0)
+		return json_error(rule->at, e, 0, "seccomp-invalid", "names are required");
+	for (size_t i = 0; i < rule->args.count; i++)
+		if (check_argument(&args[i], e) < 0)
+			return -1;
+	return check_action(rule->at, rule->action, rule->errno_ret, e);
+}
+
+static bool
+names_one_of(const struct config_syscall *rule, const struct strings *names, const char **ret_name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		for (size_t k = 0; k < rule->names.count; k++)
+			if (strcmp(names->items[i], rule->names.items[k]) == 0) {
+				*ret_name = names->items[i];
+				return true;
+			}
+	return false;
+}
+
+/*
+ * A rule with the default action says nothing new and cannot be given to
+ * libseccomp. If another rule decides the same syscall otherwise, whatever its
+ * arguments, then its author wanted something that will not be done.
+ */
+static int
+check_useless(const struct config_seccomp *seccomp, const struct config_syscall *useless,
+              struct error *e)
+{
+	const struct config_syscall *rules = seccomp->syscalls.items;
+	const char *name;
+	char where[sizeof(e->at)];
+
+	for (size_t i = 0; i < seccomp->syscalls.count; i++) {
+		if (rules[i].args.count > 0 || rule_action(&rules[i]) == default_action(seccomp) ||
+		    !names_one_of(&rules[i], &useless->names, &name))
+			continue;
+		json_where(useless->at, where, sizeof(where));
+		return log_fallback(e, "seccomp-rule-ignored",
+		                    "%s: has the default action, but another rule names %s too", where,
+		                    name);
+	}
+	return 0;
+}
+
+static int
+check_profile(const struct config_seccomp *seccomp, struct error *e)
+{
+	const struct config_syscall *rules = seccomp->syscalls.items;
+
+	if (check_action(seccomp->at, seccomp->default_action, seccomp->default_errno_ret, e) < 0)
+		return error_context(e, "default action");
+	for (size_t i = 0; i < seccomp->syscalls.count; i++)
+		if (check_rule(&rules[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < seccomp->syscalls.count; i++)
+		if (rule_action(&rules[i]) == default_action(seccomp) &&
+		    check_useless(seccomp, &rules[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Nothing to filter. A list of architectures is something: the others are killed. */
+static bool
+is_empty(const struct config_seccomp *seccomp)
+{
+	return seccomp->syscalls.count == 0 && seccomp->architectures.count == 0 &&
+	       (seccomp->default_action == 0 || seccomp->default_action == SECCOMP_ACTION_ALLOW);
+}
+
+/*
+ * No list of flags means SPEC_ALLOW, as runc has it, an empty one means none.
+ * WAIT_KILLABLE_RECV is about a listener; without one the kernel refuses it.
+ */
+static uint32_t
+load_flags(const struct config_seccomp *seccomp)
+{
+	if (seccomp->flags.at == NULL)
+		return SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	return (uint32_t)(seccomp->flags.value & ~(uint64_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+}
+
+LAYER_PLAN(seccomp_plan)
+{
+	const struct config_linux *lin = p->config->linux_;
+	const struct config_seccomp *seccomp = lin != NULL ? lin->seccomp : NULL;
+	struct seccomp_program *program;
+
+	if (seccomp == NULL || is_empty(seccomp))
+		return 0;
+	if (check_profile(seccomp, e) < 0)
+		return -1;
+	program = mmap(NULL, sizeof(*program) + BPF_MAXINSNS * sizeof(struct sock_filter),
+	               PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (program == MAP_FAILED)
+		return json_error(seccomp->at, e, errno, "seccomp-failed", "mmap");
+	program->flags = load_flags(seccomp);
+	p->plan->seccomp = program;
+	return 0;
+}
+
+/* Compile, install ---------------------------------------------------------------- */
+
+/* A flag that the kernel knows gets as far as the missing program: EFAULT. */
+static int
+probe_flags(const struct config_seccomp *seccomp, struct error *e)
+{
+	const uint64_t known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
+	                       SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+
+	for (uint64_t rest = seccomp->flags.value & ~known; rest != 0; rest &= rest - 1) {
+		uint64_t flag = rest & -rest;
+		const char *name = name_of(seccomp_flag_names, flag);
+
+		(void)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		              flag | SECCOMP_FILTER_FLAG_NEW_LISTENER, NULL);
+		if (errno != EFAULT)
+			return json_error(seccomp->flags.at, e, errno, "seccomp-unsupported",
+			                  "this kernel does not know %s", name != NULL ? name : "?");
+	}
+	return 0;
+}
+
+static struct seccomp_key
+cache_key(const struct config_seccomp *seccomp)
+{
+	const struct json *root = seccomp->at;
+	struct seccomp_key key = {0};
+
+	seccomp_library_version(key.version);
+	while (root != NULL && root->parent != NULL)
+		root = root->parent;
+	if (root != NULL && root->doc != NULL) {
+		key.text = root->doc->text + seccomp->at->offset;
+		key.length = seccomp->at->end - seccomp->at->offset;
+	}
+	return key;
+}
+
+LAYER_RUN(seccomp_compile)
+{
+	const struct config_seccomp *seccomp;
+	struct sock_filter *filter;
+	struct seccomp_key key;
+	uint32_t cached;
+	int length;
+
+	if (plan->seccomp == NULL)
+		return 0;
+	seccomp = plan->config->linux_->seccomp;
+	if (probe_flags(seccomp, e) < 0)
+		return -1;
+	filter = (struct sock_filter *)plan->seccomp->filter;
+	key = cache_key(seccomp);
+	cached = seccomp_cache_load(h->root_dir, &key, filter);
+	length = cached > 0 ? (int)cached : seccomp_compile_profile(seccomp, filter, e);
+	if (length < 0)
+		return -1;
+	if (cached == 0)
+		seccomp_cache_store(h->root_dir, &key, filter, (uint32_t)length);
+	/* init may look at any time: the program must be whole before its length is there */
+	__atomic_store_n(&plan->seccomp->length, (uint32_t)length, __ATOMIC_RELEASE);
+	return 0;
+}
+
+LAYER_RUN(seccomp_install)
+{
+	struct sock_fprog program;
+	uint32_t length;
+
+	(void)h;
+	if (plan->seccomp == NULL)
+		return 0;
+	length = __atomic_load_n(&plan->seccomp->length, __ATOMIC_ACQUIRE);
+	if (length == 0 || length > BPF_MAXINSNS)
+		return json_error(plan->config->linux_->seccomp->at, e, 0, "seccomp-failed",
+		                  "the filter is not compiled");
+	program.len = (unsigned short)length;
+	program.filter = (struct sock_filter *)plan->seccomp->filter;
+	/* above 0: the id of a thread that TSYNC could not reach */
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan->seccomp->flags, &program) != 0)
+		return json_error(plan->config->linux_->seccomp->at, e, errno, "seccomp-failed",
+		                  "load the filter");
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linux.sysctl: kernel parameters of the container's own namespaces. Which are
+ * allowed is decided when the config is checked; here they are written, through
+ * a procfs of our own that nothing in the container can cover (CVE-2025-52881).
+ * That procfs must be mounted by a process inside the namespaces, because
+ * /proc/sys shows the namespaces of who opens it.
+ */
+#include "hako/layer.h"
+#include "hako/proc.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+LAYER_PLAN(sysctl_plan)
+{
+	const struct string_map *sysctl = &p->config->linux_->sysctl;
+	struct plan *plan = p->plan;
+
+	(void)e;
+	plan->sysctls = arena_array(p->arena, sysctl->count, sizeof(*plan->sysctls));
+	for (size_t i = 0; i < sysctl->count; i++)
+		plan->sysctls[plan->sysctl_count++] = (struct sysctl_plan){
+			.at = sysctl->items[i].at,
+			.path = sysctl->items[i].key,
+			.value = sysctl->items[i].value,
+		};
+	return 0;
+}
+
+LAYER_RUN(sysctl_write)
+{
+	if (plan->sysctl_count == 0)
+		return 0;
+	if (h->proc < 0)
+		h->proc = proc_mount();
+	if (h->proc < 0)
+		return error_set(e, errno, "sysctl-failed", "mount a private procfs");
+	for (size_t i = 0; i < plan->sysctl_count; i++) {
+		const struct sysctl_plan *s = &plan->sysctls[i];
+		char path[512];
+
+		snprintf(path, sizeof(path), "sys/%s", s->path);
+		if (proc_write(h->proc, path, s->value) < 0)
+			return json_error(s->at, e, errno, "sysctl-failed", "write \"%s\" to /proc/%s",
+			                  s->value, path);
+	}
+	return 0;
+}

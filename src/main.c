@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Global options, the command, its exit status; the only place that prints an
+ * error. Before anything else standard streams are made sure of and every other
+ * inherited descriptor becomes close-on-exec: a container gets what
+ * --preserve-fds names, and nothing by accident.
+ */
+#include "hako/command.h"
+#include "hako/mem.h"
+#include "hako/version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+
+/* 0, 1 and 2 are open: a file of hako's must never become somebody's standard output. */
+static int
+secure_descriptors(struct error *e)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= 2 && fcntl(fd, F_SETFD, 0) == 0);
+	if (fd < 0)
+		return error_set(e, errno, "init-failed", "open /dev/null");
+	close(fd);
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 && errno != EINVAL && errno != ENOSYS)
+		return error_set(e, errno, "init-failed", "close_range");
+	return 0;
+}
+
+static int
+check_kernel(struct error *e)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	if (uname(&name) < 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		return 0;
+	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
+		return 0;
+	return error_set(e, 0, "kernel-too-old", "Linux %s is too old: hako needs %d.%d or later",
+	                 name.release, KERNEL_MAJOR, KERNEL_MINOR);
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	for (const struct command *c = commands; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static int
+set_level(const char *text, struct error *e)
+{
+	static const char *const levels[] = {"error", "warning", "info", "debug"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+		if (strcmp(text, levels[i]) == 0) {
+			log_settings.level = (enum log_level)i;
+			return 0;
+		}
+	return error_set(e, 0, "usage", "--log-level %s: not one of error, warning, info, debug", text);
+}
+
+static int
+set_log(const struct options *o, struct error *e)
+{
+	log_settings.strict = o->strict;
+	if (o->log_format != NULL && strcmp(o->log_format, "json") == 0)
+		log_settings.format = LOG_FORMAT_JSON;
+	else if (o->log_format != NULL && strcmp(o->log_format, "text") != 0)
+		return error_set(e, 0, "usage", "--log-format %s: not one of text, json", o->log_format);
+	if (o->log_level != NULL && set_level(o->log_level, e) < 0)
+		return -1;
+	if (o->debug)
+		log_settings.level = LOG_LEVEL_DEBUG;
+	return o->log != NULL && o->log[0] != '\0' ? log_open(o->log, e) : 0;
+}
+
+static int
+check_global(const struct options *o, struct error *e)
+{
+	if (o->systemd_cgroup || (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "systemd") == 0))
+		return error_set(e, 0, "unsupported",
+		                 "hako has no systemd cgroup driver: use the cgroupfs driver");
+	if (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "cgroupfs") != 0 &&
+	    strcmp(o->cgroup_manager, "disabled") != 0)
+		return error_set(e, 0, "usage", "--cgroup-manager %s: not one of cgroupfs, disabled",
+		                 o->cgroup_manager);
+	return 0;
+}
+
+static int
+check_args(const struct command *command, const struct options *o, struct error *e)
+{
+	if (o->arg_count < command->min_args)
+		return error_set(e, 0, "usage", "missing operand: hako %s %s", command->name,
+		                 command->operands);
+	if (command->max_args >= 0 && o->arg_count > command->max_args)
+		return error_set(e, 0, "usage", "unexpected operand \"%s\"", o->args[command->max_args]);
+	return 0;
+}
+
+/* The command's name and the container's id in front of every error of a command. */
+static int
+fail(const struct command *command, const struct options *o, struct error *e)
+{
+	bool usage = strcmp(e->id, "usage") == 0;
+
+	if (command != NULL && command->min_args > 0 && o->arg_count > 0)
+		error_context(e, "%s %s", command->name, o->args[0]);
+	else if (command != NULL)
+		error_context(e, "%s", command->name);
+	log_error(e);
+	return usage ? EXIT_USAGE : command != NULL ? command->failure : 1;
+}
+
+static int
+run_command(const struct command *command, int argc, char **argv, struct options *o, struct error *e)
+{
+	int used = options_parse(argc, argv, command->bit, o, e), status;
+
+	if (used >= 0) {
+		o->args = argv + used;
+		o->arg_count = argc - used;
+	}
+	if (used >= 0 && o->help) {
+		options_help(command);
+		return 0;
+	}
+	if (used < 0 || set_log(o, e) < 0 || check_global(o, e) < 0 ||
+	    check_args(command, o, e) < 0 || check_kernel(e) < 0)
+		return fail(command, o, e);
+	status = command->run(o, e);
+	return status >= 0 ? status : fail(command, o, e);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = {.argv = argv};
+	const struct command *command = NULL;
+	struct error e;
+	int used;
+
+	if (secure_descriptors(&e) < 0)
+		return fail(NULL, &o, &e);
+	used = options_parse(argc - 1, argv + 1, FOR_GLOBAL, &o, &e);
+	if (used < 0)
+		return fail(NULL, &o, &e);
+	if (o.version) {
+		version_print();
+		return 0;
+	}
+	if (used + 1 < argc)
+		command = find_command(argv[used + 1]);
+	if (o.help || (used + 1 < argc && strcmp(argv[used + 1], "help") == 0)) {
+		options_help(command);
+		return 0;
+	}
+	if (used + 1 >= argc)
+		error_set(&e, 0, "usage", "no command: try hako --help");
+	else if (command == NULL)
+		error_set(&e, 0, "usage", "unknown command \"%s\": try hako --help", argv[used + 1]);
+	if (command == NULL)
+		return fail(NULL, &o, &e);
+	return run_command(command, argc - used - 2, argv + used + 2, &o, &e);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules between properties that a field table cannot say, for the whole
+ * document: config.md is checked here, /process in check_process.c, /linux in
+ * check_linux.c and check_sysctl.c. A rule is a function in a table; it looks
+ * at nothing but the document and its error stands at the node to be changed.
+ */
+#include "hako/config.h"
+
+#include <linux/sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int
+config_error(const struct json *object, const char *member, struct error *e, const char *id,
+             const char *format, ...)
+{
+	const struct json *node = json_member(object, member);
+	char msg[sizeof(e->msg)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(msg, sizeof(msg), format, args);
+	va_end(args);
+	return json_error(node != NULL ? node : object, e, 0, id, "%s", msg);
+}
+
+int
+config_need_namespace(const struct config *config, int type, const struct json *object,
+                      const char *member, struct error *e)
+{
+	const char *name = name_of(namespace_names, (uint64_t)type);
+
+	if (config_namespace(config, type) != NULL)
+		return 0;
+	return config_error(object, member, e, "config-namespace",
+	                    "needs a namespace of type %s: add {\"type\": \"%s\"} to "
+	                    "linux.namespaces",
+	                    name, name);
+}
+
+/* The dot-separated identifiers of a pre-release or build part; returns its end or NULL. */
+static const char *
+skip_identifiers(const char *s)
+{
+	size_t length;
+
+	for (;; s++) {
+		length = strspn(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-");
+		s += length;
+		if (length == 0 || *s != '.')
+			return length == 0 ? NULL : s;
+	}
+}
+
+/* Digits without a needless 0 in front; returns their end or NULL. */
+static const char *
+skip_number(const char *s)
+{
+	size_t length = strspn(s, "0123456789");
+
+	return length == 0 || (length > 1 && s[0] == '0') ? NULL : s + length;
+}
+
+/* Semantic versioning 2.0.0, major version 1. */
+static bool
+version_supported(const char *s)
+{
+	int part;
+
+	if (strncmp(s, "1.", 2) != 0)
+		return false;
+	for (part = 0; part < 3; part++) {
+		if (part > 0 && *s++ != '.')
+			return false;
+		s = skip_number(s);
+		if (s == NULL)
+			return false;
+	}
+	if (*s == '-')
+		s = skip_identifiers(s + 1);
+	if (s != NULL && *s == '+')
+		s = skip_identifiers(s + 1);
+	return s != NULL && *s == '\0';
+}
+
+static int
+check_version(const struct config *config, struct error *e)
+{
+	if (version_supported(config->oci_version))
+		return 0;
+	return config_error(config->at, "ociVersion", e, "config-value",
+	                    "expected version 1.x.y of the specification, found \"%.40s\"",
+	                    config->oci_version);
+}
+
+/* Does the path, read without following links, lead to /? */
+static bool
+is_root(const char *path)
+{
+	size_t depth = 0;
+
+	while (*path != '\0') {
+		size_t length = strcspn(path, "/");
+		bool up = length == 2 && memcmp(path, "..", 2) == 0;
+		bool here = length == 0 || (length == 1 && path[0] == '.');
+
+		if (up && depth > 0)
+			depth--;
+		else if (!up && !here)
+			depth++;
+		path += length;
+		path += *path == '/';
+	}
+	return depth == 0;
+}
+
+static int
+check_mounts(const struct config *config, struct error *e)
+{
+	const struct config_mount *mounts = config->mounts.items;
+	size_t i;
+
+	for (i = 0; i < config->mounts.count; i++) {
+		if (is_root(mounts[i].destination))
+			return config_error(mounts[i].at, "destination", e, "config-value",
+			                    "a mount over / would hide the root filesystem");
+	}
+	return 0;
+}
+
+static int
+check_annotations(const struct config *config, struct error *e)
+{
+	size_t i;
+
+	for (i = 0; i < config->annotations.count; i++) {
+		if (config->annotations.items[i].key[0] == '\0')
+			return json_error(config->annotations.items[i].at, e, 0, "config-value",
+			                  "the name of an annotation must not be empty");
+	}
+	return 0;
+}
+
+/* What is set in a namespace must have one, or the host's would be changed. */
+static int
+check_namespaces_needed(const struct config *config, struct error *e)
+{
+	static const struct config_linux none;
+	const struct config_linux *l = config->linux_ != NULL ? config->linux_ : &none;
+	const struct need {
+		bool wanted;
+		int type;
+		const struct json *object;
+		const char *member;
+	} needs[] = {
+		{config->hostname != NULL, CLONE_NEWUTS, config->at, "hostname"},
+		{config->domainname != NULL, CLONE_NEWUTS, config->at, "domainname"},
+		{config->mounts.count > 0, CLONE_NEWNS, config->at, "mounts"},
+		{config->root->readonly, CLONE_NEWNS, config->root->at, "readonly"},
+		{l->masked_paths.count > 0, CLONE_NEWNS, l->at, "maskedPaths"},
+		{l->readonly_paths.count > 0, CLONE_NEWNS, l->at, "readonlyPaths"},
+		{l->rootfs_propagation != 0, CLONE_NEWNS, l->at, "rootfsPropagation"},
+		{l->uid_mappings.count > 0, CLONE_NEWUSER, l->at, "uidMappings"},
+		{l->gid_mappings.count > 0, CLONE_NEWUSER, l->at, "gidMappings"},
+		{l->time_offsets != NULL, CLONE_NEWTIME, l->at, "timeOffsets"},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(needs); i++) {
+		if (needs[i].wanted && config_need_namespace(config, needs[i].type, needs[i].object,
+		                                             needs[i].member, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_process(const struct config *config, struct error *e)
+{
+	return config->process != NULL ? process_check(config->process, e) : 0;
+}
+
+static int (*const rules[])(const struct config *config, struct error *e) = {
+	check_version,     check_mounts,            check_annotations,
+	check_process,     check_namespaces_needed,
+};
+
+int
+config_check(struct arena *arena, const struct config *config, struct error *e)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++) {
+		if (rules[i](config, e) < 0)
+			return -1;
+	}
+	return config->linux_ != NULL ? linux_check(arena, config, e) : 0;
+}

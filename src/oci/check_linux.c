@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The rules of config-linux.md: namespaces given once, id mappings that the
+ * kernel takes and that cover the process, devices, cgroup limits and seccomp
+ * rules that mean something. sysctl has its own file.
+ */
+#include "hako/config.h"
+
+#include <linux/sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The kernel's limit of lines in a uid_map (UID_GID_MAP_MAX_EXTENTS). */
+enum { MAX_MAPPINGS = 340 };
+
+static int
+check_namespaces(const struct config *config, struct error *e)
+{
+	const struct config_namespace *namespace = config->linux_->namespaces.items;
+	unsigned seen = 0;
+	size_t i;
+
+	for (i = 0; i < config->linux_->namespaces.count; i++, namespace++) {
+		if ((seen & (unsigned)namespace->type) != 0)
+			return config_error(namespace->at, "type", e, "config-duplicate",
+			                    "the %s namespace was given before",
+			                    name_of(namespace_names, (uint64_t)namespace->type));
+		seen |= (unsigned)namespace->type;
+	}
+	return 0;
+}
+
+static bool
+overlap(uint32_t a, uint32_t b, const struct config_id_mapping *x,
+        const struct config_id_mapping *y)
+{
+	return (uint64_t)a < (uint64_t)b + y->size && (uint64_t)b < (uint64_t)a + x->size;
+}
+
+static int
+check_mapping(const struct config_id_mapping *first, const struct config_id_mapping *mapping,
+              struct error *e)
+{
+	const struct config_id_mapping *other;
+
+	if (mapping->size == 0)
+		return config_error(mapping->at, "size", e, "config-value", "must not be 0");
+	if ((uint64_t)mapping->container_id + mapping->size > UINT32_MAX ||
+	    (uint64_t)mapping->host_id + mapping->size > UINT32_MAX)
+		return config_error(mapping->at, "size", e, "config-range",
+		                    "the last id of the mapping is over 4294967294");
+	for (other = first; other < mapping; other++) {
+		if (overlap(other->container_id, mapping->container_id, other, mapping))
+			return config_error(mapping->at, "containerID", e, "config-value",
+			                    "overlaps mapping %zu", (size_t)(other - first));
+		if (overlap(other->host_id, mapping->host_id, other, mapping))
+			return config_error(mapping->at, "hostID", e, "config-value",
+			                    "overlaps mapping %zu", (size_t)(other - first));
+	}
+	return 0;
+}
+
+static int
+check_mapping_list(const struct objects *list, struct error *e)
+{
+	const struct config_id_mapping *mappings = list->items;
+	size_t i;
+
+	if (list->count > MAX_MAPPINGS)
+		return json_error(list->at, e, 0, "config-range",
+		                  "%zu mappings: the kernel takes %d", list->count, MAX_MAPPINGS);
+	for (i = 0; i < list->count; i++) {
+		if (check_mapping(mappings, &mappings[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_mappings(const struct config *config, struct error *e)
+{
+	const struct config_linux *l = config->linux_;
+	const struct config_namespace *user = config_namespace(config, CLONE_NEWUSER);
+
+	if (check_mapping_list(&l->uid_mappings, e) < 0 ||
+	    check_mapping_list(&l->gid_mappings, e) < 0)
+		return -1;
+	if (user == NULL || user->path != NULL)
+		return 0;
+	if (l->uid_mappings.count == 0 || l->gid_mappings.count == 0)
+		return json_error(user->at, e, 0, "config-missing",
+		                  "a new user namespace needs linux.uidMappings and "
+		                  "linux.gidMappings");
+	return 0;
+}
+
+static bool
+is_mapped(const struct objects *list, uint64_t id)
+{
+	const struct config_id_mapping *mapping = list->items;
+	size_t i;
+
+	for (i = 0; i < list->count; i++, mapping++) {
+		if (id >= mapping->container_id && id - mapping->container_id < mapping->size)
+			return true;
+	}
+	return false;
+}
+
+static int
+check_groups_mapped(const struct config_user *user, const struct objects *mappings,
+                    struct error *e)
+{
+	const struct json *at = user->additional_gids.at != NULL ? user->additional_gids.at->first
+	                                                         : NULL;
+	size_t i;
+
+	for (i = 0; i < user->additional_gids.count; i++, at = at->next) {
+		if (!is_mapped(mappings, user->additional_gids.items[i]))
+			return json_error(at, e, 0, "config-value",
+			                  "cannot set additional group to unmapped gid %llu in "
+			                  "user namespace",
+			                  (unsigned long long)user->additional_gids.items[i]);
+	}
+	return 0;
+}
+
+/* In a new user namespace the process can only be who is mapped. */
+static int
+check_process_mapped(const struct config *config, struct error *e)
+{
+	static const struct config_user root;
+	const struct config_linux *l = config->linux_;
+	const struct config_namespace *new = config_namespace(config, CLONE_NEWUSER);
+	const struct config_user *user = &root;
+	const struct json *at;
+
+	if (new == NULL || new->path != NULL || config->process == NULL)
+		return 0;
+	at = config->process->at;
+	if (config->process->user != NULL) {
+		user = config->process->user;
+		at = user->at;
+	}
+	if (!is_mapped(&l->uid_mappings, user->uid))
+		return config_error(at, "uid", e, "config-value",
+		                    "cannot setuid to unmapped uid %u in user namespace", user->uid);
+	if (!is_mapped(&l->gid_mappings, user->gid))
+		return config_error(at, "gid", e, "config-value",
+		                    "cannot setgid to unmapped gid %u in user namespace", user->gid);
+	return check_groups_mapped(user, &l->gid_mappings, e);
+}
+
+/* Offsets are written before the first process enters. */
+static int
+check_time_offsets(const struct config *config, struct error *e)
+{
+	const struct config_namespace *time = config_namespace(config, CLONE_NEWTIME);
+
+	if (config->linux_->time_offsets == NULL || time == NULL || time->path == NULL)
+		return 0;
+	return json_error(config->linux_->time_offsets->at, e, 0, "config-namespace",
+	                  "only a new time namespace can be given offsets, not one to join");
+}
+
+static int
+compare_devices(const void *a, const void *b)
+{
+	const struct config_device *x = *(const struct config_device *const *)a;
+	const struct config_device *y = *(const struct config_device *const *)b;
+	int order = strcmp(x->path, y->path);
+
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+static int
+check_device_paths(struct arena *arena, const struct objects *list, struct error *e)
+{
+	const struct config_device *devices = list->items;
+	const struct config_device **sorted = arena_array(arena, list->count, sizeof(*sorted));
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		sorted[i] = &devices[i];
+	qsort(sorted, list->count, sizeof(*sorted), compare_devices);
+	for (i = 1; i < list->count; i++) {
+		if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0)
+			return config_error(sorted[i]->at, "path", e, "config-duplicate",
+			                    "this path was given before");
+	}
+	return 0;
+}
+
+static int
+check_devices(struct arena *arena, const struct objects *list, struct error *e)
+{
+	const struct config_device *device = list->items;
+	size_t i;
+
+	for (i = 0; i < list->count; i++, device++) {
+		if (device->type[0] == 'p' || (device->major != NULL && device->minor != NULL))
+			continue;
+		return json_error(device->at, e, 0, "config-missing",
+		                  "a device of type %s needs major and minor", device->type);
+	}
+	return check_device_paths(arena, list, e);
+}
+
+static int
+check_device_rules(const struct config_resources *resources, struct error *e)
+{
+	const struct config_device_rule *rule = resources->devices.items;
+	size_t i;
+
+	for (i = 0; i < resources->devices.count; i++, rule++) {
+		if (rule->access == NULL || rule->access[strspn(rule->access, "rwm")] == '\0')
+			continue;
+		return config_error(rule->at, "access", e, "config-value",
+		                    "expected some of r, w and m, found \"%.20s\"", rule->access);
+	}
+	return 0;
+}
+
+/* swap is the limit of memory and swap together; 0 is as good as absent. */
+static int
+check_memory(const struct config_resources *resources, struct error *e)
+{
+	const struct config_memory *memory = resources->memory;
+
+	if (memory == NULL || memory->swap == NULL || *memory->swap <= 0)
+		return 0;
+	if (memory->limit == NULL || *memory->limit <= 0)
+		return config_error(memory->at, "swap", e, "config-value",
+		                    "memory.swap needs memory.limit");
+	if (*memory->swap < *memory->limit)
+		return config_error(memory->at, "swap", e, "config-value",
+		                    "memory.swap is memory and swap together: not below "
+		                    "memory.limit");
+	return 0;
+}
+
+static int
+check_unified(const struct config_resources *resources, struct error *e)
+{
+	size_t i;
+
+	for (i = 0; i < resources->unified.count; i++) {
+		const char *file = resources->unified.items[i].key;
+
+		if (strchr(file, '/') != NULL || strspn(file, ".") == strlen(file))
+			return json_error(resources->unified.items[i].at, e, 0, "config-value",
+			                  "the name of a file in the cgroup must not be empty nor "
+			                  "hold /");
+	}
+	return 0;
+}
+
+int
+resources_check(const struct config_resources *resources, struct error *e)
+{
+	if (check_device_rules(resources, e) < 0 || check_memory(resources, e) < 0)
+		return -1;
+	return check_unified(resources, e);
+}
+
+static int
+check_action(const struct json *at, const char *member, int action, struct error *e)
+{
+	if (action != SECCOMP_ACTION_NOTIFY)
+		return 0;
+	return config_error(at, member, e, "config-unsupported",
+	                    "hako cannot apply SCMP_ACT_NOTIFY");
+}
+
+static int
+check_errno(const struct json *at, const char *member, int action, const uint64_t *errno_ret,
+            struct error *e)
+{
+	if (errno_ret == NULL || action == SECCOMP_ACTION_ERRNO || action == SECCOMP_ACTION_TRACE)
+		return 0;
+	return config_error(at, member, e, "config-value",
+	                    "only SCMP_ACT_ERRNO and SCMP_ACT_TRACE take an errno, not %s",
+	                    name_of(seccomp_action_names, (uint64_t)action));
+}
+
+static int
+check_seccomp(const struct config_seccomp *seccomp, struct error *e)
+{
+	const struct config_syscall *syscall = seccomp->syscalls.items;
+	size_t i;
+
+	if (seccomp->listener_metadata != NULL && seccomp->listener_path == NULL)
+		return config_error(seccomp->at, "listenerMetadata", e, "config-missing",
+		                    "listenerMetadata needs listenerPath");
+	if (check_action(seccomp->at, "defaultAction", seccomp->default_action, e) < 0 ||
+	    check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,
+	                seccomp->default_errno_ret, e) < 0)
+		return -1;
+	for (i = 0; i < seccomp->syscalls.count; i++, syscall++) {
+		if (check_action(syscall->at, "action", syscall->action, e) < 0 ||
+		    check_errno(syscall->at, "errnoRet", syscall->action, syscall->errno_ret, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_personality(const struct config *config, struct error *e)
+{
+	const struct config_personality *personality = config->linux_->personality;
+
+	if (personality == NULL || personality->flags.count == 0)
+		return 0;
+	return json_error(personality->flags.at, e, 0, "config-value",
+	                  "the specification has no personality flags: must be empty");
+}
+
+static int (*const rules[])(const struct config *config, struct error *e) = {
+	check_namespaces,   check_mappings,    check_process_mapped,
+	check_time_offsets, check_personality,
+};
+
+int
+linux_check(struct arena *arena, const struct config *config, struct error *e)
+{
+	const struct config_linux *l = config->linux_;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++) {
+		if (rules[i](config, e) < 0)
+			return -1;
+	}
+	if (sysctl_check(arena, config, e) < 0 || check_devices(arena, &l->devices, e) < 0)
+		return -1;
+	if (l->resources != NULL && resources_check(l->resources, e) < 0)
+		return -1;
+	return l->seccomp != NULL ? check_seccomp(l->seccomp, e) : 0;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a value stands: "config.json:57:9 /mounts/3", line and column for a
+ * person with an editor, an RFC 6901 pointer for a program. Names and values
+ * come from the document, so whatever is printed of it is made harmless: valid
+ * UTF-8, no control characters, cut to the size of the buffer.
+ */
+#include "hako/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* RFC 3629: the ranges of the first two bytes of a sequence. */
+static const struct utf8_form {
+	unsigned char first_min, first_max, second_min, second_max, length;
+} utf8_forms[] = {
+	{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+	{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+	{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+};
+
+/* Length of the sequence of two bytes or more at s, 0 when there is none. */
+static size_t
+utf8_sequence(const unsigned char *s, size_t left)
+{
+	const struct utf8_form *form = utf8_forms;
+	const struct utf8_form *last = utf8_forms + ARRAY_SIZE(utf8_forms) - 1;
+	size_t i;
+
+	while (form < last && s[0] > form->first_max)
+		form++;
+	if (s[0] < form->first_min || s[0] > form->first_max || left < form->length ||
+	    s[1] < form->second_min || s[1] > form->second_max)
+		return 0;
+	for (i = 2; i < form->length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return form->length;
+}
+
+static size_t
+skip_ascii(const char *text, size_t n, size_t length)
+{
+	uint64_t word;
+
+	for (; length - n >= sizeof(word); n += sizeof(word)) {
+		memcpy(&word, text + n, sizeof(word));
+		if ((word & UINT64_C(0x8080808080808080)) != 0)
+			break;
+	}
+	while (n < length && (unsigned char)text[n] < 0x80)
+		n++;
+	return n;
+}
+
+size_t
+json_utf8_length(const char *text, size_t length)
+{
+	size_t n = skip_ascii(text, 0, length);
+
+	while (n < length) {
+		size_t step = utf8_sequence((const unsigned char *)text + n, length - n);
+
+		if (step == 0)
+			break;
+		n = skip_ascii(text, n + step, length);
+	}
+	return n;
+}
+
+/* Text that is cut when the buffer is full. */
+struct sink {
+	char *buf;
+	size_t size;
+	size_t used;
+};
+
+/* Is s, in UTF-8, a control character of Unicode (C0, DEL, C1)? */
+static bool
+is_control(const unsigned char *s)
+{
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+/* Messages go to terminals and logs: no control characters, no half sequences. */
+static void
+make_printable(char *text)
+{
+	size_t length = strlen(text), valid = 0, i;
+
+	for (i = 0; i < length; i++) {
+		if (is_control((const unsigned char *)text + i))
+			text[i] = '?';
+	}
+	while ((valid += json_utf8_length(text + valid, length - valid)) < length)
+		text[valid] = '?';
+}
+
+static void
+sink_put(struct sink *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+sink_put(struct sink *out, const char *format, ...)
+{
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(out->buf + out->used, out->size - out->used, format, args);
+	va_end(args);
+	if (length > 0)
+		out->used += (size_t)length;
+	if (out->used >= out->size)
+		out->used = out->size - 1;
+}
+
+/* "name:line:column" of a byte; columns count bytes. */
+static void
+put_place(struct sink *out, const struct json_doc *doc, size_t offset)
+{
+	const char *line = doc->text, *end = doc->text + offset, *newline;
+	size_t number = 1;
+
+	while (line < end && (newline = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+		line = newline + 1;
+		number++;
+	}
+	sink_put(out, "%s:%zu:%zu", doc->name, number, (size_t)(end - line) + 1);
+}
+
+static void
+put_step(struct sink *out, const struct json *node)
+{
+	const struct json *item;
+	const char *c;
+	size_t index = 0;
+
+	sink_put(out, "/");
+	for (c = node->key; c != NULL && *c != '\0'; c++) {
+		if (*c == '~' || *c == '/')
+			sink_put(out, *c == '~' ? "~0" : "~1");
+		else
+			sink_put(out, "%c", *c);
+	}
+	if (node->key != NULL)
+		return;
+	for (item = node->parent->first; item != node; item = item->next)
+		index++;
+	sink_put(out, "%zu", index);
+}
+
+/* " /mounts/3"; nothing for the root. */
+static void
+put_pointer(struct sink *out, const struct json *node)
+{
+	const struct json *steps[JSON_MAX_DEPTH + 1];
+	size_t count = 0;
+
+	for (; node != NULL && node->parent != NULL; node = node->parent)
+		steps[count++] = node;
+	if (count > 0)
+		sink_put(out, " ");
+	while (count > 0)
+		put_step(out, steps[--count]);
+}
+
+static void
+put_where(const struct json_doc *doc, size_t offset, const struct json *node, struct sink *out)
+{
+	put_place(out, doc, offset);
+	put_pointer(out, node);
+	make_printable(out->buf);
+}
+
+void
+json_where(const struct json *node, char *buf, size_t size)
+{
+	struct sink out = {buf, size, 0};
+	const struct json *root = node;
+
+	buf[0] = '\0';
+	if (node == NULL)
+		return;
+	while (root->parent != NULL)
+		root = root->parent;
+	put_where(root->doc, node->offset, node, &out);
+}
+
+static void
+set_message(struct error *e, int code, const char *id, const char *format, va_list args)
+	__attribute__((format(printf, 4, 0)));
+
+static void
+set_message(struct error *e, int code, const char *id, const char *format, va_list args)
+{
+	char msg[sizeof(e->msg)];
+
+	vsnprintf(msg, sizeof(msg), format, args);
+	make_printable(msg);
+	error_set(e, code, id, "%s", msg);
+}
+
+int
+json_error(const struct json *node, struct error *e, int code, const char *id, const char *format,
+           ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set_message(e, code, id, format, args);
+	va_end(args);
+	json_where(node, e->at, sizeof(e->at));
+	return -1;
+}
+
+int
+json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside,
+              struct error *e, const char *id, const char *format, ...)
+{
+	struct sink out = {e->at, sizeof(e->at), 0};
+	va_list args;
+
+	va_start(args, format);
+	set_message(e, 0, id, format, args);
+	va_end(args);
+	put_where(doc, offset, inside, &out);
+	return -1;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Containers that exist: found by id below --root, their status worked out from
+ * the kernel each time (a pid counts only with its start time), never stored.
+ */
+#include "hako/container.h"
+#include "hako/cgroup.h"
+#include "hako/file.h"
+#include "hako/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOCK_TRIES = 1000, LOCK_PAUSE_NS = 10000000, ID_MAX = 255 };
+
+/* The root of all ------------------------------------------------------------ */
+
+const char *
+root_default(void)
+{
+	static char path[PATH_MAX];
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		return "/run/hako";
+	if (runtime_dir == NULL || runtime_dir[0] != '/')
+		return NULL;
+	snprintf(path, sizeof(path), "%s/hako", runtime_dir);
+	return path;
+}
+
+static int
+make_root(const char *path)
+{
+	char copy[PATH_MAX];
+
+	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	for (char *p = strchr(copy + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return -1;
+		*p = '/';
+	}
+	return mkdir(copy, 0700) < 0 && errno != EEXIST ? -1 : 0;
+}
+
+int
+root_open(const char *path, bool make, struct error *e)
+{
+	int fd;
+
+	if (strspn(path, "/") == strlen(path))
+		return error_set(e, 0, "root-invalid", "--root cannot be \"%s\"", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && make) {
+		if (make_root(path) < 0)
+			return error_set(e, errno, "root-failed", "make %s", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	return fd < 0 ? error_set(e, errno, "root-failed", "open %s", path) : fd;
+}
+
+int
+id_check(const char *id, struct error *e)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789_+-.";
+	size_t length = strlen(id);
+
+	if (length > 0 && length <= ID_MAX && id[0] != '.' && strspn(id, allowed) == length)
+		return 0;
+	return error_set(e, 0, "id-invalid",
+	                 "invalid container ID format: 1 to %d of A-Z a-z 0-9 _ + - . (not . first)",
+	                 ID_MAX);
+}
+
+/* Status ----------------------------------------------------------------------- */
+
+static bool
+is_alive(const struct state *state)
+{
+	struct proc_stat stat;
+
+	return *state->pid > 1 && proc_stat((pid_t)*state->pid, &stat) == 0 &&
+	       stat.start_time == *state->start_time && stat.state != 'Z' && stat.state != 'X';
+}
+
+/* Another process holds the lock: the container is being created (or started, deleted). */
+static bool
+is_locked_by_another(const struct container *c)
+{
+	if (c->locked)
+		return false;
+	if (flock(c->dir, LOCK_SH | LOCK_NB) == 0) {
+		flock(c->dir, LOCK_UN);
+		return false;
+	}
+	return errno == EWOULDBLOCK;
+}
+
+static bool
+is_paused(const struct state *state)
+{
+	struct error ignored;
+	const char *mount;
+	autoclose int root = -1;
+	autoclose int cgroup = -1;
+
+	if (state->cgroup_path == NULL)
+		return false;
+	root = cgroup_open_root(&mount, &ignored);
+	if (root >= 0)
+		cgroup = cgroup_open(root, state->cgroup_path);
+	return cgroup >= 0 && cgroup_is_frozen(cgroup) == 1;
+}
+
+static enum status
+find_status(const struct container *c)
+{
+	if (*c->state->pid == 0)
+		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_STOPPED;
+	if (!is_alive(c->state))
+		return STATUS_STOPPED;
+	if (faccessat(c->dir, "start.sock", F_OK, 0) == 0)
+		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_CREATED;
+	return is_paused(c->state) ? STATUS_PAUSED : STATUS_RUNNING;
+}
+
+/* Open -------------------------------------------------------------------------- */
+
+int
+container_refresh(struct arena *arena, struct container *c, bool damaged_ok, struct error *e)
+{
+	c->state = NULL;
+	c->status = STATUS_STOPPED;
+	if (state_load(arena, c->dir, &c->state, &c->state_error) < 0) {
+		if (damaged_ok)
+			return 0;
+		*e = c->state_error;
+		return -1;
+	}
+	c->status = find_status(c);
+	return 0;
+}
+
+int
+container_open(struct arena *arena, int root_dir, const char *id, bool damaged_ok,
+               struct container *ret, struct error *e)
+{
+	*ret = (struct container){.root_dir = root_dir, .dir = -1, .id = id};
+	if (id_check(id, e) < 0)
+		return -1;
+	ret->dir = openat(root_dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (ret->dir < 0)
+		return errno == ENOENT || errno == ENOTDIR
+		               ? error_set(e, 0, "container-missing", "container does not exist")
+		               : error_set(e, errno, "state-failed", "open the state folder");
+	if (container_refresh(arena, ret, damaged_ok, e) == 0)
+		return 0;
+	container_close(ret);
+	return -1;
+}
+
+void
+container_close(struct container *c)
+{
+	close_cleaner(&c->dir);
+	c->dir = -1;
+}
+
+int
+container_lock(struct container *c, struct error *e)
+{
+	struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	struct stat held, named;
+
+	for (int i = 0; flock(c->dir, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return error_set(e, errno, "state-failed", "lock the state folder");
+		if (i == LOCK_TRIES)
+			return error_set(e, 0, "container-busy",
+			                 "another hako is working on this container");
+		nanosleep(&pause, NULL);
+	}
+	/* deleted, or deleted and made anew, while we waited */
+	if (fstat(c->dir, &held) < 0 || fstatat(c->root_dir, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    held.st_ino != named.st_ino || held.st_dev != named.st_dev)
+		return error_set(e, 0, "container-missing", "container does not exist");
+	c->locked = true;
+	return 0;
+}
+
+int
+container_pidfd(const struct container *c, struct error *e)
+{
+	int fd = proc_open((pid_t)*c->state->pid, *c->state->start_time);
+
+	if (fd < 0)
+		return errno == ESRCH ? error_set(e, 0, "container-not-running", "container not running")
+		                      : error_set(e, errno, "container-not-running", "open init");
+	return fd;
+}
+
+int
+container_cgroup(const struct container *c, struct error *e)
+{
+	const char *mount;
+	autoclose int root = -1;
+	int fd;
+
+	if (c->state->cgroup_path == NULL)
+		return error_set(e, 0, "cgroup-missing", "the container has no cgroup of its own");
+	root = cgroup_open_root(&mount, e);
+	if (root < 0)
+		return -1;
+	fd = cgroup_open(root, c->state->cgroup_path);
+	return fd < 0 ? error_set(e, errno, "cgroup-failed", "open the cgroup %s%s", mount,
+	                          c->state->cgroup_path)
+	              : fd;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making a container, seen from the parent. The state file is written before the
+ * first trace that the host can see, and again with the pid, so that
+ * `delete --force` can clean up after a kill at any moment. Any failure takes
+ * back what was done, in reverse order.
+ */
+#include "hako/container.h"
+#include "hako/file.h"
+#include "hako/hooks.h"
+#include "hako/init.h"
+#include "hako/log.h"
+#include "hako/path.h"
+#include "hako/spawn.h"
+#include "hako/step.h"
+#include "hako/sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void
+handles_init(struct handles *h)
+{
+	*h = (struct handles){
+		.root_dir = -1,
+		.state_dir = -1,
+		.start_sock = -1,
+		.sync = -1,
+		.cgroup_root = -1,
+		.cgroup = -1,
+		.rootfs = -1,
+		.dev = -1,
+		.proc = -1,
+		.init_pidfd = -1,
+		.target_pidfd = -1,
+	};
+	for (size_t i = 0; i < NAMESPACE_TYPES; i++)
+		h->namespaces[i] = -1;
+}
+
+/* Plan ---------------------------------------------------------------------- */
+
+int
+bundle_load(struct arena *arena, const char *bundle, const char *config,
+            const struct config **ret_config, struct json_doc **ret_doc, struct error *e)
+{
+	autoclose int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return error_set(e, errno, "bundle-missing", "bundle %s", bundle);
+	if (json_load(arena, config != NULL ? AT_FDCWD : dir, config != NULL ? config : "config.json",
+	              "config.json", ret_doc, e) < 0)
+		return -1;
+	return config_decode(arena, *ret_doc, ret_config, e);
+}
+
+int
+plan_make(struct arena *arena, const struct config *config, const struct plan_options *options,
+          const struct plan **ret, struct error *e)
+{
+	struct plan *plan = arena_alloc(arena, sizeof(*plan));
+	struct planner planner = {.arena = arena, .config = config, .plan = plan};
+
+	plan->config = config;
+	plan->options = *options;
+	if (steps_plan(&planner, WHEN_BOTH, e) < 0)
+		return -1;
+	*ret = plan;
+	return 0;
+}
+
+/* Capabilities over the whole machine, or over a user namespace as large as one. */
+static bool
+is_initial_user_namespace(void)
+{
+	char text[128];
+	unsigned inside, outside, size;
+
+	if (file_read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) < 0)
+		return true;
+	return sscanf(text, "%u %u %u", &inside, &outside, &size) == 3 && inside == 0 &&
+	       outside == 0 && size == UINT32_MAX;
+}
+
+void
+plan_options_host(struct plan_options *options)
+{
+	options->host_uid = geteuid();
+	options->host_gid = getegid();
+	options->privileged = options->host_uid == 0 && is_initial_user_namespace();
+	options->cgroup_parent = "";
+}
+
+/* State folder ----------------------------------------------------------------- */
+
+static int
+claim_id(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const char *id = plan->options.id;
+
+	if (mkdirat(h->root_dir, id, 0700) < 0)
+		return errno == EEXIST ? error_set(e, 0, "container-exists",
+		                                   "container with given ID already exists")
+		                       : error_set(e, errno, "state-failed", "make the state folder");
+	h->state_dir = openat(h->root_dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (h->state_dir < 0 || flock(h->state_dir, LOCK_EX) < 0) {
+		(void)error_set(e, errno, "state-failed", "open the state folder");
+		unlinkat(h->root_dir, id, AT_REMOVEDIR);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+remove_state(const struct plan *plan, struct handles *h)
+{
+	unlinkat(h->state_dir, "state.json", 0);
+	unlinkat(h->state_dir, "config.json", 0);
+	unlinkat(h->state_dir, "start.sock", 0);
+	unlinkat(h->root_dir, plan->options.id, AT_REMOVEDIR);
+}
+
+/* Bound through /proc/self/fd: a path of its own could be too long for sun_path. */
+static int
+open_start_socket(struct handles *h, struct error *e)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	h->start_sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/start.sock",
+	         h->state_dir);
+	if (h->start_sock < 0 ||
+	    bind(h->start_sock, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(h->start_sock, 1) < 0)
+		return error_set(e, errno, "state-failed", "make the socket for start");
+	return 0;
+}
+
+static int
+save_config(const struct handles *h, const struct json_doc *doc, struct error *e)
+{
+	if (file_create_at(h->state_dir, "config.json", 0600, doc->text, doc->length) < 0)
+		return error_set(e, errno, "state-failed", "save config.json");
+	return 0;
+}
+
+int
+pid_file_write(const char *path, pid_t pid, struct error *e)
+{
+	char text[16];
+	const char *name;
+	autoclose int dir = file_open_parent(path, &name);
+	int length = snprintf(text, sizeof(text), "%d", (int)pid);
+
+	if (dir < 0 || file_replace_at(dir, name, 0666, text, (size_t)length) < 0)
+		return error_set(e, errno, "pid-file-failed", "write the pid file %s", path);
+	return 0;
+}
+
+/* With init ---------------------------------------------------------------------- */
+
+static int
+run_hooks(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+	autofree char *state = NULL;
+
+	if (hooks == NULL || hooks->prestart.count + hooks->create_runtime.count == 0)
+		return 0;
+	if (sync_expect(h->sync, SYNC_MOUNTED, NULL, e) < 0)
+		return -1;
+	state = state_json_of_plan(plan, STATUS_CREATING, h->init_pid);
+	if (hooks_run(&hooks->prestart, "prestart", plan->options.bundle, state, e) < 0 ||
+	    hooks_run(&hooks->create_runtime, "createRuntime", plan->options.bundle, state, e) < 0)
+		return -1;
+	return sync_send(h->sync, SYNC_HOOKED, 0, e);
+}
+
+/* What the parent does while init builds, and the conversation with it (see init.c). */
+static int
+attend_init(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
+{
+	if (steps_run(PHASE_MAP, WHEN_CREATE, plan, h, e) < 0)
+		return -1;
+	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(h->sync, SYNC_MAPPED, 0, e) < 0)
+		return -1;
+	if (state_save(plan, h, e) < 0 || steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0 ||
+	    run_hooks(plan, h, e) < 0 || sync_expect(h->sync, SYNC_READY, NULL, e) < 0)
+		return -1;
+	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
+}
+
+/* When both have failed, init knows the reason: the parent only met a dead peer. */
+static void
+prefer_error_of_init(struct handles *h, struct error *e)
+{
+	struct pollfd p = {.fd = h->sync, .events = POLLIN};
+	struct error other;
+
+	while (h->sync >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0) {
+		if (sync_expect(h->sync, SYNC_READY, NULL, &other) == 0)
+			continue;
+		if (strcmp(other.id, "peer-died") != 0 && strcmp(other.id, "sync-failed") != 0)
+			*e = other;
+		if (strcmp(other.id, "sync-failed") != 0)
+			return;
+	}
+}
+
+static int
+create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
+               bool wait_for_start, struct handles *h, struct error *e)
+{
+	if (state_save(plan, h, e) < 0 || save_config(h, doc, e) < 0)
+		return -1;
+	if (wait_for_start && open_start_socket(h, e) < 0)
+		return -1;
+	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
+		return -1;
+	if (spawn_init(plan, h, init_main, e) < 0 || attend_init(plan, h, pid_file, e) < 0) {
+		prefer_error_of_init(h, e);
+		return -1;
+	}
+	return 0;
+}
+
+/* A container that hooks have seen is stopped like any other (runtime.md, steps 12 and 13). */
+static void
+run_poststop(const struct plan *plan)
+{
+	autofree char *state = NULL;
+	struct error e;
+
+	if (plan->config->hooks == NULL || plan->config->hooks->poststop.count == 0)
+		return;
+	state = state_json_of_plan(plan, STATUS_STOPPED, 0);
+	if (hooks_run(&plan->config->hooks->poststop, "poststop", plan->options.bundle, state, &e) < 0)
+		log_warning("%s", e.msg);
+}
+
+/* Take back what was made. Errors on the way are not worth more than the first one. */
+static void
+roll_back(const struct plan *plan, struct handles *h, bool stopped)
+{
+	struct state state = {.cgroup_path = h->cgroup >= 0 ? plan->cgroup.path : NULL};
+	struct error ignored;
+
+	spawn_kill(h);
+	(void)steps_undo(&state, h, &ignored);
+	remove_state(plan, h);
+	if (stopped)
+		run_poststop(plan);
+}
+
+int
+container_create(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
+                 bool wait_for_start, struct handles *h, struct error *e)
+{
+	if (claim_id(plan, h, e) < 0)
+		return -1;
+	if (create_claimed(plan, doc, pid_file, wait_for_start, h, e) == 0)
+		return 0;
+	roll_back(plan, h, strncmp(e->id, "hook-", 5) == 0);
+	return -1;
+}
+
+int
+container_release(struct handles *h, struct error *e)
+{
+	return sync_send(h->sync, SYNC_RELEASE, 0, e);
+}
+
+int
+container_run(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+	autofree char *state = NULL;
+
+	if (sync_send(h->sync, SYNC_START, 0, e) < 0 || sync_expect_end(h->sync, e) < 0) {
+		prefer_error_of_init(h, e);
+		roll_back(plan, h, true);
+		return -1;
+	}
+	if (hooks == NULL || hooks->poststart.count == 0)
+		return 0;
+	state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
+	if (hooks_run(&hooks->poststart, "poststart", plan->options.bundle, state, e) == 0)
+		return 0;
+	roll_back(plan, h, true);
+	return -1;
+}

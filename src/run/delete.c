@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `kill` and `delete`. Deleting works from the state file alone, and when that
+ * is damaged, from what follows from the id. Init is named by a pidfd, everything
+ * else by the cgroup, so that no pid that was used again is ever hit.
+ */
+#include "hako/container.h"
+#include "hako/cgroup.h"
+#include "hako/hooks.h"
+#include "hako/log.h"
+#include "hako/step.h"
+#include "hako/syscall.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KILL_MS = 10000 };
+
+/* Kill ------------------------------------------------------------------------ */
+
+static int
+signal_visitor(pid_t pid, void *data)
+{
+	if (pid > 1)
+		kill(pid, *(const int *)data);
+	return 0;
+}
+
+/* Every process: the cgroup knows them. SIGKILL is one write, the rest one by one. */
+static int
+signal_all(const struct container *c, int signal, struct error *e)
+{
+	autoclose int cgroup = container_cgroup(c, e);
+
+	if (cgroup < 0)
+		return -1;
+	if ((signal == SIGKILL ? cgroup_kill(cgroup)
+	                       : cgroup_visit(cgroup, signal_visitor, &signal)) < 0)
+		return error_set(e, errno, "kill-failed", "signal the processes of the cgroup");
+	return 0;
+}
+
+/* A frozen process gets its SIGKILL when it is thawed. */
+static void
+thaw(const struct container *c)
+{
+	struct error ignored;
+	autoclose int cgroup = container_cgroup(c, &ignored);
+
+	if (cgroup >= 0)
+		(void)cgroup_freeze(cgroup, false);
+}
+
+int
+container_kill(const struct container *c, int signal, bool all, struct error *e)
+{
+	autoclose int init = -1;
+
+	if (all || (signal == SIGKILL && !c->state->own_pid_namespace && c->state->cgroup_path))
+		return c->status == STATUS_STOPPED && !all
+		               ? error_set(e, 0, "container-not-running", "container not running")
+		               : signal_all(c, signal, e);
+	if (c->status == STATUS_STOPPED)
+		return error_set(e, 0, "container-not-running", "container not running");
+	init = container_pidfd(c, e);
+	if (init < 0)
+		return -1;
+	if (sys_pidfd_send_signal(init, signal) < 0)
+		return errno == ESRCH ? error_set(e, 0, "container-not-running", "container not running")
+		                      : error_set(e, errno, "kill-failed", "signal init");
+	if (signal == SIGKILL && c->status == STATUS_PAUSED)
+		thaw(c);
+	return 0;
+}
+
+/* Delete ------------------------------------------------------------------------ */
+
+static void
+wait_gone(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	while (poll(&p, 1, KILL_MS) < 0 && errno == EINTR)
+		;
+}
+
+/* Init, and with it its pid namespace; then whoever else is in the cgroup. */
+static void
+kill_everything(const struct container *c)
+{
+	struct error ignored;
+	autoclose int init = container_pidfd(c, &ignored);
+	autoclose int cgroup = container_cgroup(c, &ignored);
+
+	if (init >= 0)
+		(void)sys_pidfd_send_signal(init, SIGKILL);
+	if (cgroup >= 0) {
+		(void)cgroup_kill(cgroup);
+		if (c->status == STATUS_PAUSED)
+			(void)cgroup_freeze(cgroup, false);
+	}
+	if (init >= 0)
+		wait_gone(init);
+	if (cgroup >= 0)
+		(void)cgroup_wait_empty(cgroup, KILL_MS);
+}
+
+static int
+remove_folder(const struct container *c, struct error *e)
+{
+	int copy = openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *entry;
+
+	if (dir == NULL) {
+		close_cleaner(&copy);
+		return error_set(e, errno, "state-failed", "read the state folder");
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    unlinkat(c->dir, entry->d_name, 0) < 0 && errno == EISDIR)
+			unlinkat(c->dir, entry->d_name, AT_REMOVEDIR);
+	closedir(dir);
+	if (unlinkat(c->root_dir, c->id, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return error_set(e, errno, "state-failed", "remove the state folder");
+	return 0;
+}
+
+/* The specification wants a failing poststop hook to be no more than a warning. */
+static void
+run_poststop(const struct container *c)
+{
+	const struct config_hooks *hooks = c->state != NULL ? c->state->hooks : NULL;
+	autofree char *text = NULL;
+	struct error e;
+
+	if (hooks == NULL || hooks->poststop.count == 0)
+		return;
+	text = state_json(c->state, STATUS_STOPPED, 0);
+	if (hooks_run(&hooks->poststop, "poststop", c->state->bundle, text, &e) < 0)
+		log_warning("%s", e.msg);
+}
+
+/* No usable state: the cgroup is where the id alone would have put it. */
+static int
+delete_damaged(struct container *c, struct error *e)
+{
+	char path[NAME_MAX + 2];
+	struct state state = {.cgroup_path = path};
+	struct error ignored;
+	struct handles h;
+
+	handles_init(&h);
+	snprintf(path, sizeof(path), "/%s", c->id);
+	(void)steps_undo(&state, &h, &ignored);
+	return remove_folder(c, e);
+}
+
+int
+container_delete(struct container *c, bool force, struct error *e)
+{
+	struct handles h;
+
+	if (c->state == NULL)
+		return force ? delete_damaged(c, e) : (*e = c->state_error, -1);
+	if (!force && (c->status == STATUS_RUNNING || c->status == STATUS_PAUSED))
+		return error_set(e, 0, "container-running",
+		                 "cannot delete container %s that is not stopped: %s", c->id,
+		                 status_name(c->status));
+	if (c->status != STATUS_STOPPED)
+		kill_everything(c);
+	handles_init(&h);
+	if (steps_undo(c->state, &h, e) < 0 || remove_folder(c, e) < 0)
+		return -1;
+	run_poststop(c);
+	return 0;
+}

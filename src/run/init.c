@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Init: the process that becomes the container's program.
+ *
+ *   parent                                   init
+ *   clone3 ------------------------------->  waits for MAPPED (user namespace only)
+ *   MAP steps, MAPPED -------------------->  BUILD steps
+ *   ATTACH steps                             |
+ *   hooks <------------------------ MOUNTED  | (only when such hooks exist)
+ *   HOOKED ------------------------------->  CONFINE steps
+ *   <--------------------------------- READY
+ *   START (run), or RELEASE (create) ----->  run: goes on; create: accepts `start`
+ *                                            START steps, execve
+ *   the end of the stream: executed
+ *
+ * When the parent dies before START or RELEASE, init dies too: the parent-death
+ * signal at first, the end of the stream later.
+ */
+#include "hako/init.h"
+#include "hako/hooks.h"
+#include "hako/log.h"
+#include "hako/step.h"
+#include "hako/sync.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static _Noreturn void
+die(int sock, const struct error *e)
+{
+	sync_send_error(sock, e);
+	_exit(1);
+}
+
+/* Root of the user namespace; where 0 is not mapped, whoever it is. */
+static int
+become_root(const struct plan *plan, struct error *e)
+{
+	if (!plan_isolates(plan, CLONE_NEWUSER))
+		return 0;
+	if (!plan->idmap.setgroups_denied && setgroups(0, NULL) < 0 && errno != EPERM)
+		return error_set(e, errno, "idmap-failed", "setgroups");
+	if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
+		return error_set(e, errno, "idmap-failed", "setresgid to root of the user namespace");
+	if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
+		return error_set(e, errno, "idmap-failed", "setresuid to root of the user namespace");
+	return 0;
+}
+
+/* A clean slate: no signal blocked, and no file mode weakened by the caller's umask. */
+static int
+settle(const struct plan *plan, struct handles *h, struct error *e)
+{
+	sigset_t none;
+
+	if (plan_isolates(plan, CLONE_NEWUSER) && sync_expect(h->sync, SYNC_MAPPED, NULL, e) < 0)
+		return -1;
+	if (become_root(plan, e) < 0)
+		return -1;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+		return error_set(e, errno, "init-failed", "prctl");
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	umask(0);
+	return 0;
+}
+
+int
+init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+	autofree char *state = NULL;
+
+	if (hooks == NULL)
+		return 0;
+	if (hooks->prestart.count + hooks->create_runtime.count > 0 &&
+	    (sync_send(h->sync, SYNC_MOUNTED, 0, e) < 0 ||
+	     sync_expect(h->sync, SYNC_HOOKED, NULL, e) < 0))
+		return -1;
+	if (hooks->create_container.count == 0)
+		return 0;
+	state = state_json_of_plan(plan, STATUS_CREATING, getpid());
+	return hooks_run(&hooks->create_container, "createContainer", plan->rootfs, state, e);
+}
+
+int
+init_run_start_hooks(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+	autofree char *state = NULL;
+
+	(void)h;
+	if (hooks == NULL || hooks->start_container.count == 0)
+		return 0;
+	state = state_json_of_plan(plan, STATUS_CREATED, getpid());
+	return hooks_run(&hooks->start_container, "startContainer", NULL, state, e);
+}
+
+/* create: the container waits for `start`, which speaks on a connection of its own. */
+static int
+wait_for_start(struct handles *h, struct error *e)
+{
+	int sock;
+
+	if (sync_expect(h->sync, SYNC_RELEASE, NULL, e) < 0)
+		return -1;
+	close(h->sync);
+	do
+		sock = accept4(h->start_sock, NULL, NULL, SOCK_CLOEXEC);
+	while (sock < 0 && errno == EINTR);
+	if (sock < 0)
+		_exit(1); /* nobody is there to be told */
+	close(h->start_sock);
+	h->sync = sock;
+	return sync_expect(h->sync, SYNC_START, NULL, e);
+}
+
+/* What `--preserve-fds` names stays open; the rest is close-on-exec since main(). */
+static int
+keep_descriptors(const struct plan *plan, struct error *e)
+{
+	for (unsigned i = 0; i < plan->options.preserve_fds; i++)
+		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
+			return error_set(e, errno, "fd-missing", "keep descriptor %u open", i + 3);
+	return 0;
+}
+
+static int
+become_program(const struct plan *plan, struct handles *h, enum when when, struct error *e)
+{
+	if (plan->process.args == NULL)
+		return error_set(e, 0, "process-missing",
+		                 "config.json has no /process: there is nothing to start");
+	if (keep_descriptors(plan, e) < 0 || steps_run(PHASE_START, when, plan, h, e) < 0)
+		return -1;
+	execve(h->program, plan->process.args, plan->process.env);
+	return json_error(json_member(plan->process.at, "args"), e, errno, "exec-failed",
+	                  "exec: \"%s\"", h->program);
+}
+
+/*
+ * Let go of the host: close everything but standard streams, what the caller
+ * passes on, and a few descriptors of our own. All are close-on-exec anyway, but a
+ * directory of the host must not even be there to chdir to (CVE-2024-21626).
+ */
+static void
+close_all_but(const struct plan *plan, const int *keep, size_t count)
+{
+	unsigned from = 3 + plan->options.preserve_fds;
+
+	for (;;) {
+		unsigned next = ~0U;
+
+		for (size_t i = 0; i < count; i++)
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			close_range(from, next == ~0U ? next : next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
+static int
+live(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const int keep[] = {h->sync, h->start_sock, log_settings.fd};
+
+	close_cleaner(&h->state_dir); /* its lock must not outlive the parent */
+	if (settle(plan, h, e) < 0 || steps_run(PHASE_BUILD, WHEN_CREATE, plan, h, e) < 0)
+		return -1;
+	close_all_but(plan, keep, ARRAY_SIZE(keep));
+	if (steps_run(PHASE_CONFINE, WHEN_CREATE, plan, h, e) < 0)
+		return -1;
+	/* from here the end of the stream tells that the parent is gone */
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (sync_send(h->sync, SYNC_READY, 0, e) < 0)
+		return -1;
+	if ((h->start_sock >= 0 ? wait_for_start(h, e)
+	                        : sync_expect(h->sync, SYNC_START, NULL, e)) < 0)
+		return -1;
+	return become_program(plan, h, WHEN_CREATE, e);
+}
+
+_Noreturn void
+init_main(const struct plan *plan, struct handles *h)
+{
+	struct error e;
+
+	(void)live(plan, h, &e);
+	die(h->sync, &e);
+}
+
+/* Without a mount namespace of its own the container's root is init's, not its namespace's. */
+static int
+enter_root(struct handles *h, struct error *e)
+{
+	if (h->rootfs < 0)
+		return 0;
+	if (fchdir(h->rootfs) < 0 || chroot(".") < 0)
+		return error_set(e, errno, "rootfs-failed", "enter the container's root");
+	close(h->rootfs);
+	return 0;
+}
+
+static int
+enter(const struct plan *plan, struct handles *h, struct error *e)
+{
+	const int keep[] = {h->sync, h->target_pidfd, h->rootfs, log_settings.fd};
+
+	close_all_but(plan, keep, ARRAY_SIZE(keep));
+	/* nothing in the container may look into this process (CVE-2016-9962) */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return error_set(e, errno, "init-failed", "prctl");
+	if (plan->exec_namespaces != 0 && setns(h->target_pidfd, (int)plan->exec_namespaces) < 0)
+		return error_set(e, errno, "namespace-failed", "join the container's namespaces");
+	close(h->target_pidfd);
+	return enter_root(h, e);
+}
+
+static int
+live_exec(const struct plan *plan, struct handles *h, struct error *e)
+{
+	if (enter(plan, h, e) < 0 || settle(plan, h, e) < 0 ||
+	    steps_run(PHASE_CONFINE, WHEN_EXEC, plan, h, e) < 0)
+		return -1;
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (sync_send(h->sync, SYNC_READY, 0, e) < 0 ||
+	    sync_expect(h->sync, SYNC_START, NULL, e) < 0)
+		return -1;
+	return become_program(plan, h, WHEN_EXEC, e);
+}
+
+_Noreturn void
+init_exec_main(const struct plan *plan, struct handles *h)
+{
+	struct error e;
+
+	(void)live_exec(plan, h, &e);
+	die(h->sync, &e);
+}

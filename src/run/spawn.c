@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From parent to init. In the ordinary case one clone3 does it all. Two cases
+ * need more, because of what the kernel's rules are:
+ *   - a pid namespace is joined for children only: the parent enters it, clones,
+ *     and goes back;
+ *   - new namespaces belong to the user namespace of who makes them: to join one
+ *     by path, an intermediate joins it first, clones init as a sibling
+ *     (CLONE_PARENT), says its pid, and ends.
+ */
+#include "hako/spawn.h"
+#include "hako/proc.h"
+#include "hako/sync.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef void (*child_function)(const struct plan *plan, struct handles *h);
+
+static int
+fail_clone(const struct plan *plan, struct error *e)
+{
+	const struct json *at = json_member(plan->config->linux_->at, "namespaces");
+
+	if (errno == EBUSY)
+		return json_error(plan->cgroup.at, e, EBUSY, "clone-failed",
+		                  "start in cgroup %s, which has controllers for its children",
+		                  plan->cgroup.path);
+	if (errno == ENOSPC || errno == EUSERS)
+		return json_error(at, e, errno, "clone-failed",
+		                  "too many namespaces (see /proc/sys/user/max_*_namespaces)");
+	return json_error(at, e, errno, "clone-failed", "clone3 with the namespaces of the container");
+}
+
+static pid_t
+clone_child(const struct plan *plan, const struct handles *h, uint64_t flags, int *pidfd)
+{
+	struct clone_args args = {
+		.flags = plan->clone_flags | flags,
+		.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD,
+	};
+
+	if (pidfd != NULL) {
+		args.flags |= CLONE_PIDFD;
+		args.pidfd = (uint64_t)(uintptr_t)pidfd;
+	}
+	if (h->cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)(unsigned)h->cgroup;
+	}
+	return sys_clone3(&args, sizeof(args));
+}
+
+/* The descriptor of the namespace to join of that type, or -1. */
+static int
+joined(const struct plan *plan, const struct handles *h, int type)
+{
+	for (size_t i = 0; i < plan->join_count; i++)
+		if (plan->joins[i].type == type)
+			return h->namespaces[i];
+	return -1;
+}
+
+/* Intermediate ----------------------------------------------------------------- */
+
+static _Noreturn void
+intermediate_main(const struct plan *plan, struct handles *h, child_function child)
+{
+	int pid_ns = joined(plan, h, CLONE_NEWPID);
+	struct error e;
+	pid_t pid;
+
+	if (setns(joined(plan, h, CLONE_NEWUSER), CLONE_NEWUSER) < 0 ||
+	    (pid_ns >= 0 && setns(pid_ns, CLONE_NEWPID) < 0)) {
+		error_set(&e, errno, "namespace-failed", "join the user or pid namespace");
+		sync_send_error(h->sync, &e);
+		_exit(1);
+	}
+	pid = clone_child(plan, h, CLONE_PARENT, NULL);
+	if (pid == 0)
+		child(plan, h);
+	if (pid < 0) {
+		(void)fail_clone(plan, &e);
+		sync_send_error(h->sync, &e);
+	} else {
+		(void)sync_send(h->sync, SYNC_SPAWNED, pid, &e);
+	}
+	_exit(pid < 0);
+}
+
+static int
+spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
+                      child_function child, struct error *e)
+{
+	int64_t pid = 0;
+	pid_t intermediate = fork();
+	int rc;
+
+	if (intermediate == 0) {
+		h->sync = child_end;
+		intermediate_main(plan, h, child);
+	}
+	if (intermediate < 0)
+		return error_set(e, errno, "clone-failed", "fork");
+	rc = sync_expect(h->sync, SYNC_SPAWNED, &pid, e);
+	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (rc < 0)
+		return -1;
+	h->init_pid = (pid_t)pid;
+	h->init_pidfd = sys_pidfd_open(h->init_pid, 0);
+	return h->init_pidfd < 0 ? error_set(e, errno, "clone-failed", "pidfd_open of init") : 0;
+}
+
+/* Directly ------------------------------------------------------------------------ */
+
+static int
+spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_function child,
+               struct error *e)
+{
+	int parent_end = h->sync, pid_ns = joined(plan, h, CLONE_NEWPID);
+	autoclose int own = -1;
+	int pidfd = -1;
+	pid_t pid;
+
+	if (pid_ns >= 0) {
+		own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+		if (own < 0 || setns(pid_ns, CLONE_NEWPID) < 0)
+			return error_set(e, errno, "namespace-failed", "enter the pid namespace");
+	}
+	pid = clone_child(plan, h, 0, &pidfd);
+	if (pid == 0) {
+		close(parent_end);
+		h->sync = child_end;
+		child(plan, h);
+		_exit(1);
+	}
+	if (pid < 0)
+		(void)fail_clone(plan, e);
+	if (own >= 0 && setns(own, CLONE_NEWPID) < 0 && pid > 0) {
+		(void)error_set(e, errno, "namespace-failed", "leave the pid namespace");
+		h->init_pid = pid;
+		h->init_pidfd = pidfd;
+		return -1;
+	}
+	if (pid < 0)
+		return -1;
+	h->init_pid = pid;
+	h->init_pidfd = pidfd;
+	return 0;
+}
+
+int
+spawn_init(const struct plan *plan, struct handles *h, child_function child, struct error *e)
+{
+	bool intermediate = plan_joins(plan, CLONE_NEWUSER) && h->target_pidfd < 0;
+	struct proc_stat stat;
+	int ends[2], rc;
+
+	if (sync_pair(ends, e) < 0)
+		return -1;
+	h->sync = ends[0];
+	rc = (intermediate ? spawn_by_intermediate : spawn_directly)(plan, h, ends[1], child, e);
+	close(ends[1]);
+	if (rc < 0)
+		return -1;
+	if (proc_stat(h->init_pid, &stat) < 0)
+		return error_set(e, errno, "clone-failed", "read /proc/%d/stat", (int)h->init_pid);
+	h->init_start_time = stat.start_time;
+	return 0;
+}
+
+void
+spawn_kill(struct handles *h)
+{
+	if (h->init_pid <= 0)
+		return;
+	if (h->init_pidfd >= 0)
+		(void)sys_pidfd_send_signal(h->init_pidfd, SIGKILL);
+	while (waitpid(h->init_pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	h->init_pid = 0;
+}

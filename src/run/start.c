@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `start`: tell the waiting init to go on, and learn whether it did. Init keeps
+ * the connection until execve closes it, so an error of its last steps comes back
+ * here, and the end of the stream means that the program is executing.
+ */
+#include "hako/container.h"
+#include "hako/hooks.h"
+#include "hako/sync.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int
+check_status(const struct container *c, struct error *e)
+{
+	switch (c->status) {
+	case STATUS_CREATED:
+		return 0;
+	case STATUS_CREATING: /* the lock is ours: its creator has died */
+		return error_set(e, 0, "container-broken",
+		                 "cannot start a container that was not created completely");
+	case STATUS_STOPPED:
+		return error_set(e, 0, "container-stopped", "cannot start a container that has stopped");
+	default:
+		return error_set(e, 0, "container-running",
+		                 "cannot start an already running container");
+	}
+}
+
+static int
+connect_to_init(const struct container *c, struct error *e)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/start.sock", c->dir);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(e, errno, "container-stopped", "connect to the container's init");
+	return take_fd(&sock);
+}
+
+static int
+run_poststart(const struct container *c, struct error *e)
+{
+	autofree char *text = NULL;
+
+	if (c->state->hooks == NULL || c->state->hooks->poststart.count == 0)
+		return 0;
+	text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
+	return hooks_run(&c->state->hooks->poststart, "poststart", c->state->bundle, text, e);
+}
+
+int
+container_start(struct container *c, struct error *e)
+{
+	autoclose int sock = -1;
+	struct error ignored;
+
+	if (check_status(c, e) < 0)
+		return -1;
+	sock = connect_to_init(c, e);
+	if (sock < 0)
+		return -1;
+	unlinkat(c->dir, "start.sock", 0);
+	if (sync_send(sock, SYNC_START, 0, e) == 0 && sync_expect_end(sock, e) == 0 &&
+	    run_poststart(c, e) == 0)
+		return 0;
+	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */
+	c->status = STATUS_RUNNING;
+	(void)container_delete(c, true, &ignored);
+	return -1;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state file and what is shown of it. The file is decoded by a field table,
+ * as config.json is, with every check: it may be half written, damaged, or
+ * planted. What start and delete need of the config (hooks) is in it, so that a
+ * later edit of config.json changes nothing.
+ */
+#include "hako/state.h"
+#include "hako/file.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char spec_version[] = "1.3.0";
+
+#define ROW(member, row_name, row_type, ...)                                                       \
+	{                                                                                          \
+		.name = (row_name), .type = (row_type), .offset = offsetof(struct state, member),  \
+		__VA_ARGS__                                                                        \
+	}
+
+static const struct field state_rows[] = {
+	ROW(oci_version, "ociVersion", FIELD_STRING, .flags = FIELD_REQUIRED),
+	ROW(id, "id", FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
+	ROW(pid, "pid", FIELD_INT, .flags = FIELD_REQUIRED, .max = 0x7fffffff),
+	ROW(start_time, "startTime", FIELD_UINT, .flags = FIELD_REQUIRED, .max = UINT64_MAX),
+	ROW(bundle, "bundle", FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
+	ROW(rootfs, "rootfs", FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
+	ROW(created, "created", FIELD_STRING, .flags = FIELD_REQUIRED),
+	ROW(owner, "owner", FIELD_U32, .flags = FIELD_REQUIRED, .max = UINT32_MAX),
+	ROW(cgroup_path, "cgroupPath", FIELD_STRING, .flags = FIELD_ABSOLUTE),
+	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
+	ROW(annotations, "annotations", FIELD_MAP),
+	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
+};
+
+const struct field_table state_fields = {
+	.size = sizeof(struct state),
+	.rows = state_rows,
+	.count = ARRAY_SIZE(state_rows),
+};
+
+const char *
+status_name(enum status status)
+{
+	static const char *const names[] = {
+		[STATUS_CREATING] = "creating", [STATUS_CREATED] = "created",
+		[STATUS_RUNNING] = "running",   [STATUS_PAUSED] = "paused",
+		[STATUS_STOPPED] = "stopped",
+	};
+
+	return names[status];
+}
+
+/* Save ---------------------------------------------------------------------- */
+
+static void
+now_text(char *buf, size_t size)
+{
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buf + n, size - n, ".%09ldZ", ts.tv_nsec);
+}
+
+static void
+put_map(struct json_writer *w, const char *key, const struct string_map *map)
+{
+	if (map->count == 0)
+		return;
+	json_begin_object(w, key);
+	for (size_t i = 0; i < map->count; i++)
+		json_put_string(w, map->items[i].key, map->items[i].value);
+	json_end_object(w);
+}
+
+/* The hooks that run after create, as the config has them. */
+static void
+put_hooks(struct json_writer *w, const struct config_hooks *hooks)
+{
+	if (hooks == NULL || (hooks->poststart.count == 0 && hooks->poststop.count == 0))
+		return;
+	json_begin_object(w, "hooks");
+	if (hooks->poststart.count > 0)
+		json_put_json(w, "poststart", hooks->poststart.at);
+	if (hooks->poststop.count > 0)
+		json_put_json(w, "poststop", hooks->poststop.at);
+	json_end_object(w);
+}
+
+int
+state_save(const struct plan *plan, const struct handles *h, struct error *e)
+{
+	struct json_writer *w = json_writer_new(JSON_COMPACT);
+	char created[48];
+	const char *text;
+	size_t length;
+	int rc;
+
+	now_text(created, sizeof(created));
+	json_begin_object(w, NULL);
+	json_put_string(w, "ociVersion", spec_version);
+	json_put_string(w, "id", plan->options.id);
+	json_put_int(w, "pid", h->init_pid);
+	json_put_int(w, "startTime", (int64_t)h->init_start_time);
+	json_put_string(w, "bundle", plan->options.bundle);
+	json_put_string(w, "rootfs", plan->rootfs);
+	json_put_string(w, "created", created);
+	json_put_int(w, "owner", plan->options.host_uid);
+	if (plan->cgroup.wanted && (h->cgroup >= 0 || h->init_pid == 0))
+		json_put_string(w, "cgroupPath", plan->cgroup.path);
+	json_put_bool(w, "ownPidNamespace", plan_creates(plan, CLONE_NEWPID));
+	put_map(w, "annotations", &plan->config->annotations);
+	put_hooks(w, plan->config->hooks);
+	json_end_object(w);
+	text = json_writer_text(w, &length);
+	rc = file_replace_at(h->state_dir, "state.json", 0600, text, length);
+	json_writer_free(w);
+	if (rc < 0)
+		return error_set(e, errno, "state-failed", "write state.json");
+	return 0;
+}
+
+/* Load ---------------------------------------------------------------------- */
+
+int
+state_load(struct arena *arena, int dir, const struct state **ret, struct error *e)
+{
+	struct json_doc *doc;
+	struct state *state = arena_alloc(arena, sizeof(*state));
+
+	if (json_load(arena, dir, "state.json", "state.json", &doc, e) < 0)
+		return -1;
+	if (decode_object(arena, &state_fields, doc->root, state, e) < 0)
+		return -1;
+	if (*state->pid == 1)
+		return json_error(json_member(doc->root, "pid"), e, 0, "state-invalid",
+		                  "pid 1 is not a container");
+	*ret = state;
+	return 0;
+}
+
+/* Show ---------------------------------------------------------------------- */
+
+struct shown {
+	const char *id;
+	const char *bundle;
+	const char *rootfs;
+	const char *created; /* NULL: not shown to hooks */
+	const struct string_map *annotations;
+};
+
+static char *
+show(const struct shown *s, enum status status, pid_t pid)
+{
+	struct json_writer *w = json_writer_new(JSON_INDENT);
+	char *text;
+
+	json_begin_object(w, NULL);
+	json_put_string(w, "ociVersion", spec_version);
+	json_put_string(w, "id", s->id);
+	json_put_int(w, "pid", status == STATUS_STOPPED ? 0 : pid);
+	json_put_string(w, "status", status_name(status));
+	json_put_string(w, "bundle", s->bundle);
+	json_put_string(w, "rootfs", s->rootfs);
+	if (s->created != NULL)
+		json_put_string(w, "created", s->created);
+	put_map(w, "annotations", s->annotations);
+	json_put_string(w, "owner", "");
+	json_end_object(w);
+	text = strdup(json_writer_text(w, NULL));
+	json_writer_free(w);
+	return text;
+}
+
+char *
+state_json(const struct state *state, enum status status, pid_t pid)
+{
+	return show(&(struct shown){state->id, state->bundle, state->rootfs, state->created,
+	                            &state->annotations},
+	            status, pid);
+}
+
+char *
+state_json_of_plan(const struct plan *plan, enum status status, pid_t pid)
+{
+	return show(&(struct shown){plan->options.id, plan->options.bundle, plan->rootfs, NULL,
+	                            &plan->config->annotations},
+	            status, pid);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The create path, whole: the rows below, in order. The loops at the end give
+ * every step its error context, its debug line and its undo. The order you see
+ * is the order you get.
+ */
+#include "hako/step.h"
+#include "hako/cgroup.h"
+#include "hako/init.h"
+#include "hako/log.h"
+#include "hako/seccomp.h"
+
+/* clang-format off */
+const struct step steps[] = {
+	/* phase, when, name, property, plan, run, undo */
+	{PHASE_PREPARE, WHEN_CREATE, "open namespaces", "/linux/namespaces", namespaces_plan, namespaces_open, NULL},
+	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL},
+	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL},
+	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo},
+
+	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
+	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL},
+	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL},
+
+	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},
+	{PHASE_ATTACH, WHEN_CREATE, "attach the device filter", "/linux/resources/devices", device_filter_plan, device_filter_attach, NULL},
+	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL},
+
+	{PHASE_BUILD, WHEN_CREATE, "join namespaces", "/linux/namespaces", NULL, namespaces_join, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "set time offsets", "/linux/timeOffsets", NULL, namespaces_set_time, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "set the hostname", "/hostname", hostname_plan, hostname_set, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "bring up loopback", "/linux/namespaces", loopback_plan, loopback_bring_up, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "attach mounts", "/mounts", NULL, mounts_attach, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "run hooks before the pivot", "/hooks", NULL, init_run_build_hooks, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "write sysctls", "/linux/sysctl", sysctl_plan, sysctl_write, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "make paths read-only", "/linux/readonlyPaths", masks_plan, masks_make_readonly, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "mask paths", "/linux/maskedPaths", NULL, masks_cover, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "make mounts read-only", "/mounts", NULL, mounts_make_readonly, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "make the rootfs read-only", "/root/readonly", NULL, rootfs_make_readonly, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "enter the rootfs", "/root", NULL, rootfs_enter, NULL},
+
+	{PHASE_CONFINE, WHEN_BOTH, "join a session keyring", "", NULL, process_join_keyring, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "set the personality", "/linux/personality", NULL, process_set_personality, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "own the standard streams", "/process/user", NULL, process_own_streams, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "enter the working directory", "/process/cwd", NULL, process_enter_cwd, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "find the home directory", "/process/env", NULL, process_find_home, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "set resource limits", "/process/rlimits", NULL, rlimits_set, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "apply credentials", "/process/capabilities", credentials_plan, credentials_apply, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "check the working directory", "/process/cwd", NULL, process_check_cwd, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "find the program", "/process/args", NULL, process_find_program, NULL},
+
+	{PHASE_START, WHEN_CREATE, "run startContainer hooks", "/hooks/startContainer", NULL, init_run_start_hooks, NULL},
+	{PHASE_START, WHEN_BOTH, "load seccomp", "/linux/seccomp", NULL, seccomp_install, NULL},
+	{0},
+};
+/* clang-format on */
+
+static const char *const phase_names[] = {
+	[PHASE_PREPARE] = "PREPARE", [PHASE_MAP] = "MAP",         [PHASE_ATTACH] = "ATTACH",
+	[PHASE_BUILD] = "BUILD",     [PHASE_CONFINE] = "CONFINE", [PHASE_START] = "START",
+};
+
+int
+steps_plan(struct planner *p, enum when when, struct error *e)
+{
+	for (const struct step *s = steps; s->name != NULL; s++)
+		if (s->plan != NULL && (s->when & when) != 0 && s->plan(p, e) < 0)
+			return -1;
+	return 0;
+}
+
+int
+steps_run(enum phase phase, enum when when, const struct plan *plan, struct handles *h,
+          struct error *e)
+{
+	for (const struct step *s = steps; s->name != NULL; s++) {
+		if (s->phase != phase || (s->when & when) == 0)
+			continue;
+		log_debug("%s: %s", phase_names[phase], s->name);
+		if (s->run(plan, h, e) < 0)
+			return error_context(e, "%s", s->name);
+	}
+	return 0;
+}
+
+int
+steps_undo(const struct state *state, struct handles *h, struct error *e)
+{
+	const struct step *s = steps;
+	struct error other;
+	int rc = 0;
+
+	while (s->name != NULL)
+		s++;
+	while (s-- > steps)
+		if (s->undo != NULL && s->undo(state, h, rc == 0 ? e : &other) < 0)
+			rc = -1;
+	return rc;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc: who is alive, and a private procfs for writing. A pid alone names
+ * nobody for long: it counts only together with the start time, and a signal
+ * goes through a pidfd opened before the start time is compared.
+ */
+#include "hako/proc.h"
+#include "hako/file.h"
+#include "hako/mem.h"
+#include "hako/path.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+proc_stat(pid_t pid, struct proc_stat *ret)
+{
+	char path[48], text[1024];
+	char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (file_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return -1;
+	p = strrchr(text, ')'); /* the name may hold anything, parentheses too */
+	if (p == NULL || p[1] != ' ' || p[2] == '\0') {
+		errno = EINVAL;
+		return -1;
+	}
+	ret->state = p[2];
+	p += 2;
+	for (int field = 3; field < 22; field++) {
+		p = strchr(p, ' ');
+		if (p == NULL) {
+			errno = EINVAL;
+			return -1;
+		}
+		p++;
+	}
+	ret->start_time = strtoull(p, NULL, 10);
+	return 0;
+}
+
+int
+proc_open(pid_t pid, uint64_t start_time)
+{
+	autoclose int fd = -1;
+	struct proc_stat stat;
+
+	if (pid <= 1) {
+		errno = ESRCH;
+		return -1;
+	}
+	fd = sys_pidfd_open(pid, 0);
+	if (fd < 0) {
+		if (errno == EINVAL) /* a thread's id, not a process's */
+			errno = ESRCH;
+		return -1;
+	}
+	if (proc_stat(pid, &stat) < 0) {
+		if (errno == ENOENT)
+			errno = ESRCH;
+		return -1;
+	}
+	if (stat.start_time != start_time || stat.state == 'Z' || stat.state == 'X') {
+		errno = ESRCH;
+		return -1;
+	}
+	return take_fd(&fd);
+}
+
+int
+proc_mount(void)
+{
+	autoclose int context = fsopen("proc", FSOPEN_CLOEXEC);
+
+	if (context < 0)
+		return -1;
+	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	return fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+}
+
+int
+proc_write(int proc, const char *path, const char *text)
+{
+	autoclose int fd = path_open_beneath(proc, path, O_WRONLY);
+	size_t length = strlen(text);
+
+	if (fd < 0)
+		return -1;
+	return write(fd, text, length) == (ssize_t)length ? 0 : -1;
+}

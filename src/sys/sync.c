@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The conversation between parent, intermediate and init. A packet is a header
+ * or a header and an error; a packet boundary is a message boundary, so nothing
+ * can be read in halves.
+ */
+#include "hako/sync.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct packet {
+	int64_t type;
+	int64_t value;
+	struct error error; /* FAILED only */
+};
+
+enum { SHORT_PACKET = offsetof(struct packet, error) };
+
+static const char *const names[] = {
+#define SYNC_NAME(name, meaning) #name,
+	SYNC_MESSAGES(SYNC_NAME)
+#undef SYNC_NAME
+};
+
+int
+sync_pair(int ret[2], struct error *e)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0)
+		return error_set(e, errno, "sync-failed", "make a socket pair");
+	return 0;
+}
+
+int
+sync_send(int fd, enum sync_type type, int64_t value, struct error *e)
+{
+	struct packet packet = {.type = type, .value = value};
+
+	if (send(fd, &packet, SHORT_PACKET, MSG_NOSIGNAL) != SHORT_PACKET)
+		return error_set(e, errno, "peer-died", "send %s", names[type]);
+	return 0;
+}
+
+void
+sync_send_error(int fd, const struct error *e)
+{
+	struct packet packet = {.type = SYNC_FAILED, .error = *e};
+
+	/* nobody is left to tell when this fails */
+	(void)!send(fd, &packet, sizeof(packet), MSG_NOSIGNAL);
+}
+
+static ssize_t
+receive(int fd, struct packet *packet)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, packet, sizeof(*packet), 0);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static int
+take_error(const struct packet *packet, struct error *e)
+{
+	*e = packet->error;
+	e->id[sizeof(e->id) - 1] = '\0';
+	e->at[sizeof(e->at) - 1] = '\0';
+	e->msg[sizeof(e->msg) - 1] = '\0';
+	return -1;
+}
+
+int
+sync_expect(int fd, enum sync_type type, int64_t *ret_value, struct error *e)
+{
+	struct packet packet;
+	ssize_t n = receive(fd, &packet);
+
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return error_set(e, 0, "peer-died",
+		                 "the other process ended while this one waited for %s", names[type]);
+	if (n < 0)
+		return error_set(e, errno, "sync-failed", "wait for %s", names[type]);
+	if (n == sizeof(packet) && packet.type == SYNC_FAILED)
+		return take_error(&packet, e);
+	if (n != SHORT_PACKET || packet.type != (int64_t)type)
+		return error_set(e, 0, "sync-failed", "expected %s, got another message", names[type]);
+	if (ret_value != NULL)
+		*ret_value = packet.value;
+	return 0;
+}
+
+int
+sync_expect_end(int fd, struct error *e)
+{
+	struct packet packet;
+	ssize_t n = receive(fd, &packet);
+
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return 0;
+	if (n == sizeof(packet) && packet.type == SYNC_FAILED)
+		return take_error(&packet, e);
+	return error_set(e, n < 0 ? errno : 0, "sync-failed", "wait for the program to be executed");
+}

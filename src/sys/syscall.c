@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls that libc has no wrapper for. */
+#include "hako/syscall.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int
+sys_openat2(int dir, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
+{
+	struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+pid_t
+sys_clone3(struct clone_args *args, size_t size)
+{
+	return (pid_t)syscall(SYS_clone3, args, size);
+}
+
+int
+sys_pivot_root(const char *new_root, const char *put_old)
+{
+	return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+int
+sys_pidfd_open(pid_t pid, unsigned flags)
+{
+	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
+
+int
+sys_pidfd_send_signal(int pidfd, int signal)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+long
+sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+	return syscall(SYS_keyctl, command, a, b, c, d);
+}
+
+long
+sys_getcwd(char *buf, size_t size)
+{
+	return syscall(SYS_getcwd, buf, size);
+}
+
+int
+sys_faccessat2(int dir, const char *path, int mode, int flags)
+{
+	return (int)syscall(SYS_faccessat2, dir, path, mode, flags);
+}

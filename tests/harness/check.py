@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Run cmocka programs, fuzzers and pytest; the last line is their sum:
+N passed, N failed, N skipped. Exit status 1 when anything failed or nothing ran."""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+MUST_RUN = os.environ.get("HAKO_MUST_RUN") == "1"
+TAP = re.compile(r"^(ok|not ok)\b(.*)", re.MULTILINE)
+
+
+def unit(program, wrap):
+    """A cmocka program, read as TAP; a crash counts as one failure."""
+    env = os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP"}
+    run = subprocess.run([*wrap, program], env=env, stdin=subprocess.DEVNULL, text=True,
+                         errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         timeout=600)
+    lines = TAP.findall(run.stdout)
+    skipped = sum("# SKIP" in rest for word, rest in lines if word == "ok")
+    failed = sum(word == "not ok" for word, _ in lines)
+    passed = len(lines) - failed - skipped
+    if run.returncode != 0 and failed == 0:
+        failed = 1
+    if failed or (skipped and MUST_RUN):
+        print(run.stdout, f"exit {run.returncode}", sep="")
+    name = os.path.basename(program)
+    print(f"  {'FAIL' if failed else 'ok':7} {name}: {passed} passed, {failed} failed, {skipped} skipped")
+    return passed, failed, skipped
+
+
+def fuzz(program, seconds):
+    """A libFuzzer target; new inputs are kept in build/, seeds are in tests/fuzz/corpus/NAME."""
+    name = os.path.basename(program)
+    folder = pathlib.Path(program).parent
+    corpus = folder / "corpus" / name.removeprefix("fuzz_")
+    corpus.mkdir(parents=True, exist_ok=True)
+    seeds = pathlib.Path("tests/fuzz/corpus", corpus.name)
+    argv = [program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+            "-print_final_stats=1", f"-artifact_prefix={folder}/{name}.", corpus]
+    run = subprocess.run(argv + [seeds] * seeds.is_dir(), stdin=subprocess.DEVNULL, text=True,
+                         errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    runs = re.search(r"number_of_executed_units: *(\d+)", run.stdout)
+    if run.returncode != 0:
+        print(run.stdout[-6000:], f"exit {run.returncode}", sep="")
+    print(f"  {'FAIL' if run.returncode else 'ok':7} {name}: {runs[1] if runs else 0} runs")
+    return (0, 1, 0) if run.returncode else (1, 0, 0)
+
+
+def integration(paths, jobs):
+    """pytest; a session that breaks down counts as one failure."""
+    report = pathlib.Path("build/integration.xml")
+    report.parent.mkdir(exist_ok=True)
+    report.unlink(missing_ok=True)
+    # our children re-execute themselves and leave their memory to exit: no leak reports there
+    asan = "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")
+    # a setting from outside must not load plugins or change the order
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"ASAN_OPTIONS": asan}
+    run = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rfE", "--no-header",
+                          "--tb=short", "-p", "no:cacheprovider", "-n", str(jobs),
+                          f"--junitxml={report}", *paths], env=env, stdin=subprocess.DEVNULL)
+    if not report.exists():
+        return 0, 1, 0
+    suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite")
+    total, *bad = (int(suite.get(key)) for key in ("tests", "failures", "errors"))
+    skipped, failed = int(suite.get("skipped")), sum(bad)
+    if run.returncode not in (0, 1, 5) and failed == 0:
+        failed = 1
+    return max(0, total - failed - skipped), failed, skipped
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--wrap", type=shlex.split, default=[], help="before each unit program")
+    parser.add_argument("--unit", nargs="*", default=[])
+    parser.add_argument("--fuzz", nargs="*", default=[])
+    parser.add_argument("--fuzz-seconds", type=int, default=60)
+    parser.add_argument("--integration", nargs="*", default=[])
+    options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = [*pool.map(lambda program: unit(program, options.wrap), options.unit),
+                   *pool.map(lambda program: fuzz(program, options.fuzz_seconds), options.fuzz)]
+    if options.integration:
+        results.append(integration(options.integration, options.jobs))
+    passed, failed, skipped = (sum(column) for column in zip(*results, (0, 0, 0)))
+    if MUST_RUN:
+        failed, skipped = failed + skipped, 0
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(failed > 0 or passed == 0)
+
+
+if __name__ == "__main__":
+    main()
