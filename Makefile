@@ -20,13 +20,14 @@ UNIT_PROGRAMS = $(UNITS:%.c=$(BUILD)/%)
 FUZZ_PROGRAMS = $(FUZZERS:%.c=$(BUILD)/%)
 
 WARNINGS = -Wall -Wextra -Wformat=2 -Wvla -Wshadow -Wconversion -Wmissing-prototypes \
-	-Wstrict-prototypes
+	-Wstrict-prototypes -Wno-missing-field-initializers
 PREPROCESS = -D_GNU_SOURCE -DHAKO_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS)
 COMPILE = $(CC) -std=gnu11 $(PREPROCESS) $(WARNINGS) $(KNOWN_HARDENING) -fPIE \
 	-ffunction-sections -fdata-sections $(CFLAGS)
 # -z now costs nothing that could be measured: with the libraries linked in, hako
 # has some 150 symbols to bind, and starts in the same 0.76 ms lazily or at once.
-LINK = $(CC) $(KNOWN_HARDENING) $(CFLAGS) -pie -Wl,-z,relro,-z,now,-z,noexecstack \
+LINK = $(LINK_ANY) -pie
+LINK_ANY = $(CC) $(KNOWN_HARDENING) $(CFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \
 	-Wl,--gc-sections -Wl,--as-needed -Wl,--hash-style=gnu $(LDFLAGS)
 
 ifneq ($(shell grep -ls '<libmnl/' $(SOURCES)),)
@@ -42,7 +43,10 @@ all: $(BIN)
 # --- objects and programs ---------------------------------------------------
 
 $(BIN): $(BUILD)/src/main.o $(BUILD)/libhako.a
-	$(call say,LD)$(LINK) -o $@ $^ $(PKG_LIBS)
+	$(call say,LD)$(LINK_ANY) $(if $(filter static,$(KNOWN_LINKAGE)),$(STATIC_LINK),-pie) -o $@ $^ $(PKG_LIBS)
+
+# Without a loader, and with an entry of our own before libc's: see src/sys/entry.c.
+STATIC_LINK = -static-pie -Wl,-u,hako_entry -Wl,-e,hako_entry
 
 # Everything but main(): what unit tests and fuzzers link.
 $(BUILD)/libhako.a: $(OBJECTS)
@@ -79,10 +83,10 @@ benchers: $(BUILD)/tests/bench/timer $(BUILD)/tests/bench/floor
 
 # What this compiler knows and which libraries have an archive is asked once, and
 # again when the answer could be another one. Wrappers below need no answer.
-WRAPPERS = help check check-unit check-integration memcheck lint san fuzz cov bench demo dist clean \
+WRAPPERS = help format check check-unit check-integration memcheck lint format san fuzz cov bench demo dist clean \
 	uninstall
 ifneq ($(filter-out $(WRAPPERS),$(or $(MAKECMDGOALS),all)),)
-PROBED_FOR := $(subst ",,$(CC) $(CFLAGS) $(LDFLAGS) $(HARDENING) $(PKGS) $(STATIC_LIBS) $(VERSION))
+PROBED_FOR := $(subst ",,$(CC) $(CFLAGS) $(LDFLAGS) $(HARDENING) $(PKGS) $(LINKAGE) $(VERSION))
 -include $(BUILD)/probe.mk
 ifneq ($(PROBED),$(PROBED_FOR))
 $(BUILD)/probe.mk: FORCE
@@ -99,8 +103,10 @@ $(BUILD)/probe.mk: Makefile config.mk
 		case $$f in -D_FORTIFY_SOURCE=*) knows -U_FORTIFY_SOURCE $$f || f=-D_FORTIFY_SOURCE=2; f="-U_FORTIFY_SOURCE $$f";; \
 		*) knows $$f || continue;; esac; flags="$$flags $$f"; done; \
 	for l in $$(pkg-config --libs-only-l $(PKGS)); do \
-		[ $(STATIC_LIBS) = yes ] && l=$$(archive $${l#-l}); libs="$$libs $$l"; done; \
-	printf '%s\n' 'PROBED := $(PROBED_FOR)' "KNOWN_HARDENING :=$$flags" \
+		[ $(LINKAGE) != shared ] && l=$$(archive $${l#-l}); libs="$$libs $$l"; done; \
+	linkage=$(LINKAGE); [ $$linkage != static ] || case $$libs in *" -l"*) linkage=archives;; esac; \
+	[ $$linkage != static ] || knows -static-pie || linkage=archives; \
+	printf '%s\n' 'PROBED := $(PROBED_FOR)' "KNOWN_LINKAGE := $$linkage" "KNOWN_HARDENING :=$$flags" \
 		"PKG_CFLAGS := $$(pkg-config --cflags $(PKGS))" \
 		"PKG_LIBS := $$(pkg-config --libs-only-L $(PKGS))$$libs" >$@; rm -f $@.out
 
@@ -139,10 +145,13 @@ lint:
 	@tests/install-deps build tests lint
 	@tests/lint/run
 
+format:
+	clang-format -i $(MAIN) $(SOURCES) $(wildcard include/hako/*.h tests/*/*.c)
+
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
-VARIANT_SAN = BUILD=build/san CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' HARDENING=
-VARIANT_FUZZ = BUILD=build/fuzz CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE)' HARDENING=
-VARIANT_COV = BUILD=build/cov CFLAGS='-O0 -g --coverage' HARDENING=
+VARIANT_SAN = BUILD=build/san LINKAGE=archives CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' HARDENING=
+VARIANT_FUZZ = BUILD=build/fuzz LINKAGE=archives CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE)' HARDENING=
+VARIANT_COV = BUILD=build/cov LINKAGE=archives CFLAGS='-O0 -g --coverage' HARDENING=
 
 san:
 	@tests/install-deps build tests
@@ -159,7 +168,7 @@ cov:
 	@tests/install-deps build tests
 	@$(submake) -j$(JOBS) $(VARIANT_COV) all units
 	@find build/cov -name '*.gcda' -delete
-	@HAKO=build/cov/hako $(CHECK) --unit $(UNITS:%.c=build/cov/%) --integration tests || true
+	@HAKO=build/cov/hako HAKO_COVERAGE=$(CURDIR)/build/cov $(CHECK) --unit $(UNITS:%.c=build/cov/%) --integration tests || true
 	@$(PYTHON) tests/harness/coverage.py build/cov
 
 bench:
@@ -194,4 +203,4 @@ help:
 	@echo 'JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) HAKO_MUST_RUN=1 (a skipped test fails) BENCH="--help"'
 
 FORCE:
-.PHONY: all units fuzzers benchers install preprocess-flags FORCE $(WRAPPERS)
+.PHONY: all units fuzzers benchers format install preprocess-flags FORCE $(WRAPPERS)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +19,9 @@
 #include <unistd.h>
 
 enum { EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+
+/* The heap grows once, not in small steps; pages cost nothing until they are touched. */
+enum { HEAP_STEP = 1 << 20 };
 
 /* 0, 1 and 2 are open: a file of hako's must never become somebody's standard output. */
 static int
@@ -153,6 +157,7 @@ main(int argc, char **argv)
 	struct error e;
 	int used;
 
+	mallopt(M_TOP_PAD, HEAP_STEP);
 	if (secure_descriptors(&e) < 0)
 		return fail(NULL, &o, &e);
 	used = options_parse(argc - 1, argv + 1, FOR_GLOBAL, &o, &e);

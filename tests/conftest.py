@@ -167,6 +167,21 @@ def runc(make_runtime):
     return other(make_runtime, "runc")
 
 
+@pytest.fixture
+def background(runtime):
+    """background(*args): hako that is not waited for; killed when the test ends."""
+    started = []
+
+    def start(*args, **how):
+        started.append(runtime.popen(*args, **how))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
 # --- bundles, users ---
 
 @pytest.fixture(scope="session")

@@ -106,6 +106,9 @@ command_preserve_fds(const struct options *o, unsigned *ret, struct error *e);
 /* --root or its default, opened. */
 int
 command_root(const struct options *o, bool make, struct error *e);
+/* The same for a container that ought to be there: without a root there is none. */
+int
+command_root_of_container(const struct options *o, struct error *e);
 
 /* The commands: the exit status, or -1 with *e. */
 int

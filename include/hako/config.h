@@ -295,7 +295,7 @@ struct config_seccomp {
 	const struct json *at;
 	int default_action; /* enum seccomp_action */
 	const uint64_t *default_errno_ret;
-	struct strings architectures; /* "SCMP_ARCH_X86_64", checked by the decoder against its names */
+	struct strings architectures; /* of seccomp_arch_names */
 	struct flags flags;
 	const char *listener_path;
 	const char *listener_metadata;

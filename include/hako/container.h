@@ -84,9 +84,13 @@ container_create(const struct plan *plan, const struct json_doc *doc, const char
 int
 container_release(struct handles *h, struct error *e);
 
-/* Execute the program now, and run the poststart hooks. */
+/* Execute the program now, run the poststart hooks, and let go of the lock. */
 int
 container_run(const struct plan *plan, struct handles *h, struct error *e);
+
+/* Undo everything after the program of container_run() has ended, unless somebody else did. */
+int
+container_finish(const struct plan *plan, struct handles *h, struct error *e);
 
 /* Start a created container from another process. */
 int

@@ -58,7 +58,7 @@ struct objects {
 
 enum field_flag {
 	FIELD_REQUIRED = 1,
-	FIELD_NOT_APPLIED = 2, /* decoded, but hako cannot apply it: an error when set to something */
+	FIELD_NOT_APPLIED = 2, /* decoded, then an error if it asks for something */
 	FIELD_ABSOLUTE = 4,    /* a path that must begin with /, or an array of such */
 	FIELD_NOT_EMPTY = 8,   /* a string or an array that must hold something */
 };
@@ -66,8 +66,8 @@ enum field_flag {
 struct field {
 	const char *name;
 	enum field_type type;
+	unsigned flags; /* enum field_flag, or'ed */
 	size_t offset;
-	unsigned flags;
 	const struct field_table *table; /* FIELD_OBJECT* */
 	const struct name *names;        /* FIELD_ENUM, FIELD_FLAGS: the words and their values;
 	                                    FIELD_STRING, FIELD_STRINGS: the only words allowed */
@@ -93,7 +93,10 @@ struct field_table {
 	size_t count; /* at most 64 */
 };
 
-#define FIELD_TABLE(struct_, rows_) {sizeof(struct struct_), rows_, ARRAY_SIZE(rows_)}
+#define FIELD_TABLE(struct_, rows_)                                                                \
+	{                                                                                          \
+		sizeof(struct struct_), rows_, ARRAY_SIZE(rows_)                                   \
+	}
 
 /*
  * Decode object into *out (zeroed by the caller). A property of the wrong

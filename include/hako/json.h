@@ -69,9 +69,8 @@ json_error(const struct json *node, struct error *e, int code, const char *id, c
 
 /* The same at a byte of the text, inside that value (NULL: outside of any). Always returns -1. */
 int
-json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside,
-              struct error *e, const char *id, const char *format, ...)
-	__attribute__((format(printf, 6, 7)));
+json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside, struct error *e,
+              const char *id, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
 /* How many bytes of text, from its begin, are valid UTF-8 (RFC 3629): length when all are. */
 size_t

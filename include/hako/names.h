@@ -32,7 +32,7 @@ signal_from_name(const char *text);
 
 extern const struct name namespace_names[];    /* CLONE_NEW... */
 extern const struct name rlimit_names[];       /* RLIMIT_... + 1, so that 0 means absent */
-extern const struct name propagation_names[];  /* MS_SHARED ... (rootfsPropagation, r-variants with MS_REC) */
+extern const struct name propagation_names[];  /* MS_SHARED, ...; with MS_REC for rshared, ... */
 extern const struct name personality_names[];  /* PER_LINUX + 1, PER_LINUX32 + 1 */
 extern const struct name seccomp_action_names[];
 extern const struct name seccomp_arch_names[];

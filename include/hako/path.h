@@ -30,6 +30,10 @@ path_make_dirs_in_root(int root, const char *path);
 int
 path_make_target_in_root(int root, const char *path, bool directory);
 
+/* The same for a path that is known not to exist. */
+int
+path_make_missing_in_root(int root, const char *path, bool directory);
+
 /* The parent directory of path inside root (O_PATH, made when missing); its last name in *ret_name. */
 int
 path_open_parent_in_root(int root, const char *path, bool make, char *ret_name, size_t size);

@@ -4,6 +4,7 @@
 
 #include "hako/config.h"
 #include "hako/error.h"
+#include "hako/fd.h"
 #include "hako/mem.h"
 
 #include <stdbool.h>
@@ -231,6 +232,7 @@ struct handles {
 	pid_t init_pid;  /* as the runtime sees it */
 	uint64_t init_start_time; /* clock ticks since boot */
 	const char *program; /* what to execve, found in the container */
+	struct fd_pile dropped; /* init, while it builds: to be closed */
 };
 
 /* All of them "not held". */

@@ -39,6 +39,16 @@ command_root(const struct options *o, bool make, struct error *e)
 }
 
 int
+command_root_of_container(const struct options *o, struct error *e)
+{
+	int root = command_root(o, false, e);
+
+	if (root < 0 && e->code == ENOENT)
+		return error_set(e, 0, "container-missing", "container does not exist");
+	return root;
+}
+
+int
 command_print(const char *text, struct error *e)
 {
 	size_t length = strlen(text);

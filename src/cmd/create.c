@@ -100,20 +100,6 @@ command_create(const struct options *o, struct error *e)
 	return container_release(&h, e);
 }
 
-/* The container has ended: undo it, as `delete --force` would. */
-static int
-delete(const struct handles *h, const char *id, struct error *e)
-{
-	static struct arena arena;
-	struct container c;
-
-	if (container_open(&arena, h->root_dir, id, true, &c, e) < 0)
-		return strcmp(e->id, "container-missing") == 0 ? 0 : -1;
-	if (container_lock(&c, e) < 0)
-		return strcmp(e->id, "container-missing") == 0 ? 0 : -1;
-	return container_delete(&c, true, e);
-}
-
 int
 command_run(const struct options *o, struct error *e)
 {
@@ -130,11 +116,10 @@ command_run(const struct options *o, struct error *e)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (container_run(plan, &h, e) < 0)
 		return -1;
-	close(h.state_dir); /* others may lock it now */
 	if (o->detach)
 		return 0;
 	status = supervise(h.init_pid, h.init_pidfd, e);
-	if (status >= 0 && !o->keep && delete(&h, o->args[0], e) < 0)
+	if (status >= 0 && !o->keep && container_finish(plan, &h, e) < 0)
 		return -1;
 	return status;
 }

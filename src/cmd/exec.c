@@ -4,8 +4,6 @@
 #include "hako/container.h"
 #include "hako/selfexe.h"
 
-#include <errno.h>
-
 static int
 check_operands(const struct options *o, struct error *e)
 {
@@ -44,11 +42,9 @@ command_exec(const struct options *o, struct error *e)
 	if (check_operands(o, e) < 0 || command_preserve_fds(o, &request.preserve_fds, e) < 0 ||
 	    selfexe_protect(o->argv, e) < 0)
 		return -1;
-	root = command_root(o, false, e);
+	root = command_root_of_container(o, e);
 	if (root < 0)
-		return e->code == ENOENT ? error_set(e, 0, "container-missing",
-		                                     "container does not exist")
-		                         : -1;
+		return -1;
 	if (!o->detach)
 		supervise_prepare();
 	if (container_open(&arena, root, o->args[0], false, &c, e) < 0 ||

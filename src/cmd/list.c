@@ -3,11 +3,11 @@
 #include "hako/cgroup.h"
 #include "hako/command.h"
 #include "hako/container.h"
+#include "hako/passwd.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,13 +36,15 @@ static const char *
 owner_name(uint32_t uid)
 {
 	static char text[64];
-	struct passwd *pw = NULL;
+	autoclose int passwd = -1;
 
-	if (uid == 0) /* spares the name service */
+	if (uid == 0)
 		return "root";
-	pw = getpwuid(uid);
 	snprintf(text, sizeof(text), "#%u", uid);
-	return pw != NULL ? pw->pw_name : text;
+	passwd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	if (passwd >= 0)
+		(void)passwd_lookup(passwd, uid, PASSWD_NAME, text, sizeof(text));
+	return text;
 }
 
 static void
@@ -290,7 +292,7 @@ command_ps(const struct options *o, struct error *e)
 
 	if (parse_format(o, &json, e) < 0)
 		return -1;
-	root = command_root(o, false, e);
+	root = command_root_of_container(o, e);
 	if (root < 0 || container_open(&arena, root, o->args[0], false, &c, e) < 0 ||
 	    find_pids(&c, &pids, e) < 0)
 		return -1;

@@ -14,13 +14,9 @@ static struct arena arena;
 static int
 open_container(const struct options *o, bool damaged_ok, struct container *c, struct error *e)
 {
-	int root = command_root(o, false, e);
+	int root = command_root_of_container(o, e);
 
-	if (root < 0)
-		return e->code == ENOENT ? error_set(e, 0, "container-missing",
-		                                     "container does not exist")
-		                         : -1;
-	return container_open(&arena, root, o->args[0], damaged_ok, c, e);
+	return root < 0 ? -1 : container_open(&arena, root, o->args[0], damaged_ok, c, e);
 }
 
 static int

@@ -8,6 +8,7 @@
  * so that no cgroupsPath leads out of it.
  */
 #include "hako/cgroup.h"
+#include "hako/clock.h"
 #include "hako/file.h"
 #include "hako/layer.h"
 #include "hako/log.h"
@@ -154,18 +155,21 @@ check_existing(const struct plan *plan, int cgroup, struct error *e)
 static int
 make_leaf(const struct plan *plan, int root, bool *ret_made)
 {
-	const char *path = plan->cgroup.path + 1, *slash = strrchr(path, '/');
-	autoclose int parent = -1;
-	char above[PATH_MAX];
+	const char *name = strrchr(plan->cgroup.path, '/') + 1;
+	autoclose int above = -1;
+	char path[PATH_MAX];
+	int parent = root;
 
-	snprintf(above, sizeof(above), "%.*s", slash != NULL ? (int)(slash - path) : 0, path);
-	parent = path_make_dirs_beneath(root, above, 0755);
+	if (name > plan->cgroup.path + 1) {
+		snprintf(path, sizeof(path), "%.*s", (int)(name - plan->cgroup.path), plan->cgroup.path);
+		parent = above = path_make_dirs_beneath(root, path, 0755);
+	}
 	if (parent < 0)
 		return -1;
-	*ret_made = mkdirat(parent, slash != NULL ? slash + 1 : path, 0755) == 0;
+	*ret_made = mkdirat(parent, name, 0755) == 0;
 	if (!*ret_made && errno != EEXIST)
 		return -1;
-	return path_open_beneath(parent, slash != NULL ? slash + 1 : path, O_PATH | O_DIRECTORY);
+	return path_open_beneath(parent, name, O_PATH | O_DIRECTORY);
 }
 
 static bool
@@ -282,21 +286,12 @@ LAYER_RUN(cgroup_create)
 
 /* Freeze, kill, wait ----------------------------------------------------------- */
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 /* Wait until a key of cgroup.events has a value: the kernel wakes poll(2) on a change. */
 static int
 wait_event(int cgroup, const char *key, long wanted, int timeout_ms)
 {
 	autoclose int fd = openat(cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_now_ms() + timeout_ms;
 
 	if (fd < 0)
 		return -1;
@@ -313,7 +308,7 @@ wait_event(int cgroup, const char *key, long wanted, int timeout_ms)
 		found = strstr(text, key);
 		if (found != NULL && strtol(found + strlen(key), NULL, 10) == wanted)
 			return 0;
-		left = deadline - now_ms();
+		left = deadline - clock_now_ms();
 		if (left <= 0) {
 			errno = ETIMEDOUT;
 			return -1;
@@ -473,12 +468,15 @@ static int
 remove_once(int root, const char *path)
 {
 	const char *name = strrchr(path, '/') + 1;
-	autoclose int parent = -1;
+	autoclose int above = -1;
 	autoclose int cgroup = -1;
-	char above[PATH_MAX];
+	char text[PATH_MAX];
+	int parent = root;
 
-	snprintf(above, sizeof(above), "%.*s", (int)(name - path), path);
-	parent = cgroup_open(root, above);
+	if (name > path + 1) {
+		snprintf(text, sizeof(text), "%.*s", (int)(name - path), path);
+		parent = above = cgroup_open(root, text);
+	}
 	if (parent < 0)
 		return errno == ENOENT ? 0 : -1;
 	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
@@ -494,7 +492,7 @@ remove_once(int root, const char *path)
 int
 cgroup_remove(int root, const char *path, int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = clock_now_ms() + timeout_ms;
 	struct timespec pause = {.tv_nsec = 1000000};
 
 	if (path[0] != '/' || path[1] == '\0') {
@@ -502,7 +500,7 @@ cgroup_remove(int root, const char *path, int timeout_ms)
 		return -1;
 	}
 	while (remove_once(root, path) < 0) {
-		if ((errno != EBUSY && errno != ENOTEMPTY) || now_ms() >= deadline)
+		if ((errno != EBUSY && errno != ENOTEMPTY) || clock_now_ms() >= deadline)
 			return -1;
 		nanosleep(&pause, NULL);
 		if (pause.tv_nsec < 64000000)
@@ -522,12 +520,10 @@ cgroup_undo(const struct state *state, struct handles *h, struct error *e)
 		h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
 	if (h->cgroup_root < 0)
 		return -1;
-	cgroup = cgroup_open(h->cgroup_root, state->cgroup_path);
-	if (cgroup < 0 && errno == ENOENT)
-		return 0;
 	/* most often nobody is left; then this is the only call */
-	if (cgroup >= 0 && cgroup_remove(h->cgroup_root, state->cgroup_path, 0) == 0)
+	if (cgroup_remove(h->cgroup_root, state->cgroup_path, 0) == 0)
 		return 0;
+	cgroup = cgroup_open(h->cgroup_root, state->cgroup_path);
 	if (cgroup >= 0 && cgroup_kill(cgroup) == 0)
 		(void)cgroup_wait_empty(cgroup, REMOVE_MS);
 	if (cgroup < 0 || cgroup_remove(h->cgroup_root, state->cgroup_path, REMOVE_MS) < 0)

@@ -124,11 +124,15 @@ fail(const struct device_plan *d, struct error *e, const char *call)
 static int
 open_parent(struct handles *h, const struct device_plan *d, char *name, size_t size)
 {
+	int fd;
+
 	if (h->dev >= 0 && strncmp(d->path, "/dev/", 5) == 0 && strchr(d->path + 5, '/') == NULL) {
 		snprintf(name, size, "%s", d->path + 5);
-		return fcntl(h->dev, F_DUPFD_CLOEXEC, 0);
+		return h->dev;
 	}
-	return path_open_parent_in_root(h->rootfs, d->path, true, name, size);
+	fd = path_open_parent_in_root(h->rootfs, d->path, true, name, size);
+	fd_drop(&h->dropped, fd);
+	return fd;
 }
 
 /* What is there already must be the same device (config-linux.md "Devices"). */
@@ -182,7 +186,7 @@ static int
 make_device(struct handles *h, const struct device_plan *d, bool may_mknod, struct error *e)
 {
 	char name[NAME_MAX + 1];
-	autoclose int parent = open_parent(h, d, name, sizeof(name));
+	int parent = open_parent(h, d, name, sizeof(name));
 
 	if (parent < 0)
 		return fail(d, e, "make the directory of");

@@ -6,7 +6,9 @@
  * the error text; what it leaves running in the background is not waited for.
  */
 #include "hako/hooks.h"
+#include "hako/clock.h"
 #include "hako/file.h"
+#include "hako/interrupt.h"
 #include "hako/log.h"
 #include "hako/syscall.h"
 
@@ -19,7 +21,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The last bytes of what a hook wrote. */
@@ -94,29 +95,27 @@ drain(int fd, struct tail *tail)
 	return n != 0;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
-/* Until it has ended; ETIMEDOUT when the time is up before. */
+/* Until it has ended; ETIMEDOUT when the time is up before, EINTR when hako is to end. */
 static int
 wait_hook(const struct config_hook *hook, int pidfd, int output, struct tail *tail)
 {
-	int64_t deadline = hook->timeout_s != NULL ? now_ms() + *hook->timeout_s * 1000 : -1;
-	struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = output, .events = POLLIN}};
+	int64_t deadline = hook->timeout_s != NULL ? clock_now_ms() + *hook->timeout_s * 1000 : -1;
+	autoclose int interrupt = interrupt_open();
+	struct pollfd fds[3] = {{.fd = pidfd, .events = POLLIN},
+	                        {.fd = output, .events = POLLIN},
+	                        {.fd = interrupt, .events = POLLIN}};
 
 	while ((fds[0].revents & POLLIN) == 0) {
-		int64_t left = deadline >= 0 ? deadline - now_ms() : -1;
+		int64_t left = deadline >= 0 ? deadline - clock_now_ms() : -1;
 
 		if (deadline >= 0 && left <= 0)
 			return ETIMEDOUT;
-		if (poll(fds, 2, (int)left) < 0 && errno != EINTR)
+		if (poll(fds, 3, (int)left) < 0 && errno != EINTR)
 			return errno;
+		if (fds[2].revents != 0) {
+			interrupt_take(interrupt);
+			return EINTR;
+		}
 		if (fds[1].revents != 0 && !drain(output, tail))
 			fds[1].fd = -1;
 	}

@@ -41,11 +41,10 @@ attach(int tree, int target)
 }
 
 static int
-make_path_readonly(const struct plan *plan, const struct handles *h, size_t i, struct error *e)
+make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-	autoclose int target = path_open_in_root(h->rootfs, plan->readonly_paths.items[i], O_PATH);
-	autoclose int tree = -1;
+	int target = path_open_in_root(h->rootfs, plan->readonly_paths.items[i], O_PATH), tree;
 
 	if (target < 0)
 		return errno == ENOENT ? 0 : fail(&plan->readonly_paths, i, e, "open read-only path");
@@ -54,6 +53,8 @@ make_path_readonly(const struct plan *plan, const struct handles *h, size_t i, s
 	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
 	    attach(tree, target) < 0)
 		return fail(&plan->readonly_paths, i, e, "make read-only");
+	fd_drop(&h->dropped, target);
+	fd_drop(&h->dropped, tree);
 	return 0;
 }
 
@@ -69,6 +70,7 @@ LAYER_RUN(masks_make_readonly)
 struct covers {
 	int null;  /* the host's /dev/null */
 	int empty; /* a tmpfs mounted in this namespace, to be cloned */
+	struct fd_pile *dropped;
 };
 
 static int
@@ -101,40 +103,39 @@ mount_empty(void)
 	               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
+static int
+attach_clone(struct covers *covers, int of, int target)
+{
+	int tree = open_tree(of, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+	fd_drop(covers->dropped, tree);
+	return tree >= 0 ? attach(tree, target) : -1;
+}
+
 /* The first directory gets the tmpfs itself, the others clones of it. */
 static int
 cover_directory(struct covers *covers, int target)
 {
-	autoclose int tree = -1;
-
-	if (covers->empty < 0) {
-		covers->empty = mount_empty();
-		return covers->empty >= 0 ? attach(covers->empty, target) : -1;
-	}
-	tree = open_tree(covers->empty, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return tree >= 0 ? attach(tree, target) : -1;
+	if (covers->empty >= 0)
+		return attach_clone(covers, covers->empty, target);
+	covers->empty = mount_empty();
+	return covers->empty >= 0 ? attach(covers->empty, target) : -1;
 }
 
 static int
 cover_file(struct covers *covers, int target)
 {
-	autoclose int tree = -1;
-
 	if (covers->null < 0)
 		covers->null = open_null();
-	if (covers->null < 0)
-		return -1;
-	tree = open_tree(covers->null, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return tree >= 0 ? attach(tree, target) : -1;
+	return covers->null >= 0 ? attach_clone(covers, covers->null, target) : -1;
 }
 
 static int
 mask_path(const struct plan *plan, const struct handles *h, struct covers *covers, size_t i,
           struct error *e)
 {
-	autoclose int target = path_open_in_root(h->rootfs, plan->masked_paths.items[i], O_PATH);
+	int target = path_open_in_root(h->rootfs, plan->masked_paths.items[i], O_PATH), rc;
 	struct stat st;
-	int rc;
 
 	if (target < 0) /* not there, or below something that is not a directory */
 		return errno == ENOENT || errno == ENOTDIR
@@ -143,17 +144,18 @@ mask_path(const struct plan *plan, const struct handles *h, struct covers *cover
 	rc = fstat(target, &st);
 	if (rc == 0)
 		rc = S_ISDIR(st.st_mode) ? cover_directory(covers, target) : cover_file(covers, target);
+	fd_drop(covers->dropped, target);
 	return rc < 0 ? fail(&plan->masked_paths, i, e, "mask") : 0;
 }
 
 LAYER_RUN(masks_cover)
 {
-	struct covers covers = {.null = -1, .empty = -1};
+	struct covers covers = {.null = -1, .empty = -1, .dropped = &h->dropped};
 	int rc = 0;
 
 	for (size_t i = 0; i < plan->masked_paths.count && rc == 0; i++)
 		rc = mask_path(plan, h, &covers, i, e);
-	close_cleaner(&covers.null);
-	close_cleaner(&covers.empty);
+	fd_drop(&h->dropped, covers.null);
+	fd_drop(&h->dropped, covers.empty);
 	return rc;
 }

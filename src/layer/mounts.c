@@ -88,7 +88,9 @@ open_target(const struct handles *h, const struct mount_plan *m, bool directory,
 	if (fd >= 0)
 		return fd;
 	*ret_made = errno == ENOENT;
-	if (errno == ENOENT || errno == ELOOP || errno == EAGAIN)
+	if (errno == ENOENT)
+		fd = path_make_missing_in_root(h->rootfs, m->destination, directory);
+	else if (errno == ELOOP || errno == EAGAIN)
 		fd = path_make_target_in_root(h->rootfs, m->destination, directory);
 	if (fd < 0)
 		return fail(m, e, "make the mount point");
@@ -132,6 +134,20 @@ set_propagation(const struct mount_plan *m, int fd, struct error *e)
 	return 0;
 }
 
+/* Where move_mount(2) has only EINVAL to say, mount(2) and engines know a directory on a file. */
+static int
+fail_move(const struct mount_plan *m, int tree, int target, struct error *e)
+{
+	struct stat a, b;
+	int code = errno;
+
+	if (code == EINVAL && fstat(tree, &a) == 0 && fstat(target, &b) == 0 &&
+	    S_ISDIR(a.st_mode) != S_ISDIR(b.st_mode))
+		code = ENOTDIR;
+	errno = code;
+	return fail(m, e, "move_mount to");
+}
+
 /* Finish a detached mount and put it on its target. */
 static int
 finish(const struct mount_plan *m, int tree, int target, bool with_attributes, struct error *e)
@@ -143,7 +159,19 @@ finish(const struct mount_plan *m, int tree, int target, bool with_attributes, s
 	if (set_propagation(m, tree, e) < 0)
 		return -1;
 	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return fail(m, e, "move_mount to");
+		return fail_move(m, tree, target, e);
+	return 0;
+}
+
+/* What was opened for mount i is not needed any more, or only at the end. An error ends init. */
+static int
+let_go(struct handles *h, size_t i, const struct mount_plan *m, int tree, int target)
+{
+	fd_drop(&h->dropped, target);
+	if (m->readonly_late)
+		h->late_readonly[i] = tree;
+	else
+		fd_drop(&h->dropped, tree);
 	return 0;
 }
 
@@ -207,10 +235,10 @@ inherit_mode(const struct mount_plan *m, int context, int target, bool made, str
 
 /* A new filesystem as a detached mount. */
 static int
-create_filesystem(const struct mount_plan *m, int target, bool made, struct error *e)
+create_filesystem(struct handles *h, const struct mount_plan *m, int target, bool made,
+                  struct error *e)
 {
-	autoclose int context = fsopen(m->type, FSOPEN_CLOEXEC);
-	int tree;
+	int context = fsopen(m->type, FSOPEN_CLOEXEC), tree;
 
 	if (context < 0)
 		return json_error(json_member(m->at, "type"), e, errno, "mount-failed",
@@ -222,6 +250,7 @@ create_filesystem(const struct mount_plan *m, int target, bool made, struct erro
 	tree = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)m->attr_set);
 	if (tree < 0)
 		return fail_fs(m, context, "fsmount", "", e);
+	fd_drop(&h->dropped, context);
 	return tree;
 }
 
@@ -229,23 +258,18 @@ static int
 attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	const struct mount_plan *m = &plan->mounts[i];
-	autoclose int target = -1;
-	autoclose int tree = -1;
+	int target, tree;
 	bool made;
 
 	target = open_target(h, m, true, &made, e);
 	if (target < 0)
 		return -1;
-	tree = create_filesystem(m, target, made, e);
+	tree = create_filesystem(h, m, target, made, e);
 	if (tree < 0)
 		return -1;
 	if (m->tmpcopyup && tmpcopyup(target, tree) < 0)
 		return fail(m, e, "copy the content of");
-	if (finish(m, tree, target, false, e) < 0)
-		return -1;
-	if (m->readonly_late)
-		h->late_readonly[i] = take_fd(&tree);
-	return 0;
+	return finish(m, tree, target, false, e) < 0 ? -1 : let_go(h, i, m, tree, target);
 }
 
 /* Binds ----------------------------------------------------------------------- */
@@ -283,12 +307,11 @@ LAYER_RUN(mounts_open)
 }
 
 static int
-attach_tree(struct handles *h, const struct mount_plan *m, size_t i, int source, struct error *e)
+attach_tree(struct handles *h, const struct mount_plan *m, size_t i, int tree, struct error *e)
 {
-	autoclose int tree = source;
-	autoclose int target = -1;
 	struct stat st;
 	bool made;
+	int target;
 
 	target = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
 	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
@@ -306,11 +329,7 @@ attach_tree(struct handles *h, const struct mount_plan *m, size_t i, int source,
 			return json_error(m->at, e, 0, "mount-unsafe",
 			                  "the source of /proc is not a procfs");
 	}
-	if (finish(m, tree, target, true, e) < 0)
-		return -1;
-	if (m->readonly_late)
-		h->late_readonly[i] = take_fd(&tree);
-	return 0;
+	return finish(m, tree, target, true, e) < 0 ? -1 : let_go(h, i, m, tree, target);
 }
 
 static int

@@ -8,6 +8,7 @@
  */
 #include "hako/layer.h"
 #include "hako/file.h"
+#include "hako/passwd.h"
 #include "hako/path.h"
 #include "hako/syscall.h"
 
@@ -226,67 +227,22 @@ LAYER_RUN(process_check_cwd)
 
 /* HOME ---------------------------------------------------------------------------------- */
 
-enum { PASSWD_MAX = 1 << 20 };
-
-/* The container's /etc/passwd is hostile: a regular file of bounded size, or nothing. */
-static char *
-read_passwd(void)
-{
-	autoclose int fd = path_open_in_root(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	autofree char *text = NULL;
-	struct stat st;
-	ssize_t n;
-	char *taken;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > PASSWD_MAX)
-		return NULL;
-	text = malloc((size_t)st.st_size + 1);
-	if (text == NULL)
-		return NULL;
-	n = read(fd, text, (size_t)st.st_size);
-	if (n < 0)
-		return NULL;
-	text[n] = '\0';
-	taken = text;
-	text = NULL;
-	return taken;
-}
-
-/* Field 6 of the line whose field 3 is uid: name:password:uid:gid:gecos:home:shell */
-static bool
-find_home(char *text, uid_t uid, char *buf, size_t size)
-{
-	char *line, *lines = text;
-
-	while ((line = strsep(&lines, "\n")) != NULL) {
-		char *fields[6];
-		uint64_t id;
-		size_t n = 0;
-
-		while (n < ARRAY_SIZE(fields) && line != NULL)
-			fields[n++] = strsep(&line, ":");
-		if (n == ARRAY_SIZE(fields) && parse_uint(fields[2], UINT32_MAX, &id) == 0 &&
-		    id == uid && fields[5][0] == '/' && strlen(fields[5]) < size) {
-			strcpy(buf, fields[5]);
-			return true;
-		}
-	}
-	return false;
-}
-
+/* The container's passwd file says where; without a line for the user it is "/". */
 LAYER_RUN(process_find_home)
 {
 	static char home[PATH_MAX + 8] = "HOME=/";
-	autofree char *text = NULL;
+	autoclose int passwd = -1;
 	char **end;
 
 	(void)h;
 	(void)e;
 	if (plan->process.args == NULL || !plan->process.home_missing)
 		return 0;
-	text = read_passwd();
-	if (text != NULL)
-		(void)find_home(text, plan->process.uid, home + 5, PATH_MAX);
+	passwd = path_open_in_root(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (passwd >= 0 &&
+	    (passwd_lookup(passwd, plan->process.uid, PASSWD_HOME, home + 5, PATH_MAX) < 0 ||
+	     home[5] != '/'))
+		strcpy(home, "HOME=/");
 	/* process_plan() left room for it */
 	for (end = (char **)plan->process.env; *end != NULL; end++)
 		;

@@ -102,7 +102,8 @@ LAYER_RUN(rootfs_open)
 		errno = ENOTDIR;
 		return fail(plan, e, "the rootfs is");
 	}
-	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged)
+	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged ||
+	    !plan_isolates(plan, CLONE_NEWNS))
 		return 0;
 	h->rootfs = open_clone(plan, e);
 	return h->rootfs < 0 ? -1 : 0;
@@ -112,6 +113,11 @@ LAYER_RUN(rootfs_attach)
 {
 	struct mount_attr private = {.propagation = MS_PRIVATE};
 
+	if (!plan_isolates(plan, CLONE_NEWNS)) {
+		/* a mount would be one of the host's, and stay: chroot is all there is */
+		h->rootfs = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return h->rootfs < 0 ? fail(plan, e, "open the rootfs") : 0;
+	}
 	if (plan_creates(plan, CLONE_NEWNS) &&
 	    mount(NULL, "/", NULL, plan->root_propagation, NULL) < 0)
 		return error_set(e, errno, "rootfs-failed", "set the propagation of /");
@@ -125,7 +131,8 @@ LAYER_RUN(rootfs_attach)
 	if ((plan->root_propagation & MS_SHARED) != 0 &&
 	    mount_setattr(h->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) < 0)
 		return fail(plan, e, "make private");
-	if (move_mount(h->rootfs, "", AT_FDCWD, plan->rootfs, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(h->rootfs, "", AT_FDCWD, plan->rootfs,
+	               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0)
 		return fail(plan, e, "attach the rootfs at");
 	return 0;
 }
@@ -154,11 +161,18 @@ change_root(const struct plan *plan, struct error *e)
 static int
 pivot(const struct plan *plan, struct error *e)
 {
+	autoclose int old = -1;
+
+	if ((plan->root_propagation & MS_SHARED) != 0) {
+		old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (old < 0)
+			return error_set(e, errno, "rootfs-failed", "open the old root");
+	}
 	/* the new root is its own put_old: the old root lands on top and is taken off */
 	if (sys_pivot_root(".", ".") < 0)
 		return fail(plan, e, "pivot_root to");
-	if ((plan->root_propagation & MS_SHARED) != 0 &&
-	    mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	/* as a peer of the host's it would take the host's mounts with it; "." alone is the new root */
+	if (old >= 0 && (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0))
 		return error_set(e, errno, "rootfs-failed", "make the old root a slave");
 	if (umount2(".", MNT_DETACH) < 0)
 		return error_set(e, errno, "rootfs-failed", "unmount the old root");

@@ -365,6 +365,7 @@ static size_t
 export(scmp_filter_ctx filter, struct sock_filter tail[static BPF_MAXINSNS])
 {
 	autoclose int fd = memfd_create("seccomp", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	const size_t room = BPF_MAXINSNS * sizeof(*tail);
 	ssize_t size;
 	int rc;
 
@@ -377,9 +378,12 @@ export(scmp_filter_ctx filter, struct sock_filter tail[static BPF_MAXINSNS])
 		errno = -rc;
 		return 0;
 	}
-	size = pread(fd, tail, BPF_MAXINSNS * sizeof(*tail), 0);
-	errno = EFBIG;
-	return size > 0 && (size_t)size % sizeof(*tail) == 0 ? (size_t)size / sizeof(*tail) : 0;
+	size = pread(fd, tail, room, 0);
+	if (size > 0 && (size_t)size < room)
+		return (size_t)size / sizeof(*tail);
+	if (size >= 0)
+		errno = EFBIG;
+	return 0;
 }
 
 /* Above so many rules a binary tree is worth its comparisons. */

@@ -47,7 +47,8 @@ skip_identifiers(const char *s)
 	size_t length;
 
 	for (;; s++) {
-		length = strspn(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-");
+		length = strspn(s,
+		                "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-");
 		s += length;
 		if (length == 0 || *s != '.')
 			return length == 0 ? NULL : s;
@@ -183,8 +184,7 @@ check_process(const struct config *config, struct error *e)
 }
 
 static int (*const rules[])(const struct config *config, struct error *e) = {
-	check_version,     check_mounts,            check_annotations,
-	check_process,     check_namespaces_needed,
+	check_version, check_mounts, check_annotations, check_process, check_namespaces_needed,
 };
 
 int

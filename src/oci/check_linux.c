@@ -16,16 +16,18 @@ enum { MAX_MAPPINGS = 340 };
 static int
 check_namespaces(const struct config *config, struct error *e)
 {
-	const struct config_namespace *namespace = config->linux_->namespaces.items;
+	const struct config_namespace *entry = config->linux_->namespaces.items;
 	unsigned seen = 0;
 	size_t i;
 
-	for (i = 0; i < config->linux_->namespaces.count; i++, namespace++) {
-		if ((seen & (unsigned)namespace->type) != 0)
-			return config_error(namespace->at, "type", e, "config-duplicate",
+	for (i = 0; i < config->linux_->namespaces.count; i++, entry++) {
+		unsigned type = (unsigned)entry->type;
+
+		if ((seen & type) != 0)
+			return config_error(entry->at, "type", e, "config-duplicate",
 			                    "the %s namespace was given before",
-			                    name_of(namespace_names, (uint64_t)namespace->type));
-		seen |= (unsigned)namespace->type;
+			                    name_of(namespace_names, type));
+		seen |= type;
 	}
 	return 0;
 }
@@ -108,19 +110,18 @@ is_mapped(const struct objects *list, uint64_t id)
 }
 
 static int
-check_groups_mapped(const struct config_user *user, const struct objects *mappings,
-                    struct error *e)
+check_groups_mapped(const struct config_user *user, const struct objects *mappings, struct error *e)
 {
-	const struct json *at = user->additional_gids.at != NULL ? user->additional_gids.at->first
-	                                                         : NULL;
-	size_t i;
+	const struct uints *gids = &user->additional_gids;
+	const struct json *at = gids->at != NULL ? gids->at->first : NULL;
+	const uint64_t *gid = gids->items;
 
-	for (i = 0; i < user->additional_gids.count; i++, at = at->next) {
-		if (!is_mapped(mappings, user->additional_gids.items[i]))
+	for (; at != NULL; at = at->next, gid++) {
+		if (!is_mapped(mappings, *gid))
 			return json_error(at, e, 0, "config-value",
-			                  "cannot set additional group to unmapped gid %llu in "
+			                  "cannot set additional group to unmapped gid %s in "
 			                  "user namespace",
-			                  (unsigned long long)user->additional_gids.items[i]);
+			                  at->text);
 	}
 	return 0;
 }
@@ -131,11 +132,11 @@ check_process_mapped(const struct config *config, struct error *e)
 {
 	static const struct config_user root;
 	const struct config_linux *l = config->linux_;
-	const struct config_namespace *new = config_namespace(config, CLONE_NEWUSER);
+	const struct config_namespace *entry = config_namespace(config, CLONE_NEWUSER);
 	const struct config_user *user = &root;
 	const struct json *at;
 
-	if (new == NULL || new->path != NULL || config->process == NULL)
+	if (entry == NULL || entry->path != NULL || config->process == NULL)
 		return 0;
 	at = config->process->at;
 	if (config->process->user != NULL) {
@@ -144,10 +145,12 @@ check_process_mapped(const struct config *config, struct error *e)
 	}
 	if (!is_mapped(&l->uid_mappings, user->uid))
 		return config_error(at, "uid", e, "config-value",
-		                    "cannot setuid to unmapped uid %u in user namespace", user->uid);
+		                    "cannot setuid to unmapped uid %u in user namespace",
+		                    user->uid);
 	if (!is_mapped(&l->gid_mappings, user->gid))
 		return config_error(at, "gid", e, "config-value",
-		                    "cannot setgid to unmapped gid %u in user namespace", user->gid);
+		                    "cannot setgid to unmapped gid %u in user namespace",
+		                    user->gid);
 	return check_groups_mapped(user, &l->gid_mappings, e);
 }
 
@@ -284,9 +287,17 @@ check_errno(const struct json *at, const char *member, int action, const uint64_
 }
 
 static int
+check_syscall(const struct config_syscall *rule, struct error *e)
+{
+	if (check_action(rule->at, "action", rule->action, e) < 0)
+		return -1;
+	return check_errno(rule->at, "errnoRet", rule->action, rule->errno_ret, e);
+}
+
+static int
 check_seccomp(const struct config_seccomp *seccomp, struct error *e)
 {
-	const struct config_syscall *syscall = seccomp->syscalls.items;
+	const struct config_syscall *syscalls = seccomp->syscalls.items;
 	size_t i;
 
 	if (seccomp->listener_metadata != NULL && seccomp->listener_path == NULL)
@@ -296,9 +307,8 @@ check_seccomp(const struct config_seccomp *seccomp, struct error *e)
 	    check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,
 	                seccomp->default_errno_ret, e) < 0)
 		return -1;
-	for (i = 0; i < seccomp->syscalls.count; i++, syscall++) {
-		if (check_action(syscall->at, "action", syscall->action, e) < 0 ||
-		    check_errno(syscall->at, "errnoRet", syscall->action, syscall->errno_ret, e) < 0)
+	for (i = 0; i < seccomp->syscalls.count; i++) {
+		if (check_syscall(&syscalls[i], e) < 0)
 			return -1;
 	}
 	return 0;

@@ -14,20 +14,14 @@
 /* A name, or everything below it when it ends in a slash. */
 static const struct sysctl {
 	const char *path;
-	int namespace;
+	int type; /* of the namespace it belongs to: CLONE_NEW... */
 } sysctls[] = {
-	{"fs/mqueue/", CLONE_NEWIPC},
-	{"kernel/msgmax", CLONE_NEWIPC},
-	{"kernel/msgmnb", CLONE_NEWIPC},
-	{"kernel/msgmni", CLONE_NEWIPC},
-	{"kernel/sem", CLONE_NEWIPC},
-	{"kernel/shm_rmid_forced", CLONE_NEWIPC},
-	{"kernel/shmall", CLONE_NEWIPC},
-	{"kernel/shmmax", CLONE_NEWIPC},
-	{"kernel/shmmni", CLONE_NEWIPC},
-	{"kernel/domainname", CLONE_NEWUTS},
-	{"net/", CLONE_NEWNET},
-	{"user/", CLONE_NEWUSER},
+	{"fs/mqueue/", CLONE_NEWIPC},    {"kernel/msgmax", CLONE_NEWIPC},
+	{"kernel/msgmnb", CLONE_NEWIPC}, {"kernel/msgmni", CLONE_NEWIPC},
+	{"kernel/sem", CLONE_NEWIPC},    {"kernel/shm_rmid_forced", CLONE_NEWIPC},
+	{"kernel/shmall", CLONE_NEWIPC}, {"kernel/shmmax", CLONE_NEWIPC},
+	{"kernel/shmmni", CLONE_NEWIPC}, {"kernel/domainname", CLONE_NEWUTS},
+	{"net/", CLONE_NEWNET},          {"user/", CLONE_NEWUSER},
 };
 
 /* The name with slashes, in memory of its own: errors still show it as written. */
@@ -89,10 +83,10 @@ check_one(const struct config *config, const struct string_pair *pair, struct er
 	if (sysctl == NULL)
 		return json_error(pair->at, e, 0, "config-value",
 		                  "this sysctl belongs to no namespace: it would change the host");
-	if (sysctl->namespace == CLONE_NEWUTS && config->domainname != NULL)
+	if (sysctl->type == CLONE_NEWUTS && config->domainname != NULL)
 		return json_error(pair->at, e, 0, "config-value",
 		                  "the property /domainname sets this already");
-	return config_need_namespace(config, sysctl->namespace, pair->at, NULL, e);
+	return config_need_namespace(config, sysctl->type, pair->at, NULL, e);
 }
 
 int

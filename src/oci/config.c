@@ -28,14 +28,14 @@ const struct field_table id_mapping_fields = FIELD_TABLE(config_id_mapping, id_m
 
 static const struct field mount_rows[] = {
 	FIELD(STRING, "destination", config_mount, destination,
-	      .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
+              .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
 	FIELD(STRING, "type", config_mount, type),
 	FIELD(STRING, "source", config_mount, source),
 	FIELD(STRINGS, "options", config_mount, options),
 	FIELD(OBJECTS, "uidMappings", config_mount, uid_mappings, .table = &id_mapping_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "gidMappings", config_mount, gid_mappings, .table = &id_mapping_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 };
 static const struct field_table mount_fields = FIELD_TABLE(config_mount, mount_rows);
 
@@ -73,7 +73,7 @@ static const struct field_table rlimit_fields = FIELD_TABLE(config_rlimit, rlimi
 
 static const struct field scheduler_rows[] = {
 	FIELD(ENUM, "policy", config_scheduler, policy, .names = scheduler_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(INT, "nice", config_scheduler, nice, .min = INT32_MIN, .max = INT32_MAX),
 	FIELD(INT, "priority", config_scheduler, priority, .min = INT32_MIN, .max = INT32_MAX),
 	FIELD(FLAGS, "flags", config_scheduler, flags, .names = scheduler_flag_names),
@@ -85,7 +85,7 @@ static const struct field_table scheduler_fields = FIELD_TABLE(config_scheduler,
 
 static const struct field io_priority_rows[] = {
 	FIELD(ENUM, "class", config_io_priority, class, .names = io_class_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(INT, "priority", config_io_priority, priority, .min = 0, .max = 7),
 };
 static const struct field_table io_priority_fields =
@@ -109,14 +109,14 @@ static const struct field process_rows[] = {
 	FIELD(BOOL, "noNewPrivileges", config_process, no_new_privileges),
 	FIELD(INT, "oomScoreAdj", config_process, oom_score_adj, .min = -1000, .max = 1000),
 	FIELD(STRING, "apparmorProfile", config_process, apparmor_profile,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(STRING, "selinuxLabel", config_process, selinux_label, .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECT, "scheduler", config_process, scheduler, .table = &scheduler_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECT, "ioPriority", config_process, io_priority, .table = &io_priority_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECT, "execCPUAffinity", config_process, exec_cpu_affinity,
-	      .table = &affinity_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &affinity_fields, .flags = FIELD_NOT_APPLIED),
 };
 const struct field_table process_fields = FIELD_TABLE(config_process, process_rows);
 

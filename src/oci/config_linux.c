@@ -17,12 +17,15 @@ static const struct name device_type_names[] = {
 	{"c", 'c'}, {"b", 'b'}, {"u", 'u'}, {"p", 'p'}, {NULL, 0},
 };
 static const struct name rule_type_names[] = {
-	{"a", 'a'}, {"b", 'b'}, {"c", 'c'}, {NULL, 0},
+	{"a", 'a'},
+	{"b", 'b'},
+	{"c", 'c'},
+	{NULL, 0},
 };
 
 static const struct field namespace_rows[] = {
 	FIELD(ENUM, "type", config_namespace, type, .names = namespace_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(STRING, "path", config_namespace, path, .flags = FIELD_ABSOLUTE),
 };
 static const struct field_table namespace_fields = FIELD_TABLE(config_namespace, namespace_rows);
@@ -30,7 +33,7 @@ static const struct field_table namespace_fields = FIELD_TABLE(config_namespace,
 static const struct field device_rows[] = {
 	FIELD(STRING, "path", config_device, path, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
 	FIELD(STRING, "type", config_device, type, .names = device_type_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(INT, "major", config_device, major, .max = MAX_MAJOR),
 	FIELD(INT, "minor", config_device, minor, .max = MAX_MINOR),
 	FIELD(UINT, "fileMode", config_device, file_mode, .max = 07777),
@@ -42,8 +45,7 @@ static const struct field_table device_fields = FIELD_TABLE(config_device, devic
 static const struct field net_device_rows[] = {
 	FIELD(STRING, "name", config_net_device, name),
 };
-static const struct field_table net_device_fields =
-	FIELD_TABLE(config_net_device, net_device_rows);
+static const struct field_table net_device_fields = FIELD_TABLE(config_net_device, net_device_rows);
 
 static const struct field device_rule_rows[] = {
 	FIELD(BOOL, "allow", config_device_rule, allow, .flags = FIELD_REQUIRED),
@@ -105,25 +107,25 @@ static const struct field_table throttle_fields =
 
 static const struct field block_io_rows[] = {
 	FIELD(UINT, "weight", config_block_io, weight, .max = UINT16_MAX,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(UINT, "leafWeight", config_block_io, leaf_weight, .max = UINT16_MAX,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "weightDevice", config_block_io, weight_device,
-	      .table = &weight_device_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &weight_device_fields, .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "throttleReadBpsDevice", config_block_io, throttle_read_bps,
-	      .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "throttleWriteBpsDevice", config_block_io, throttle_write_bps,
-	      .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "throttleReadIOPSDevice", config_block_io, throttle_read_iops,
-	      .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "throttleWriteIOPSDevice", config_block_io, throttle_write_iops,
-	      .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
 };
 static const struct field_table block_io_fields = FIELD_TABLE(config_block_io, block_io_rows);
 
 static const struct field hugepage_limit_rows[] = {
 	FIELD(STRING, "pageSize", config_hugepage_limit, page_size,
-	      .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
+              .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
 	FIELD(UINT, "limit", config_hugepage_limit, limit, .flags = FIELD_REQUIRED),
 };
 static const struct field_table hugepage_limit_fields =
@@ -131,18 +133,18 @@ static const struct field_table hugepage_limit_fields =
 
 static const struct field network_priority_rows[] = {
 	FIELD(STRING, "name", config_network_priority, name,
-	      .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
+              .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
 	FIELD(UINT, "priority", config_network_priority, priority, .max = UINT32_MAX,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 };
 static const struct field_table network_priority_fields =
 	FIELD_TABLE(config_network_priority, network_priority_rows);
 
 static const struct field network_rows[] = {
 	FIELD(UINT, "classID", config_network, class_id, .max = UINT32_MAX,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECTS, "priorities", config_network, priorities, .table = &network_priority_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 };
 static const struct field_table network_fields = FIELD_TABLE(config_network, network_rows);
 
@@ -159,10 +161,10 @@ static const struct field resources_rows[] = {
 	FIELD(OBJECT, "pids", config_resources, pids, .table = &pids_fields),
 	FIELD(OBJECT, "blockIO", config_resources, block_io, .table = &block_io_fields),
 	FIELD(OBJECTS, "hugepageLimits", config_resources, hugepage_limits,
-	      .table = &hugepage_limit_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &hugepage_limit_fields, .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECT, "network", config_resources, network, .table = &network_fields),
 	FIELD(OBJECT_MAP, "rdma", config_resources, rdma, .table = &rdma_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(MAP, "unified", config_resources, unified),
 };
 const struct field_table resources_fields = FIELD_TABLE(config_resources, resources_rows);
@@ -172,7 +174,7 @@ static const struct field seccomp_arg_rows[] = {
 	FIELD(UINT, "value", config_seccomp_arg, value, .flags = FIELD_REQUIRED),
 	FIELD(UINT, "valueTwo", config_seccomp_arg, value_two),
 	FIELD(ENUM, "op", config_seccomp_arg, op, .names = seccomp_operator_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 };
 static const struct field_table seccomp_arg_fields =
 	FIELD_TABLE(config_seccomp_arg, seccomp_arg_rows);
@@ -181,7 +183,7 @@ static const struct field_table seccomp_arg_fields =
 static const struct field syscall_rows[] = {
 	FIELD(STRINGS, "names", config_syscall, names, .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
 	FIELD(ENUM, "action", config_syscall, action, .names = seccomp_action_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(UINT, "errnoRet", config_syscall, errno_ret, .max = UINT16_MAX),
 	FIELD(OBJECTS, "args", config_syscall, args, .table = &seccomp_arg_fields),
 };
@@ -189,10 +191,9 @@ static const struct field_table syscall_fields = FIELD_TABLE(config_syscall, sys
 
 static const struct field seccomp_rows[] = {
 	FIELD(ENUM, "defaultAction", config_seccomp, default_action, .names = seccomp_action_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(UINT, "defaultErrnoRet", config_seccomp, default_errno_ret, .max = UINT16_MAX),
-	FIELD(STRINGS, "architectures", config_seccomp, architectures,
-	      .names = seccomp_arch_names),
+	FIELD(STRINGS, "architectures", config_seccomp, architectures, .names = seccomp_arch_names),
 	FIELD(FLAGS, "flags", config_seccomp, flags, .names = seccomp_flag_names),
 	FIELD(STRING, "listenerPath", config_seccomp, listener_path),
 	FIELD(STRING, "listenerMetadata", config_seccomp, listener_metadata),
@@ -211,7 +212,7 @@ static const struct field_table intel_rdt_fields = FIELD_TABLE(config_intel_rdt,
 
 static const struct field memory_policy_rows[] = {
 	FIELD(ENUM, "mode", config_memory_policy, mode, .names = memory_policy_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(STRING, "nodes", config_memory_policy, nodes),
 	FIELD(FLAGS, "flags", config_memory_policy, flags, .names = memory_policy_flag_names),
 };
@@ -220,7 +221,7 @@ static const struct field_table memory_policy_fields =
 
 static const struct field personality_rows[] = {
 	FIELD(ENUM, "domain", config_personality, domain, .names = personality_names,
-	      .flags = FIELD_REQUIRED),
+              .flags = FIELD_REQUIRED),
 	FIELD(STRINGS, "flags", config_personality, flags),
 };
 static const struct field_table personality_fields =
@@ -247,17 +248,17 @@ static const struct field linux_rows[] = {
 	FIELD(OBJECT, "timeOffsets", config_linux, time_offsets, .table = &time_offsets_fields),
 	FIELD(OBJECTS, "devices", config_linux, devices, .table = &device_fields),
 	FIELD(OBJECT_MAP, "netDevices", config_linux, net_devices, .table = &net_device_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(STRING, "cgroupsPath", config_linux, cgroups_path),
 	FIELD(OBJECT, "resources", config_linux, resources, .table = &resources_fields),
 	FIELD(OBJECT, "intelRdt", config_linux, intel_rdt, .table = &intel_rdt_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(OBJECT, "memoryPolicy", config_linux, memory_policy, .table = &memory_policy_fields,
-	      .flags = FIELD_NOT_APPLIED),
+              .flags = FIELD_NOT_APPLIED),
 	FIELD(MAP, "sysctl", config_linux, sysctl),
 	FIELD(OBJECT, "seccomp", config_linux, seccomp, .table = &seccomp_fields),
 	FIELD(ENUM, "rootfsPropagation", config_linux, rootfs_propagation,
-	      .names = propagation_names),
+              .names = propagation_names),
 	FIELD(STRINGS, "maskedPaths", config_linux, masked_paths, .flags = FIELD_ABSOLUTE),
 	FIELD(STRINGS, "readonlyPaths", config_linux, readonly_paths, .flags = FIELD_ABSOLUTE),
 	FIELD(STRING, "mountLabel", config_linux, mount_label, .flags = FIELD_NOT_APPLIED),

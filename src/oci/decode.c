@@ -85,7 +85,8 @@ check_integer(const struct json *node, struct error *e)
 		return -1;
 	if (strpbrk(node->text, ".eE") == NULL)
 		return 0;
-	return json_error(node, e, 0, "config-type", "expected an integer, found %.40s", node->text);
+	return json_error(node, e, 0, "config-type", "expected an integer, found %.40s",
+	                  node->text);
 }
 
 static int
@@ -182,7 +183,7 @@ static int
 decode_u32(struct arena *arena, const struct field *field, const struct json *node, void *out,
            struct error *e)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	(void)arena;
 	if (read_uint(field, node, &value, UINT32_MAX, e) < 0)
@@ -358,14 +359,20 @@ decode_object_map(struct arena *arena, const struct field *field, const struct j
 	return 0;
 }
 
-static int (*const decoders[FIELD_TYPES])(struct arena *, const struct field *,
-                                          const struct json *, void *, struct error *) = {
-	[FIELD_STRING] = decode_string,   [FIELD_BOOL] = decode_bool,
-	[FIELD_UINT] = decode_uint,       [FIELD_INT] = decode_int,
-	[FIELD_U32] = decode_u32,         [FIELD_STRINGS] = decode_strings,
-	[FIELD_UINTS] = decode_uints,     [FIELD_MAP] = decode_map,
-	[FIELD_ENUM] = decode_enum,       [FIELD_FLAGS] = decode_flags,
-	[FIELD_OBJECT] = decode_one,      [FIELD_OBJECTS] = decode_objects,
+static int (*const decoders[FIELD_TYPES])(struct arena *, const struct field *, const struct json *,
+                                          void *, struct error *) = {
+	[FIELD_STRING] = decode_string,
+	[FIELD_BOOL] = decode_bool,
+	[FIELD_UINT] = decode_uint,
+	[FIELD_INT] = decode_int,
+	[FIELD_U32] = decode_u32,
+	[FIELD_STRINGS] = decode_strings,
+	[FIELD_UINTS] = decode_uints,
+	[FIELD_MAP] = decode_map,
+	[FIELD_ENUM] = decode_enum,
+	[FIELD_FLAGS] = decode_flags,
+	[FIELD_OBJECT] = decode_one,
+	[FIELD_OBJECTS] = decode_objects,
 	[FIELD_OBJECT_MAP] = decode_object_map,
 };
 

@@ -8,12 +8,8 @@
  */
 #include "hako/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yajl/yajl_parse.h>
 
 /* What a callback tells yajl. */
@@ -51,28 +47,28 @@ fail(struct parser *p, size_t offset, const char *id, const char *msg)
 	return STOP;
 }
 
-/* yajl calls back for the token that ends here. */
+/* On to the end of the token that yajl calls back for. */
 static uint32_t
-token_end(const struct parser *p)
+advance(struct parser *p)
 {
-	return (uint32_t)(p->finishing ? p->doc->length : yajl_get_bytes_consumed(p->yajl));
+	p->end = (uint32_t)(p->finishing ? p->doc->length : yajl_get_bytes_consumed(p->yajl));
+	return p->end;
 }
 
-/* A value, whose first token is of that length; the parser has moved on to the token's end. */
+/* A value whose first token goes from start to p->end. */
 static struct json *
-add_value(struct parser *p, enum json_type type, size_t length)
+add_value(struct parser *p, enum json_type type, size_t start)
 {
 	struct level *level = &p->levels[p->depth];
 	struct json *node;
 
-	p->end = token_end(p);
 	if (p->values++ == JSON_MAX_VALUES) {
-		fail(p, p->end - length, "json-too-large", "too many values");
+		fail(p, start, "json-too-large", "too many values");
 		return NULL;
 	}
 	node = arena_alloc(p->arena, sizeof(*node));
 	node->type = type;
-	node->offset = p->end - (uint32_t)length;
+	node->offset = (uint32_t)start;
 	node->end = p->end;
 	node->key = p->key;
 	node->parent = level->node;
@@ -130,24 +126,26 @@ keep(struct parser *p, const void *text, size_t length)
 }
 
 /*
- * The first byte of the string token that yajl calls back for. It hands out a
- * piece of the text itself, between the quotes, unless there were escapes.
+ * Where the string token begins that yajl calls back for. It hands out a piece
+ * of the text itself, between the quotes, unless there were escapes.
  */
-static const char *
+static size_t
 string_begin(const struct parser *p, const unsigned char *decoded)
 {
 	uintptr_t text = (uintptr_t)p->doc->text, at = (uintptr_t)decoded;
+	const char *quote;
 
 	if (at >= text && at < text + p->doc->length)
-		return p->doc->text + (at - text) - 1;
-	return memchr(p->doc->text + p->end, '"', p->doc->length - p->end);
+		return at - text - 1;
+	quote = memchr(p->doc->text + p->end, '"', p->doc->length - p->end);
+	return (size_t)(quote - p->doc->text);
 }
 
 /* yajl takes lone surrogates and NUL: look at the token if it was not what it decodes to. */
 static const char *
-keep_string(struct parser *p, const char *begin, const unsigned char *decoded, size_t length)
+keep_string(struct parser *p, size_t begin, const unsigned char *decoded, size_t length)
 {
-	const char *first = begin + 1, *last = p->doc->text + p->end - 1;
+	const char *first = p->doc->text + begin + 1, *last = p->doc->text + p->end - 1;
 
 	if ((size_t)(last - first) != length && check_escapes(p, first, last) == STOP)
 		return NULL;
@@ -157,13 +155,14 @@ keep_string(struct parser *p, const char *begin, const unsigned char *decoded, s
 static int
 parse_null(void *ctx)
 {
-	return add_value(ctx, JSON_NULL, strlen("null")) != NULL ? GO_ON : STOP;
+	return add_value(ctx, JSON_NULL, advance(ctx) - strlen("null")) != NULL ? GO_ON : STOP;
 }
 
 static int
 parse_boolean(void *ctx, int value)
 {
-	struct json *node = add_value(ctx, JSON_BOOL, value ? strlen("true") : strlen("false"));
+	size_t length = value ? strlen("true") : strlen("false");
+	struct json *node = add_value(ctx, JSON_BOOL, advance(ctx) - length);
 
 	if (node == NULL)
 		return STOP;
@@ -174,7 +173,7 @@ parse_boolean(void *ctx, int value)
 static int
 parse_number(void *ctx, const char *text, size_t length)
 {
-	struct json *node = add_value(ctx, JSON_NUMBER, length);
+	struct json *node = add_value(ctx, JSON_NUMBER, advance(ctx) - length);
 
 	if (node == NULL)
 		return STOP;
@@ -185,13 +184,14 @@ parse_number(void *ctx, const char *text, size_t length)
 static int
 parse_string(void *ctx, const unsigned char *text, size_t length)
 {
-	struct parser *p = ctx;
-	const char *begin = string_begin(p, text);
-	struct json *node = add_value(p, JSON_STRING, token_end(p) - (size_t)(begin - p->doc->text));
+	size_t begin = string_begin(ctx, text);
+	struct json *node;
 
+	advance(ctx);
+	node = add_value(ctx, JSON_STRING, begin);
 	if (node == NULL)
 		return STOP;
-	node->text = keep_string(p, begin, text, length);
+	node->text = keep_string(ctx, begin, text, length);
 	return node->text != NULL ? GO_ON : STOP;
 }
 
@@ -199,9 +199,9 @@ static int
 parse_key(void *ctx, const unsigned char *text, size_t length)
 {
 	struct parser *p = ctx;
-	const char *begin = string_begin(p, text);
+	size_t begin = string_begin(p, text);
 
-	p->end = token_end(p);
+	advance(p);
 	p->key = keep_string(p, begin, text, length);
 	return p->key != NULL ? GO_ON : STOP;
 }
@@ -209,7 +209,7 @@ parse_key(void *ctx, const unsigned char *text, size_t length)
 static int
 begin_container(struct parser *p, enum json_type type)
 {
-	struct json *node = add_value(p, type, 1);
+	struct json *node = add_value(p, type, advance(p) - 1);
 
 	if (node == NULL)
 		return STOP;
@@ -237,8 +237,7 @@ end_array(void *ctx)
 {
 	struct parser *p = ctx;
 
-	p->end = token_end(p);
-	p->levels[p->depth].node->end = p->end;
+	p->levels[p->depth].node->end = advance(p);
 	p->depth--;
 	return GO_ON;
 }
@@ -257,7 +256,8 @@ compare_members(const void *a, const void *b)
 static const struct json *
 repeated_of_many(struct arena *arena, const struct json *object)
 {
-	const struct json **members = arena_array(arena, object->count, sizeof(const struct json *));
+	const struct json **members =
+		arena_array(arena, object->count, sizeof(const struct json *));
 	const struct json *member, *found = NULL;
 	size_t i = 0;
 
@@ -331,8 +331,7 @@ bad_token(const struct parser *p, size_t consumed)
 	size_t at = p->end;
 
 	while (at < p->doc->length &&
-	       (is_space(text[at]) ||
-	        ((text[at] == ',' || text[at] == ':') && at + 1 < consumed)))
+	       (is_space(text[at]) || ((text[at] == ',' || text[at] == ':') && at + 1 < consumed)))
 		at++;
 	return at;
 }
@@ -509,56 +508,6 @@ json_parse(struct arena *arena, const char *name, const char *text, size_t lengt
 		return -1;
 	*ret_doc = doc;
 	return 0;
-}
-
-/* Read fd, a file of that size, in one read(2); it may be changing, so look for the end. */
-static char *
-read_all(struct arena *arena, int fd, size_t size, size_t *ret_length)
-{
-	size_t room = size + 1, length = 0;
-	char *text = arena_alloc(arena, room);
-
-	for (;;) {
-		ssize_t n = read(fd, text + length, room - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return NULL;
-		length += (size_t)n;
-		if (n == 0 || length == size || length > JSON_MAX_BYTES)
-			break;
-		if (length == room) {
-			room *= 2;
-			text = memcpy(arena_alloc(arena, room), text, length);
-		}
-	}
-	*ret_length = length;
-	return text;
-}
-
-int
-json_load(struct arena *arena, int dir, const char *path, const char *name,
-          struct json_doc **ret_doc, struct error *e)
-{
-	autoclose int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat status;
-	size_t length;
-	char *text;
-
-	if (fd < 0)
-		return error_set(e, errno, "config-unreadable", "open %s", name);
-	if (fstat(fd, &status) < 0)
-		return error_set(e, errno, "config-unreadable", "stat %s", name);
-	if (!S_ISREG(status.st_mode))
-		return error_set(e, 0, "config-unreadable", "%s is not a regular file", name);
-	if (status.st_size > JSON_MAX_BYTES)
-		return error_set(e, 0, "json-too-large", "%s is larger than %d bytes", name,
-		                 JSON_MAX_BYTES);
-	text = read_all(arena, fd, (size_t)status.st_size, &length);
-	if (text == NULL)
-		return error_set(e, errno, "config-unreadable", "read %s", name);
-	return json_parse(arena, name, text, length, ret_doc, e);
 }
 
 const struct json *

@@ -216,8 +216,8 @@ json_error(const struct json *node, struct error *e, int code, const char *id, c
 }
 
 int
-json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside,
-              struct error *e, const char *id, const char *format, ...)
+json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside, struct error *e,
+              const char *id, const char *format, ...)
 {
 	struct sink out = {e->at, sizeof(e->at), 0};
 	va_list args;

@@ -92,30 +92,14 @@ const struct name seccomp_action_names[] = {
 
 /* The numbers only tell them apart: the seccomp layer knows the architectures by name. */
 const struct name seccomp_arch_names[] = {
-	{"SCMP_ARCH_X86", 1},
-	{"SCMP_ARCH_X86_64", 2},
-	{"SCMP_ARCH_X32", 3},
-	{"SCMP_ARCH_ARM", 4},
-	{"SCMP_ARCH_AARCH64", 5},
-	{"SCMP_ARCH_LOONGARCH64", 6},
-	{"SCMP_ARCH_M68K", 7},
-	{"SCMP_ARCH_MIPS", 8},
-	{"SCMP_ARCH_MIPS64", 9},
-	{"SCMP_ARCH_MIPS64N32", 10},
-	{"SCMP_ARCH_MIPSEL", 11},
-	{"SCMP_ARCH_MIPSEL64", 12},
-	{"SCMP_ARCH_MIPSEL64N32", 13},
-	{"SCMP_ARCH_PPC", 14},
-	{"SCMP_ARCH_PPC64", 15},
-	{"SCMP_ARCH_PPC64LE", 16},
-	{"SCMP_ARCH_S390", 17},
-	{"SCMP_ARCH_S390X", 18},
-	{"SCMP_ARCH_SH", 19},
-	{"SCMP_ARCH_SHEB", 20},
-	{"SCMP_ARCH_PARISC", 21},
-	{"SCMP_ARCH_PARISC64", 22},
-	{"SCMP_ARCH_RISCV64", 23},
-	{NULL, 0},
+	{"SCMP_ARCH_X86", 1},          {"SCMP_ARCH_X86_64", 2},   {"SCMP_ARCH_X32", 3},
+	{"SCMP_ARCH_ARM", 4},          {"SCMP_ARCH_AARCH64", 5},  {"SCMP_ARCH_LOONGARCH64", 6},
+	{"SCMP_ARCH_M68K", 7},         {"SCMP_ARCH_MIPS", 8},     {"SCMP_ARCH_MIPS64", 9},
+	{"SCMP_ARCH_MIPS64N32", 10},   {"SCMP_ARCH_MIPSEL", 11},  {"SCMP_ARCH_MIPSEL64", 12},
+	{"SCMP_ARCH_MIPSEL64N32", 13}, {"SCMP_ARCH_PPC", 14},     {"SCMP_ARCH_PPC64", 15},
+	{"SCMP_ARCH_PPC64LE", 16},     {"SCMP_ARCH_S390", 17},    {"SCMP_ARCH_S390X", 18},
+	{"SCMP_ARCH_SH", 19},          {"SCMP_ARCH_SHEB", 20},    {"SCMP_ARCH_PARISC", 21},
+	{"SCMP_ARCH_PARISC64", 22},    {"SCMP_ARCH_RISCV64", 23}, {NULL, 0},
 };
 
 const struct name seccomp_operator_names[] = {
@@ -138,10 +122,14 @@ const struct name seccomp_flag_names[] = {
 };
 
 const struct name scheduler_names[] = {
-	{"SCHED_OTHER", SCHED_NORMAL + 1}, {"SCHED_FIFO", SCHED_FIFO + 1},
-	{"SCHED_RR", SCHED_RR + 1},        {"SCHED_BATCH", SCHED_BATCH + 1},
-	{"SCHED_ISO", SCHED_ISO + 1},      {"SCHED_IDLE", SCHED_IDLE + 1},
-	{"SCHED_DEADLINE", SCHED_DEADLINE + 1}, {NULL, 0},
+	{"SCHED_OTHER", SCHED_NORMAL + 1},
+	{"SCHED_FIFO", SCHED_FIFO + 1},
+	{"SCHED_RR", SCHED_RR + 1},
+	{"SCHED_BATCH", SCHED_BATCH + 1},
+	{"SCHED_ISO", SCHED_ISO + 1},
+	{"SCHED_IDLE", SCHED_IDLE + 1},
+	{"SCHED_DEADLINE", SCHED_DEADLINE + 1},
+	{NULL, 0},
 };
 
 const struct name scheduler_flag_names[] = {
@@ -182,15 +170,41 @@ const struct name memory_policy_flag_names[] = {
 
 /* Without their SIG; aliases included. */
 static const struct name signal_names[] = {
-	{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"BUS", SIGBUS},     {"CHLD", SIGCHLD},
-	{"CLD", SIGCHLD},  {"CONT", SIGCONT}, {"FPE", SIGFPE},     {"HUP", SIGHUP},
-	{"ILL", SIGILL},   {"INT", SIGINT},   {"IO", SIGIO},       {"IOT", SIGIOT},
-	{"KILL", SIGKILL}, {"PIPE", SIGPIPE}, {"POLL", SIGPOLL},   {"PROF", SIGPROF},
-	{"PWR", SIGPWR},   {"QUIT", SIGQUIT}, {"SEGV", SIGSEGV},   {"STKFLT", SIGSTKFLT},
-	{"STOP", SIGSTOP}, {"SYS", SIGSYS},   {"TERM", SIGTERM},   {"TRAP", SIGTRAP},
-	{"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},   {"URG", SIGURG},
-	{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH},
-	{"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {NULL, 0},
+	{"ABRT", SIGABRT},
+	{"ALRM", SIGALRM},
+	{"BUS", SIGBUS},
+	{"CHLD", SIGCHLD},
+	{"CLD", SIGCHLD},
+	{"CONT", SIGCONT},
+	{"FPE", SIGFPE},
+	{"HUP", SIGHUP},
+	{"ILL", SIGILL},
+	{"INT", SIGINT},
+	{"IO", SIGIO},
+	{"IOT", SIGIOT},
+	{"KILL", SIGKILL},
+	{"PIPE", SIGPIPE},
+	{"POLL", SIGPOLL},
+	{"PROF", SIGPROF},
+	{"PWR", SIGPWR},
+	{"QUIT", SIGQUIT},
+	{"SEGV", SIGSEGV},
+	{"STKFLT", SIGSTKFLT},
+	{"STOP", SIGSTOP},
+	{"SYS", SIGSYS},
+	{"TERM", SIGTERM},
+	{"TRAP", SIGTRAP},
+	{"TSTP", SIGTSTP},
+	{"TTIN", SIGTTIN},
+	{"TTOU", SIGTTOU},
+	{"URG", SIGURG},
+	{"USR1", SIGUSR1},
+	{"USR2", SIGUSR2},
+	{"VTALRM", SIGVTALRM},
+	{"WINCH", SIGWINCH},
+	{"XCPU", SIGXCPU},
+	{"XFSZ", SIGXFSZ},
+	{NULL, 0},
 };
 
 const struct name *

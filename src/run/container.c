@@ -128,13 +128,18 @@ is_paused(const struct state *state)
 static enum status
 find_status(const struct container *c)
 {
+	bool created;
+
 	if (*c->state->pid == 0)
 		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_STOPPED;
 	if (!is_alive(c->state))
 		return STATUS_STOPPED;
-	if (faccessat(c->dir, "start.sock", F_OK, 0) == 0)
-		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_CREATED;
-	return is_paused(c->state) ? STATUS_PAUSED : STATUS_RUNNING;
+	created = faccessat(c->dir, "start.sock", F_OK, 0) == 0;
+	if (created && is_locked_by_another(c))
+		return STATUS_CREATING;
+	if (is_paused(c->state))
+		return STATUS_PAUSED;
+	return created ? STATUS_CREATED : STATUS_RUNNING;
 }
 
 /* Open -------------------------------------------------------------------------- */

@@ -79,17 +79,16 @@ plan_make(struct arena *arena, const struct config *config, const struct plan_op
 	return 0;
 }
 
-/* Capabilities over the whole machine, or over a user namespace as large as one. */
+/* Its number is fixed: PROC_USER_INIT_INO of the kernel. */
+enum { INITIAL_USER_NAMESPACE = 0xEFFFFFFDU };
+
+/* Are capabilities of this process good for the whole machine? */
 static bool
 is_initial_user_namespace(void)
 {
-	char text[128];
-	unsigned inside, outside, size;
+	struct stat st;
 
-	if (file_read_at(AT_FDCWD, "/proc/self/uid_map", text, sizeof(text)) < 0)
-		return true;
-	return sscanf(text, "%u %u %u", &inside, &outside, &size) == 3 && inside == 0 &&
-	       outside == 0 && size == UINT32_MAX;
+	return stat("/proc/self/ns/user", &st) < 0 || st.st_ino == INITIAL_USER_NAMESPACE;
 }
 
 void
@@ -291,11 +290,31 @@ container_run(const struct plan *plan, struct handles *h, struct error *e)
 		roll_back(plan, h, true);
 		return -1;
 	}
-	if (hooks == NULL || hooks->poststart.count == 0)
+	if (hooks != NULL && hooks->poststart.count > 0)
+		state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
+	if (state == NULL ||
+	    hooks_run(&hooks->poststart, "poststart", plan->options.bundle, state, e) == 0) {
+		flock(h->state_dir, LOCK_UN);
 		return 0;
-	state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
-	if (hooks_run(&hooks->poststart, "poststart", plan->options.bundle, state, e) == 0)
-		return 0;
+	}
 	roll_back(plan, h, true);
 	return -1;
+}
+
+int
+container_finish(const struct plan *plan, struct handles *h, struct error *e)
+{
+	struct state state = {.cgroup_path = h->cgroup >= 0 ? plan->cgroup.path : NULL};
+	struct stat st;
+
+	/* somebody may be deleting it, or have deleted it already */
+	if (flock(h->state_dir, LOCK_EX) < 0 || fstat(h->state_dir, &st) < 0)
+		return error_set(e, errno, "state-failed", "lock the state folder");
+	if (st.st_nlink == 0)
+		return 0;
+	if (steps_undo(&state, h, e) < 0)
+		return -1;
+	remove_state(plan, h);
+	run_poststop(plan);
+	return 0;
 }

@@ -25,6 +25,9 @@ check_status(const struct container *c, struct error *e)
 		                 "cannot start a container that was not created completely");
 	case STATUS_STOPPED:
 		return error_set(e, 0, "container-stopped", "cannot start a container that has stopped");
+	case STATUS_PAUSED:
+		return error_set(e, 0, "container-paused",
+		                 "cannot start a container in the paused state");
 	default:
 		return error_set(e, 0, "container-running",
 		                 "cannot start an already running container");

@@ -6,6 +6,7 @@
  * later edit of config.json changes nothing.
  */
 #include "hako/state.h"
+#include "hako/clock.h"
 #include "hako/file.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char spec_version[] = "1.3.0";
@@ -61,19 +61,6 @@ status_name(enum status status)
 /* Save ---------------------------------------------------------------------- */
 
 static void
-now_text(char *buf, size_t size)
-{
-	struct timespec ts;
-	struct tm tm;
-	size_t n;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, size - n, ".%09ldZ", ts.tv_nsec);
-}
-
-static void
 put_map(struct json_writer *w, const char *key, const struct string_map *map)
 {
 	if (map->count == 0)
@@ -107,7 +94,7 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	size_t length;
 	int rc;
 
-	now_text(created, sizeof(created));
+	clock_text(created, sizeof(created));
 	json_begin_object(w, NULL);
 	json_put_string(w, "ociVersion", spec_version);
 	json_put_string(w, "id", plan->options.id);
@@ -124,7 +111,9 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	put_hooks(w, plan->config->hooks);
 	json_end_object(w);
 	text = json_writer_text(w, &length);
-	rc = file_replace_at(h->state_dir, "state.json", 0600, text, length);
+	/* the first time nobody can be reading it: the folder is new, and locked */
+	rc = h->init_pid == 0 ? file_create_at(h->state_dir, "state.json", 0600, text, length)
+	                      : file_replace_at(h->state_dir, "state.json", 0600, text, length);
 	json_writer_free(w);
 	if (rc < 0)
 		return error_set(e, errno, "state-failed", "write state.json");

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SHORT_FILE = 1024 };
+
 ssize_t
 file_read_at(int dir, const char *path, char *buf, size_t size)
 {
@@ -20,7 +22,8 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return -1;
-	while ((n = read(fd, buf + used, size - used)) != 0) {
+	do {
+		n = read(fd, buf + used, size - used);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -30,7 +33,8 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 			errno = EFBIG;
 			return -1;
 		}
-	}
+		/* the kernel cuts a long file where a record ends; a short one comes whole */
+	} while (n != 0 && used > SHORT_FILE);
 	if (used > 0 && buf[used - 1] == '\n')
 		used--;
 	buf[used] = '\0';

@@ -5,6 +5,7 @@
  * by default: Podman accepts exactly one record in the file.
  */
 #include "hako/log.h"
+#include "hako/clock.h"
 #include "hako/error.h"
 
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 struct log_settings log_settings = {.level = LOG_LEVEL_ERROR, .fd = -1};
@@ -60,24 +60,14 @@ quote(const char *text, char *out, size_t size)
 }
 
 static void
-timestamp(char *buf, size_t size)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
-static void
 write_record(int fd, enum log_level level, const char *msg)
 {
-	char line[RECORD_MAX + 128], quoted[RECORD_MAX], when[32];
+	char line[RECORD_MAX + 128], quoted[RECORD_MAX], when[40];
 	int length;
 
 	if (log_settings.format == LOG_FORMAT_JSON) {
 		quote(msg, quoted, sizeof(quoted));
-		timestamp(when, sizeof(when));
+		clock_text(when, sizeof(when));
 		length = snprintf(line, sizeof(line),
 		                  "{\"level\":\"%s\",\"msg\":\"%s\",\"time\":\"%s\"}\n",
 		                  level_names[level], quoted, when);

@@ -209,19 +209,44 @@ walk_making(struct walk *w, const char *path)
 	return w->dir >= 0 ? w->dir : resolve(w->root, ".", O_PATH, RESOLVE_BENEATH);
 }
 
+/* Most often only the last component is missing, and no link is on the way. */
+static int
+make_last(int root, const char *path, bool directory)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	autoclose int dir = -1;
+	char parent[PATH_MAX];
+
+	if (slash == NULL || *name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path) >= (int)sizeof(parent))
+		return -1;
+	dir = resolve(root, parent, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	if (dir < 0 || (directory ? mkdirat(dir, name, 0755)
+	                          : mknodat(dir, name, S_IFREG | 0644, 0)) < 0)
+		return -1;
+	return openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
 int
-path_make_target_in_root(int root, const char *path, bool directory)
+path_make_missing_in_root(int root, const char *path, bool directory)
 {
 	struct walk w = {.root = root,
 	                 .how = RESOLVE_NO_MAGICLINKS,
 	                 .follow = true,
 	                 .directory = directory,
 	                 .mode = 0755};
+	int fd = make_last(root, path, directory);
+
+	return fd >= 0 ? fd : walk_making(&w, path);
+}
+
+int
+path_make_target_in_root(int root, const char *path, bool directory)
+{
 	int fd = path_open_in_root(root, path, O_PATH);
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd;
-	return walk_making(&w, path);
+	return fd >= 0 || errno != ENOENT ? fd : path_make_missing_in_root(root, path, directory);
 }
 
 int

@@ -5,8 +5,11 @@
  * can be read in halves.
  */
 #include "hako/sync.h"
+#include "hako/interrupt.h"
+#include "hako/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -52,15 +55,44 @@ sync_send_error(int fd, const struct error *e)
 	(void)!send(fd, &packet, sizeof(packet), MSG_NOSIGNAL);
 }
 
+/* Until there is a packet. EINTR: there is none, and a signal wants hako to end. */
+static int
+wait_packet(int fd)
+{
+	autoclose int interrupt = interrupt_open();
+	struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = interrupt, .events = POLLIN}};
+
+	if (interrupt < 0)
+		return 0;
+	while (poll(fds, 2, -1) < 0)
+		if (errno != EINTR)
+			return -1;
+	if (fds[0].revents != 0)
+		return 0;
+	interrupt_take(interrupt);
+	errno = EINTR;
+	return -1;
+}
+
 static ssize_t
 receive(int fd, struct packet *packet)
 {
 	ssize_t n;
 
+	if (wait_packet(fd) < 0)
+		return -1;
 	do
 		n = recv(fd, packet, sizeof(*packet), 0);
 	while (n < 0 && errno == EINTR);
 	return n;
+}
+
+static int
+fail_receive(struct error *e, const char *what)
+{
+	if (errno == EINTR)
+		return error_set(e, 0, "interrupted", "interrupted by a signal");
+	return error_set(e, errno, "sync-failed", "wait for %s", what);
 }
 
 static int
@@ -83,7 +115,7 @@ sync_expect(int fd, enum sync_type type, int64_t *ret_value, struct error *e)
 		return error_set(e, 0, "peer-died",
 		                 "the other process ended while this one waited for %s", names[type]);
 	if (n < 0)
-		return error_set(e, errno, "sync-failed", "wait for %s", names[type]);
+		return fail_receive(e, names[type]);
 	if (n == sizeof(packet) && packet.type == SYNC_FAILED)
 		return take_error(&packet, e);
 	if (n != SHORT_PACKET || packet.type != (int64_t)type)
@@ -103,5 +135,7 @@ sync_expect_end(int fd, struct error *e)
 		return 0;
 	if (n == sizeof(packet) && packet.type == SYNC_FAILED)
 		return take_error(&packet, e);
-	return error_set(e, n < 0 ? errno : 0, "sync-failed", "wait for the program to be executed");
+	if (n < 0)
+		return fail_receive(e, "the program to be executed");
+	return error_set(e, 0, "sync-failed", "expected the end, got another message");
 }

@@ -10,6 +10,7 @@ import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
+COVERAGE = os.environ.get("HAKO_COVERAGE")  # make cov: where processes write their counters
 
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
 CONFIG = {
@@ -110,8 +111,12 @@ class Bundle:
         return str(self.path)
 
     def save(self):
-        if self.config is not None:
-            (self.path / "config.json").write_text(json.dumps(self.config, indent=1))
+        config = self.config
+        if config is not None:
+            if COVERAGE:
+                config = config | {"mounts": config.get("mounts", []) + [
+                    {"destination": COVERAGE, "source": COVERAGE, "options": ["rbind"]}]}
+            (self.path / "config.json").write_text(json.dumps(config, indent=1))
         return self
 
     def write(self, text):

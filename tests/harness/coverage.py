@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """coverage.py BUILD: lines that ran, a row per source file, from the .gcda files below BUILD.
 
-What a process did after it left the host's file system behind and was not ended by exit or
-exec is not counted: such a process cannot write its counters."""
+The bundles of the tests mount BUILD, so that a container's first process can write its counters
+when it executes its program. What ends by _exit or a signal, or runs as somebody who may not
+write there, is not counted."""
 
 import collections
 import json

@@ -145,7 +145,8 @@ test_refuses(void **state)
 		{TEXT("{\"a\""), "json-syntax", "config.json:1:5: the text ends too early"},
 		{TEXT("{\"a\":"), "json-syntax", "config.json:1:6: the text ends too early"},
 		{TEXT("{\"a\":1,"), "json-syntax", "config.json:1:8: the text ends too early"},
-		{TEXT("{\"a\":[1, \n"), "json-syntax", "config.json:2:1 /a: the text ends too early"},
+		{TEXT("{\"a\":[1, \n"), "json-syntax",
+	         "config.json:2:1 /a: the text ends too early"},
 		{TEXT("\"a"), "json-syntax", "config.json:1:1: this string has no end"},
 		{TEXT("[1, \"a\\"), "json-syntax", "config.json:1:5: this string has no end"},
 		{TEXT("[1, \"a\\u12"), "json-syntax", "config.json:1:5: this string has no end"},
@@ -197,7 +198,8 @@ test_refuses(void **state)
 		{TEXT("{\"a\":}"), "json-syntax", "config.json:1:6: expected a value, found '}'"},
 		{TEXT("{\"a\":\n {\"b\":1 \"c\":2}}"), "json-syntax",
 	         "config.json:2:9 /a: expected ',' or '}', found '\"'"},
-		{TEXT("{\"a\":1]"), "json-syntax", "config.json:1:7: expected ',' or '}', found ']'"},
+		{TEXT("{\"a\":1]"), "json-syntax",
+	         "config.json:1:7: expected ',' or '}', found ']'"},
 		{TEXT("// x\n1"), "json-syntax", "config.json:1:1: comments are not allowed"},
 		{TEXT("[1 /* x */]"), "json-syntax", "config.json:1:4: comments are not allowed"},
 		{TEXT("[1\f]"), "json-syntax",
@@ -315,9 +317,8 @@ test_error_is_printable(void **state)
 	char small[27];
 
 	(void)state;
-	assert_int_equal(json_error(root->first, &e, 2, "some-id", "found \"%s\"",
-	                            root->first->text),
-	                 -1);
+	assert_int_equal(
+		json_error(root->first, &e, 2, "some-id", "found \"%s\"", root->first->text), -1);
 	assert_string_equal(e.at, "config.json:1:28 /a?[1m??\xc3\xa9");
 	assert_string_equal(e.msg, "found \"x?y\": no such file or directory");
 	assert_string_equal(e.id, "some-id");
@@ -408,34 +409,38 @@ test_many_members(void **state)
 	assert_true(seconds() - start < 60);
 }
 
-
-/* [0,0,...,0] of count zeros. */
-static char *
-zeros(size_t count)
+/* As many values as are allowed, the array included, then one of each kind more. */
+static void
+test_many_values(void **state)
 {
-	char *text = repeat("0,", count + 1);
+	static const char *const more[] = {"0", "\"\"", "null", "true", "[]", "{}"};
+	char *zeros = repeat(",0", JSON_MAX_VALUES - 1), *text;
+	struct json_doc *doc;
+	struct error e;
+	size_t i;
 
-	text[0] = '[';
-	text[1] = ' ';
-	text[2 * count + 1] = ']';
-	return text;
+	(void)state;
+	zeros[0] = '[';
+	text = arena_printf(&arena, "%s]", zeros);
+	assert_int_equal(parse(text, strlen(text), &doc, &e), 0);
+	assert_int_equal(doc->root->count, JSON_MAX_VALUES - 1);
+	for (i = 0; i < ARRAY_SIZE(more); i++) {
+		text = arena_printf(&arena, "%s,%s]", zeros, more[i]);
+		assert_int_equal(parse(text, strlen(text), &doc, &e), -1);
+		assert_string_equal(e.id, "json-too-large");
+		assert_string_equal(e.at, "config.json:1:2097152");
+		assert_string_equal(e.msg, "too many values");
+	}
 }
 
 static void
-test_limits(void **state)
+test_many_bytes(void **state)
 {
 	struct json_doc *doc;
 	struct error e;
-	char *text = zeros(JSON_MAX_VALUES - 1);
+	char *text;
 
 	(void)state;
-	assert_int_equal(parse(text, strlen(text), &doc, &e), 0);
-	assert_int_equal(doc->root->count, JSON_MAX_VALUES - 1);
-	text = zeros(JSON_MAX_VALUES);
-	assert_int_equal(parse(text, strlen(text), &doc, &e), -1);
-	assert_string_equal(e.id, "json-too-large");
-	assert_string_equal(e.msg, "too many values");
-
 	text = repeat(" ", JSON_MAX_BYTES + 1);
 	text[0] = '1';
 	assert_int_equal(parse(text, JSON_MAX_BYTES, &doc, &e), 0);
@@ -446,6 +451,9 @@ test_limits(void **state)
 	text[0] = text[JSON_MAX_BYTES - 1] = '"';
 	assert_int_equal(parse(text, JSON_MAX_BYTES, &doc, &e), 0);
 	assert_int_equal(strlen(doc->root->text), JSON_MAX_BYTES - 2);
+
+	text = arena_printf(&arena, "[\"%s\",1]", repeat("\\n", 100000));
+	assert_written(parse_good(text), JSON_COMPACT, text);
 }
 
 static const char *
@@ -578,7 +586,10 @@ test_load(void **state)
 	assert_string_equal(e.at, "config.json:1:1");
 	put_file(dir, "huge", "x");
 	assert_int_equal(truncate(arena_printf(&arena, "%s/huge", template), 100 << 20), 0);
-	assert_unreadable(dir, "huge", "json-too-large", "config.json is larger than 8388608 bytes");
+	assert_unreadable(dir, "huge", "json-too-large",
+	                  "config.json is larger than 8388608 bytes");
+	assert_unreadable(AT_FDCWD, "/proc/self/mem", "config-unreadable",
+	                  "read config.json: input/output error");
 	/* its size is said to be 0 */
 	assert_int_equal(load_good("/proc/sys/kernel/pid_max")->root->type, JSON_NUMBER);
 
@@ -604,7 +615,8 @@ put_sample(struct json_writer *w)
 	json_begin_array(w, "some");
 	json_put_string(w, NULL, "/a\"\n\x01");
 	json_begin_object(w, NULL);
-	json_put_string(w, "latin", "caf\xe9 \xe2\x82");
+	json_put_string(w, "latin", "\xff\xe9t\xe9 \xe2\x82");
+	json_put_string(w, "\xe9", "\xe9t\xc3\xa9");
 	json_end_object(w);
 	json_begin_array(w, NULL);
 	json_begin_object(w, NULL);
@@ -629,7 +641,8 @@ test_writer(void **state)
 		"  \"some\": [\n"
 		"    \"/a\\\"\\n\\u0001\",\n"
 		"    {\n"
-		"      \"latin\": \"caf\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\"\n"
+		"      \"latin\": \"\xef\xbf\xbd\xef\xbf\xbdt\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd\",\n"
+		"      \"\xef\xbf\xbd\": \"\xef\xbf\xbdt\xc3\xa9\"\n"
 		"    },\n"
 		"    [\n"
 		"      {}\n"
@@ -669,7 +682,8 @@ main(void)
 		cmocka_unit_test_teardown(test_error_is_printable, teardown),
 		cmocka_unit_test_teardown(test_depth, teardown),
 		cmocka_unit_test_teardown(test_many_members, teardown),
-		cmocka_unit_test_teardown(test_limits, teardown),
+		cmocka_unit_test_teardown(test_many_values, teardown),
+		cmocka_unit_test_teardown(test_many_bytes, teardown),
 		cmocka_unit_test_teardown(test_truncations, teardown),
 		cmocka_unit_test_teardown(test_utf8_length, teardown),
 		cmocka_unit_test_teardown(test_load, teardown),

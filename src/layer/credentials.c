@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who the container's process is and what it may do (config.md "User", "Linux
+ * Process"; capabilities(7)). The order is the kernel's: the bounding set while
+ * CAP_SETPCAP is there, groups while CAP_SETGID is, then the ids; KEEPCAPS
+ * carries the permitted set over to another user; capset() shrinks it, ambient
+ * capabilities must then be both permitted and inheritable; no_new_privs last.
+ *
+ * One capability may stay too long: to install a seccomp filter without
+ * no_new_privs takes CAP_SYS_ADMIN, and that is the last thing init does. It is
+ * kept permitted and effective until then. The execve that follows computes both
+ * sets anew from the inheritable, bounding and ambient ones, which never get it
+ * unless the config says so; if execve fails, the process is gone.
+ */
+#include "hako/credentials.h"
+#include "hako/layer.h"
+#include "hako/log.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef CAP_CHECKPOINT_RESTORE
+#define CAP_CHECKPOINT_RESTORE 40
+#endif
+
+/* Every kernel that hako runs on has the capabilities up to here. */
+enum { CAP_CERTAIN = CAP_CHECKPOINT_RESTORE, CAP_MAX = 64 };
+
+static uint64_t
+bit(int capability)
+{
+	return (uint64_t)1 << capability;
+}
+
+/* Plan -------------------------------------------------------------------------- */
+
+/* libcap also takes bare numbers; config.json has names alone. */
+static int
+capability_number(const char *name)
+{
+	cap_value_t value;
+
+	if (strncasecmp(name, "CAP_", 4) != 0 || cap_from_name(name, &value) < 0 || value >= CAP_MAX)
+		return -1;
+	return value;
+}
+
+static int
+report_unknown(const struct strings *names, size_t i, struct error *e)
+{
+	const struct json *item = names->at != NULL ? names->at->first : NULL;
+	char where[sizeof(e->at)];
+
+	for (size_t k = 0; k < i && item != NULL; k++)
+		item = item->next;
+	json_where(item, where, sizeof(where));
+	return log_fallback(e, "capability-unknown", "%s: no capability %s is known", where,
+	                    names->items[i]);
+}
+
+static int
+plan_set(const struct strings *names, uint64_t *set, struct error *e)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		int capability = capability_number(names->items[i]);
+
+		if (capability >= 0)
+			*set |= bit(capability);
+		else if (report_unknown(names, i, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* "CAP_CHOWN CAP_KILL"; what does not fit is cut off. */
+static const char *
+list_names(uint64_t set, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (int i = 0; i < CAP_MAX; i++) {
+		const char *name = capability_name(i);
+
+		if ((set & bit(i)) != 0 && used < size)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s",
+			                         used > 0 ? " " : "", name != NULL ? name : "?");
+	}
+	return buf;
+}
+
+/* What the kernel would refuse in one set because another lacks it. */
+static int
+limit(const struct strings *names, uint64_t *set, uint64_t allowed, const char *why,
+      struct error *e)
+{
+	uint64_t excess = *set & ~allowed;
+	char where[sizeof(e->at)], list[256];
+
+	if (excess == 0)
+		return 0;
+	*set &= allowed;
+	json_where(names->at, where, sizeof(where));
+	return log_fallback(e, "capability-unusable", "%s: %s: %s", where,
+	                    list_names(excess, list, sizeof(list)), why);
+}
+
+static int
+plan_capabilities(const struct config_capabilities *c, struct capability_sets *sets,
+                  struct error *e)
+{
+	if (plan_set(&c->bounding, &sets->bounding, e) < 0 ||
+	    plan_set(&c->effective, &sets->effective, e) < 0 ||
+	    plan_set(&c->permitted, &sets->permitted, e) < 0 ||
+	    plan_set(&c->inheritable, &sets->inheritable, e) < 0 ||
+	    plan_set(&c->ambient, &sets->ambient, e) < 0)
+		return -1;
+	if (limit(&c->effective, &sets->effective, sets->permitted, "not permitted", e) < 0 ||
+	    limit(&c->inheritable, &sets->inheritable, sets->bounding, "not in the bounding set",
+	          e) < 0)
+		return -1;
+	return limit(&c->ambient, &sets->ambient, sets->permitted & sets->inheritable,
+	             "not permitted and inheritable", e);
+}
+
+static void
+plan_user(struct planner *p, const struct config_user *user)
+{
+	struct process_plan *process = &p->plan->process;
+	gid_t *groups = arena_array(p->arena, user->additional_gids.count, sizeof(*groups));
+
+	for (size_t i = 0; i < user->additional_gids.count; i++)
+		groups[i] = (gid_t)user->additional_gids.items[i];
+	process->groups = groups;
+	process->group_count = user->additional_gids.count;
+	process->uid = user->uid;
+	process->gid = user->gid;
+	if (user->umask != NULL)
+		process->umask = (mode_t)*user->umask;
+}
+
+/* Podman's --group-add keep-groups: the caller's groups are the point of it. */
+static bool
+keeps_groups(const struct config *config)
+{
+	for (size_t i = 0; i < config->annotations.count; i++)
+		if (strcmp(config->annotations.items[i].key, "run.oci.keep_original_groups") == 0)
+			return strcmp(config->annotations.items[i].value, "1") == 0;
+	return false;
+}
+
+/* No capabilities in the config: none in the container. */
+LAYER_PLAN(credentials_plan)
+{
+	const struct config_process *c = p->config->process;
+	struct process_plan *process = &p->plan->process;
+
+	process->umask = 0022;
+	process->capabilities_set = true;
+	process->keep_groups = keeps_groups(p->config);
+	if (c == NULL)
+		return 0;
+	process->no_new_privileges = c->no_new_privileges;
+	if (c->user != NULL)
+		plan_user(p, c->user);
+	return c->capabilities != NULL
+	               ? plan_capabilities(c->capabilities, &process->capabilities, e)
+	               : 0;
+}
+
+/* Apply: ids ----------------------------------------------------------------------- */
+
+static int
+fail_user(const struct plan *plan, const char *member, const char *what, struct error *e)
+{
+	const struct json *user = json_member(plan->process.at, "user");
+	const struct json *at = json_member(user, member);
+	int code = errno;
+
+	return json_error(at != NULL ? at : user, e, code, "user-failed", "%s%s", what,
+	                  code == EINVAL ? " (is it mapped in the user namespace?)" : "");
+}
+
+static int
+read_capabilities(struct capability_sets *sets)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (capget(&header, data) < 0)
+		return -1;
+	sets->effective = (uint64_t)data[1].effective << 32 | data[0].effective;
+	sets->permitted = (uint64_t)data[1].permitted << 32 | data[0].permitted;
+	sets->inheritable = (uint64_t)data[1].inheritable << 32 | data[0].inheritable;
+	return 0;
+}
+
+/* With CAP_SETGID only the namespace can forbid it, by /proc/PID/setgroups. */
+static bool
+is_denied_by_namespace(void)
+{
+	struct capability_sets own;
+
+	return errno == EPERM && read_capabilities(&own) == 0 &&
+	       (own.effective & bit(CAP_SETGID)) != 0;
+}
+
+/* The caller's groups must go, also when there are none to set. */
+static int
+set_groups(const struct plan *plan, struct error *e)
+{
+	const struct process_plan *process = &plan->process;
+	int code;
+
+	if (process->keep_groups)
+		return 0;
+	if (!plan->idmap.setgroups_denied) {
+		if (setgroups(process->group_count, process->groups) == 0)
+			return 0;
+		code = errno;
+		if (!is_denied_by_namespace()) {
+			errno = code;
+			return fail_user(plan, "additionalGids", "set the groups", e);
+		}
+	}
+	return process->group_count == 0
+	               ? 0
+	               : log_fallback(e, "groups-denied",
+	                              "no additional groups: the user namespace denies them");
+}
+
+static int
+set_ids(const struct plan *plan, struct error *e)
+{
+	uid_t uid = plan->process.uid;
+	gid_t gid = plan->process.gid;
+	char what[64];
+
+	snprintf(what, sizeof(what), "set the user %u and group %u", uid, gid);
+	/* to setresuid() it means: leave as it is */
+	if (uid == (uid_t)-1 || gid == (gid_t)-1) {
+		errno = EINVAL;
+		return fail_user(plan, "uid", what, e);
+	}
+	if (setresgid(gid, gid, gid) < 0)
+		return fail_user(plan, "gid", what, e);
+	if (setresuid(uid, uid, uid) < 0)
+		return fail_user(plan, "uid", what, e);
+	return 0;
+}
+
+/* Apply: capabilities --------------------------------------------------------------- */
+
+static const struct json *
+capabilities_at(const struct plan *plan)
+{
+	return json_member(plan->process.at, "capabilities");
+}
+
+static int
+fail_capabilities(const struct plan *plan, const char *what, struct error *e)
+{
+	return json_error(capabilities_at(plan), e, errno, "capabilities-failed", "%s", what);
+}
+
+static int
+drop_bounding(const struct plan *plan, uint64_t keep, struct error *e)
+{
+	for (int i = 0; i < CAP_MAX; i++) {
+		if ((keep & bit(i)) != 0 || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL && i > CAP_CERTAIN)
+			break; /* there are no more */
+		return fail_capabilities(plan, "shrink the bounding set", e);
+	}
+	return 0;
+}
+
+static int
+report_missing(const struct plan *plan, uint64_t missing, struct error *e)
+{
+	char where[sizeof(e->at)], list[256];
+
+	if (missing == 0)
+		return 0;
+	json_where(capabilities_at(plan), where, sizeof(where));
+	return log_fallback(e, "capability-unavailable", "%s: %s: not to be had here", where,
+	                    list_names(missing, list, sizeof(list)));
+}
+
+/* Newer than this kernel: it ignores them. */
+static int
+report_newer(const struct plan *plan, const struct capability_sets *sets, struct error *e)
+{
+	uint64_t wanted = sets->bounding | sets->permitted | sets->inheritable, missing = 0;
+
+	for (int i = CAP_CERTAIN + 1; i < CAP_MAX && wanted >> i != 0; i++)
+		if ((wanted & bit(i)) != 0 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) < 0)
+			missing |= bit(i);
+	return report_missing(plan, missing, e);
+}
+
+static int
+write_capabilities(const struct capability_sets *sets)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		data[i].effective = (uint32_t)(sets->effective >> (32 * i));
+		data[i].permitted = (uint32_t)(sets->permitted >> (32 * i));
+		data[i].inheritable = (uint32_t)(sets->inheritable >> (32 * i));
+	}
+	return capset(&header, data);
+}
+
+/*
+ * In a restricted environment not all may be there to give; the specification
+ * wants a warning then.
+ */
+static int
+set_capabilities(const struct plan *plan, struct capability_sets *sets, struct error *e)
+{
+	struct capability_sets own;
+	uint64_t wanted = sets->permitted | sets->inheritable;
+
+	if (write_capabilities(sets) == 0)
+		return 0;
+	if (errno != EPERM || read_capabilities(&own) < 0)
+		return fail_capabilities(plan, "set the capabilities", e);
+	if (report_missing(plan, wanted & ~own.permitted, e) < 0)
+		return -1;
+	sets->effective &= own.permitted;
+	sets->permitted &= own.permitted;
+	sets->inheritable &= own.permitted;
+	sets->ambient &= own.permitted;
+	if (write_capabilities(sets) < 0)
+		return fail_capabilities(plan, "set the capabilities", e);
+	return 0;
+}
+
+/* capset() has left no more of the old ambient set than is permitted and inheritable. */
+static int
+set_ambient(const struct plan *plan, const struct capability_sets *sets, struct error *e)
+{
+	if ((sets->permitted & sets->inheritable & ~sets->ambient) != 0 &&
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return fail_capabilities(plan, "clear the ambient set", e);
+	for (int i = 0; i < CAP_MAX && sets->ambient >> i != 0; i++)
+		if ((sets->ambient & bit(i)) != 0 &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0 &&
+		    report_missing(plan, bit(i), e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Another user keeps capabilities only by asking for it; execve ends that too. */
+static int
+keep_capabilities(const struct plan *plan, const struct capability_sets *sets, bool keep,
+                  struct error *e)
+{
+	if (plan->process.uid == 0 || (sets->permitted | sets->inheritable) == 0)
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, keep, 0, 0, 0) < 0)
+		return fail_capabilities(plan, "keep the capabilities", e);
+	return 0;
+}
+
+/* Apply ------------------------------------------------------------------------------ */
+
+static int
+become_user(const struct plan *plan, const struct capability_sets *sets, struct error *e)
+{
+	if (keep_capabilities(plan, sets, true, e) < 0 || set_groups(plan, e) < 0 ||
+	    set_ids(plan, e) < 0)
+		return -1;
+	umask(plan->process.umask);
+	return keep_capabilities(plan, sets, false, e);
+}
+
+LAYER_RUN(credentials_apply)
+{
+	const struct process_plan *process = &plan->process;
+	struct capability_sets sets = process->capabilities;
+
+	(void)h;
+	if (process->capabilities_set) {
+		if (plan->seccomp != NULL && !process->no_new_privileges) {
+			sets.permitted |= bit(CAP_SYS_ADMIN);
+			sets.effective |= bit(CAP_SYS_ADMIN);
+		}
+		if (report_newer(plan, &sets, e) < 0 || drop_bounding(plan, sets.bounding, e) < 0 ||
+		    become_user(plan, &sets, e) < 0 || set_capabilities(plan, &sets, e) < 0 ||
+		    set_ambient(plan, &sets, e) < 0)
+			return -1;
+	} else if (become_user(plan, &sets, e) < 0) {
+		return -1;
+	}
+	if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return json_error(json_member(process->at, "noNewPrivileges"), e, errno,
+		                  "no-new-privileges-failed", "set no_new_privs");
+	return 0;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first instructions of a static hako, before libc has been started. A
+ * command that enters a container must run from a read-only mount (selfexe.c).
+ * Executing itself again from main() costs what starting libc costs, and that is
+ * most of the start of a small program: on a virtual machine each of its dozens
+ * of CPUID instructions is an exit to the hypervisor. Here it costs four system
+ * calls.
+ *
+ * Nothing may be used that libc or the relocations of the program provide. When
+ * anything fails, main() meets the same question and answers it in full.
+ */
+#include <asm/unistd.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
+
+#if defined(__x86_64__)
+__asm__(".text\n"
+        ".globl hako_entry\n"
+        ".type hako_entry, @function\n"
+        "hako_entry:\n"
+        "	endbr64\n"
+        "	mov %rsp, %rdi\n"
+        "	push %rdx\n"
+        "	sub $8, %rsp\n"
+        "	call protect_at_entry\n"
+        "	add $8, %rsp\n"
+        "	pop %rdx\n"
+        "	jmp _start\n");
+
+static inline long
+call(long number, long a, long b, long c, long d, long e)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	long result;
+
+	__asm__ volatile("syscall"
+	                 : "=a"(result)
+	                 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+	                 : "rcx", "r11", "memory");
+	return result;
+}
+#elif defined(__aarch64__)
+__asm__(".text\n"
+        ".globl hako_entry\n"
+        ".type hako_entry, %function\n"
+        "hako_entry:\n"
+        "	bti c\n"
+        "	mov x19, x0\n"
+        "	mov x0, sp\n"
+        "	bl protect_at_entry\n"
+        "	mov x0, x19\n"
+        "	b _start\n");
+
+static inline long
+call(long number, long a, long b, long c, long d, long e)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+
+	__asm__ volatile("svc 0"
+	                 : "+r"(x0)
+	                 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4)
+	                 : "memory");
+	return x0;
+}
+#else
+#define NO_ENTRY /* main() does it all */
+#endif
+
+#ifndef NO_ENTRY
+
+static int
+is_word(const char *s, const char *word)
+{
+	while (*s != '\0' && *s == *word) {
+		s++;
+		word++;
+	}
+	return *s == *word;
+}
+
+/* The command's name is one of the words; a container of that name costs a moment, no more. */
+static int
+enters_container(char *const argv[])
+{
+	for (; *argv != NULL; argv++)
+		if (is_word(*argv, "run") || is_word(*argv, "create") || is_word(*argv, "exec"))
+			return 1;
+	return 0;
+}
+
+/* sp: argc, argv[argc], NULL, environ, NULL, as the kernel has put them. */
+__attribute__((used, no_stack_protector)) void
+protect_at_entry(long *sp);
+
+void
+protect_at_entry(long *sp)
+{
+	static const char self[] = "/proc/self/exe", empty[] = "";
+	char **argv = (char **)(sp + 1), **env = argv + *sp + 1;
+	struct mount_attr attr;
+	struct statfs fs;
+	long fd;
+
+	if (!enters_container(argv) || call(__NR_statfs, (long)self, (long)&fs, 0, 0, 0) < 0 ||
+	    (fs.f_flags & ST_RDONLY) != 0)
+		return;
+	fd = call(__NR_open_tree, AT_FDCWD, (long)self, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC, 0, 0);
+	if (fd < 0)
+		return;
+	attr.attr_set = MOUNT_ATTR_RDONLY;
+	attr.attr_clr = 0;
+	attr.propagation = 0;
+	attr.userns_fd = 0;
+	if (call(__NR_mount_setattr, fd, (long)empty, AT_EMPTY_PATH, (long)&attr, sizeof(attr)) == 0)
+		(void)call(__NR_execveat, fd, (long)empty, (long)argv, (long)env, AT_EMPTY_PATH);
+	(void)call(__NR_close, fd, 0, 0, 0, 0);
+}
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals that arrive before there is a process to pass them on to. In the
+ * foreground all signals are blocked (supervise.c); whoever waits for long before
+ * that also waits for this descriptor, and gives up when it becomes readable.
+ */
+#include "hako/interrupt.h"
+#include "hako/mem.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+int
+interrupt_open(void)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+	sigset_t blocked, set;
+
+	if (sigprocmask(SIG_BLOCK, NULL, &blocked) < 0)
+		return -1;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		if (sigismember(&blocked, signals[i]) == 0)
+			return -1;
+		sigaddset(&set, signals[i]);
+	}
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void
+interrupt_take(int fd)
+{
+	struct signalfd_siginfo info;
+
+	(void)!read(fd, &info, sizeof(info));
+}
