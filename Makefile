@@ -56,8 +56,8 @@ $(BUILD)/%.o: %.c $(BUILD)/probe.mk
 	@mkdir -p $(@D)
 	$(call say,CC)$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(BUILD)/src/cmd/version.o: PREPROCESS += -DHAKO_COMMIT='"$(COMMIT)"'
-$(BUILD)/src/cmd/version.o: $(wildcard .git/HEAD .git/logs/HEAD)
+$(BUILD)/src/run/version.o: PREPROCESS += -DHAKO_COMMIT='"$(COMMIT)"'
+$(BUILD)/src/run/version.o: $(wildcard .git/HEAD .git/logs/HEAD)
 COMMIT = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhako.a

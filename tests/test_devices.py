@@ -181,7 +181,7 @@ FILTERS = [  # for every node: may be opened to read, to write; the rules
     ("nn nn nn nn", [DENY, rule(True, "c", 1, 101, "m")]),
     ("nn yy nn nn", [DENY, rule(True, "c", 1, 101, "r"), rule(True, "c", 1, 101, "w")]),
     ("yy yy nn nn", [DENY, rule(True, "c", 1)]),
-    ("nn nn yy nn", [DENY, rule(True, "c", 10, 100)]),
+    ("yy nn yy nn", [DENY, rule(True, "c", None, 100)]),
     ("yy yy yy nn", [DENY, rule(True, "c")]),
     ("nn nn nn yy", [DENY, rule(True, "b")]),
     ("nn nn nn yn", [DENY, rule(True, "b", 200, 100, "r")]),

@@ -57,6 +57,15 @@ container_pidfd(const struct container *c, struct error *e);
 int
 container_cgroup(const struct container *c, struct error *e);
 
+/* Freeze or thaw all its processes. */
+int
+container_freeze(const struct container *c, bool frozen, struct error *e);
+
+/* Call visit for each of its processes, until it returns not 0. */
+int
+container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
+                struct error *e);
+
 /* Everything that config.json and the command line ask for, decided. */
 int
 plan_make(struct arena *arena, const struct config *config, const struct plan_options *options,
@@ -72,9 +81,9 @@ void
 plan_options_host(struct plan_options *options);
 
 /*
- * Make the container: on success init waits for container_release() or
- * container_run(), the lock is held, and the pid file (NULL: none) is written. On
- * failure nothing is left.
+ * Make the container: on success the lock is held, the pid file (NULL: none) is
+ * written, and init waits for container_release() (wait_for_start), or goes on
+ * building and will wait for container_run(). On failure nothing is left.
  */
 int
 container_create(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
@@ -86,7 +95,7 @@ container_release(struct handles *h, struct error *e);
 
 /* Execute the program now, run the poststart hooks, and let go of the lock. */
 int
-container_run(const struct plan *plan, struct handles *h, struct error *e);
+container_run(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e);
 
 /* Undo everything after the program of container_run() has ended, unless somebody else did. */
 int

@@ -49,8 +49,8 @@ enum { SECCOMP_TABLE_SIZE = 1024 };
 
 /* What becomes of the syscalls of one ABI. */
 struct seccomp_table {
-	uint32_t audit_arch; /* AUDIT_ARCH_..., as struct seccomp_data has it */
-	uint32_t base;       /* number of actions[0]: 0, or x32's bit */
+	uint32_t audit_arch;                  /* AUDIT_ARCH_..., as struct seccomp_data has it */
+	uint32_t base;                        /* number of actions[0]: 0, or x32's bit */
 	uint32_t actions[SECCOMP_TABLE_SIZE]; /* SECCOMP_RET_... with its data, or SECCOMP_TAIL */
 };
 

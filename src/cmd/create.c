@@ -114,7 +114,7 @@ command_run(const struct options *o, struct error *e)
 	/* orphans of the container come to us only when it has no init of its own */
 	if (!o->detach && !o->no_subreaper && !plan_isolates(plan, CLONE_NEWPID))
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (container_run(plan, &h, e) < 0)
+	if (container_run(plan, &h, o->pid_file, e) < 0)
 		return -1;
 	if (o->detach)
 		return 0;

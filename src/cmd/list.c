@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* `list` and `ps`: what exists, what runs. */
-#include "hako/cgroup.h"
 #include "hako/command.h"
 #include "hako/container.h"
 #include "hako/passwd.h"
@@ -183,24 +182,6 @@ add_pid(pid_t pid, void *data)
 	return 0;
 }
 
-static int
-find_pids(const struct container *c, struct pids *pids, struct error *e)
-{
-	int cgroup;
-
-	if (c->status == STATUS_STOPPED)
-		return error_set(e, 0, "container-not-running", "container not running");
-	if (c->state->cgroup_path == NULL) /* without a cgroup init is all that is known */
-		return add_pid((pid_t)*c->state->pid, pids);
-	cgroup = container_cgroup(c, e);
-	if (cgroup < 0)
-		return -1;
-	if (cgroup_visit(cgroup, add_pid, pids) < 0)
-		return error_set(e, errno, "cgroup-failed", "read the processes of the cgroup");
-	close(cgroup);
-	return 0;
-}
-
 static bool
 is_listed(const struct pids *pids, int pid)
 {
@@ -294,7 +275,7 @@ command_ps(const struct options *o, struct error *e)
 		return -1;
 	root = command_root_of_container(o, e);
 	if (root < 0 || container_open(&arena, root, o->args[0], false, &c, e) < 0 ||
-	    find_pids(&c, &pids, e) < 0)
+	    container_visit(&c, add_pid, &pids, e) < 0)
 		return -1;
 	if (json)
 		print_json(&pids);

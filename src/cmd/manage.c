@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands on a container that exists: start, state, kill, pause, resume, delete. */
-#include "hako/cgroup.h"
 #include "hako/command.h"
 #include "hako/container.h"
 #include "hako/names.h"
@@ -77,22 +76,8 @@ static int
 freeze(const struct options *o, bool frozen, struct error *e)
 {
 	struct container c;
-	int cgroup;
 
-	if (open_locked(o, false, &c, e) < 0)
-		return -1;
-	if (c.status == STATUS_STOPPED || c.status == STATUS_CREATING)
-		return error_set(e, 0, "container-not-running", "container not running");
-	if (!frozen && c.status != STATUS_PAUSED)
-		return error_set(e, 0, "container-not-paused", "container not paused");
-	if (frozen && c.status == STATUS_PAUSED)
-		return error_set(e, 0, "container-not-running", "container not running: it is paused");
-	cgroup = container_cgroup(&c, e);
-	if (cgroup < 0)
-		return -1;
-	if (cgroup_freeze(cgroup, frozen) < 0)
-		return error_set(e, errno, "freeze-failed", "%s the cgroup", frozen ? "freeze" : "thaw");
-	return 0;
+	return open_locked(o, false, &c, e) < 0 ? -1 : container_freeze(&c, frozen, e);
 }
 
 int

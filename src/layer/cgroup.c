@@ -162,7 +162,8 @@ make_leaf(const struct plan *plan, int root, bool *ret_made)
 
 	if (name > plan->cgroup.path + 1) {
 		snprintf(path, sizeof(path), "%.*s", (int)(name - plan->cgroup.path), plan->cgroup.path);
-		parent = above = path_make_dirs_beneath(root, path, 0755);
+		above = path_make_dirs_beneath(root, path, 0755);
+		parent = above;
 	}
 	if (parent < 0)
 		return -1;
@@ -475,7 +476,8 @@ remove_once(int root, const char *path)
 
 	if (name > path + 1) {
 		snprintf(text, sizeof(text), "%.*s", (int)(name - path), path);
-		parent = above = cgroup_open(root, text);
+		above = cgroup_open(root, text);
+		parent = above;
 	}
 	if (parent < 0)
 		return errno == ENOENT ? 0 : -1;

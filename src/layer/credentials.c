@@ -47,7 +47,8 @@ capability_number(const char *name)
 {
 	cap_value_t value;
 
-	if (strncasecmp(name, "CAP_", 4) != 0 || cap_from_name(name, &value) < 0 || value >= CAP_MAX)
+	if (strncasecmp(name, "CAP_", 4) != 0 || cap_from_name(name, &value) < 0 ||
+	    value >= CAP_MAX)
 		return -1;
 	return value;
 }

@@ -27,15 +27,15 @@ enum { ANY = -1 };
 static const struct device_rule default_rules[] = {
 	{true, 'c', ANY, ANY, BPF_DEVCG_ACC_MKNOD},
 	{true, 'b', ANY, ANY, BPF_DEVCG_ACC_MKNOD},
-	{true, 'c', 1, 3, ACC_ALL}, /* null */
-	{true, 'c', 1, 5, ACC_ALL}, /* zero */
-	{true, 'c', 1, 7, ACC_ALL}, /* full */
-	{true, 'c', 1, 8, ACC_ALL}, /* random */
-	{true, 'c', 1, 9, ACC_ALL}, /* urandom */
-	{true, 'c', 5, 0, ACC_ALL}, /* tty */
-	{true, 'c', 5, 2, ACC_ALL}, /* ptmx */
+	{true, 'c', 1, 3, ACC_ALL},     /* null */
+	{true, 'c', 1, 5, ACC_ALL},     /* zero */
+	{true, 'c', 1, 7, ACC_ALL},     /* full */
+	{true, 'c', 1, 8, ACC_ALL},     /* random */
+	{true, 'c', 1, 9, ACC_ALL},     /* urandom */
+	{true, 'c', 5, 0, ACC_ALL},     /* tty */
+	{true, 'c', 5, 2, ACC_ALL},     /* ptmx */
 	{true, 'c', 136, ANY, ACC_ALL}, /* pts */
-	{true, 'c', 10, 200, ACC_ALL}, /* net/tun */
+	{true, 'c', 10, 200, ACC_ALL},  /* net/tun */
 };
 
 /* "rwm" -> BPF_DEVCG_ACC_...; 0: not such a word. */

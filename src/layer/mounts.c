@@ -185,6 +185,8 @@ read_fs_log(int context, char *buf, size_t size)
 
 	buf[n > 0 ? n : 0] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
+	if (buf[0] != '\0' && buf[1] == ' ') /* "e " for an error */
+		memmove(buf, buf + 2, strlen(buf + 2) + 1);
 }
 
 static int

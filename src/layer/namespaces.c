@@ -17,8 +17,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #ifndef NS_GET_NSTYPE
@@ -125,6 +127,30 @@ LAYER_RUN(namespaces_join)
 	return 0;
 }
 
+/*
+ * A process that is not dumpable belongs to the host's root in /proc, so that root
+ * of a user namespace may not write there. For the moment of the write init is
+ * dumpable, if nobody else is in its pid namespace to look into it.
+ */
+static int
+write_time_offsets(const struct plan *plan, const struct handles *h)
+{
+	bool dumpable = plan_isolates(plan, CLONE_NEWUSER) && plan_creates(plan, CLONE_NEWPID);
+	char path[48];
+	int rc, code;
+
+	/* "self" is a link, and links are not followed there */
+	snprintf(path, sizeof(path), "%d/timens_offsets", (int)getpid());
+	if (dumpable)
+		prctl(PR_SET_DUMPABLE, 1);
+	rc = proc_write(h->proc, path, plan->time_offsets.text);
+	code = errno;
+	if (dumpable)
+		prctl(PR_SET_DUMPABLE, 0);
+	errno = code;
+	return rc;
+}
+
 LAYER_RUN(namespaces_set_time)
 {
 	const struct json *at = json_member(plan->config->linux_->at, "timeOffsets");
@@ -136,7 +162,7 @@ LAYER_RUN(namespaces_set_time)
 		h->proc = proc_mount();
 	if (h->proc < 0 || unshare(CLONE_NEWTIME) < 0)
 		return json_error(at, e, errno, "namespace-failed", "make a time namespace");
-	if (proc_write(h->proc, "self/timens_offsets", plan->time_offsets.text) < 0)
+	if (write_time_offsets(plan, h) < 0)
 		return json_error(at, e, errno, "namespace-failed", "write the time offsets");
 	fd = openat(h->proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)

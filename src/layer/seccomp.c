@@ -47,6 +47,8 @@ seccomp_action(int action, const uint64_t *errno_ret)
 {
 	uint32_t data = errno_ret != NULL ? (uint32_t)*errno_ret : EPERM;
 
+	if (action <= 0 || (size_t)action >= ARRAY_SIZE(action_values))
+		return SECCOMP_RET_KILL_PROCESS; /* check_action() lets none pass */
 	return has_data(action) ? action_values[action] | data : action_values[action];
 }
 
@@ -68,7 +70,8 @@ check_action(const struct json *at, int action, const uint64_t *errno_ret, struc
 	uint64_t max = action == SECCOMP_ACTION_TRACE ? MAX_TRACE : MAX_ERRNO;
 
 	if (action == SECCOMP_ACTION_NOTIFY)
-		return json_error(at, e, 0, "seccomp-unsupported", "SCMP_ACT_NOTIFY is not supported");
+		return json_error(at, e, 0, "seccomp-unsupported",
+		                  "SCMP_ACT_NOTIFY is not supported");
 	if (action <= 0 || (size_t)action >= ARRAY_SIZE(action_values))
 		return json_error(at, e, 0, "seccomp-invalid", "an action is required");
 	if (errno_ret == NULL)
@@ -86,9 +89,11 @@ static int
 check_argument(const struct config_seccomp_arg *arg, struct error *e)
 {
 	if (arg->index == NULL || *arg->index >= SECCOMP_ARGUMENTS)
-		return json_error(arg->at, e, 0, "seccomp-invalid", "an index of 0 to 5 is required");
+		return json_error(arg->at, e, 0, "seccomp-invalid",
+		                  "an index of 0 to 5 is required");
 	if (arg->value == NULL || arg->op == 0)
-		return json_error(arg->at, e, 0, "seccomp-invalid", "a value and an op are required");
+		return json_error(arg->at, e, 0, "seccomp-invalid",
+		                  "a value and an op are required");
 	return 0;
 }
 
@@ -136,8 +141,8 @@ check_useless(const struct config_seccomp *seccomp, const struct config_syscall 
 			continue;
 		json_where(useless->at, where, sizeof(where));
 		return log_fallback(e, "seccomp-rule-ignored",
-		                    "%s: has the default action, but another rule names %s too", where,
-		                    name);
+		                    "%s: has the default action, but another rule names %s too",
+		                    where, name);
 	}
 	return 0;
 }
@@ -215,7 +220,8 @@ probe_flags(const struct config_seccomp *seccomp, struct error *e)
 		              flag | SECCOMP_FILTER_FLAG_NEW_LISTENER, NULL);
 		if (errno != EFAULT)
 			return json_error(seccomp->flags.at, e, errno, "seccomp-unsupported",
-			                  "this kernel does not know %s", name != NULL ? name : "?");
+			                  "this kernel does not know %s",
+			                  name != NULL ? name : "?");
 	}
 	return 0;
 }

@@ -33,7 +33,7 @@ enum { KEY_MAX = 64 << 10, FILES_MAX = 256 };
 struct header {
 	struct origin {
 		char format[sizeof(format)];
-		char machine[sizeof(((struct utsname *)NULL)->machine)];
+		char machine[72]; /* so long that nothing has to be padded: it is compared */
 		uint32_t pointer_size;
 		uint32_t version[3];
 		uint64_t key_length;
@@ -71,11 +71,11 @@ describe(const struct seccomp_key *key, struct origin *origin)
 {
 	struct utsname host;
 
-	memset(origin, 0, sizeof(*origin)); /* the padding is compared too */
+	memset(origin, 0, sizeof(*origin));
 	if (uname(&host) < 0)
 		return -1;
 	memcpy(origin->format, format, sizeof(format));
-	memcpy(origin->machine, host.machine, strnlen(host.machine, sizeof(host.machine)));
+	snprintf(origin->machine, sizeof(origin->machine), "%s", host.machine);
 	origin->pointer_size = sizeof(void *);
 	for (size_t i = 0; i < ARRAY_SIZE(origin->version); i++)
 		origin->version[i] = key->version[i];

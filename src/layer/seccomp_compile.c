@@ -4,7 +4,7 @@
  * tables, one an ABI, for seccomp_dispatch.c; libseccomp makes the rest, which
  * is short: arguments, socketcall(2) and ipc(2), rules that contradict each
  * other, foreign architectures. Both together do what libseccomp would do with
- * the whole profile, in a tenth of the time, except for one thing: where the
+ * the whole profile, in a fraction of the time, except for one thing: where the
  * default is an error, syscalls newer than any that the profile names fail with
  * ENOSYS, because libc falls back to older ones only then.
  */
@@ -33,7 +33,7 @@ enum { ABIS_MAX = 32 };
 
 /* A syscall number means something only within one of these. */
 struct abi {
-	uint32_t arch; /* SCMP_ARCH_... */
+	uint32_t arch;    /* SCMP_ARCH_... */
 	bool multiplexed; /* has socketcall(2) or ipc(2): libseccomp knows what they hide */
 	long newest;      /* highest place in the table that the profile names, -1: none */
 	struct seccomp_table *table;
@@ -133,8 +133,8 @@ fill_table(const struct compiler *c, struct abi *abi)
 	for (size_t i = 0; i < SECCOMP_TABLE_SIZE; i++)
 		actions[i] = UNSAID;
 	for (size_t i = 0; i < ARRAY_SIZE(multiplexers); i++) {
-		uint32_t *place = slot(
-			abi, seccomp_syscall_resolve_name_arch(abi->arch, multiplexers[i]));
+		uint32_t *place =
+			slot(abi, seccomp_syscall_resolve_name_arch(abi->arch, multiplexers[i]));
 
 		if (place != NULL) {
 			*place = SECCOMP_TAIL;
@@ -184,8 +184,9 @@ arch_of(const char *name)
 
 	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
 		return 0;
-	for (name += sizeof(prefix) - 1; name[n] != '\0' && n < sizeof(lower) - 1; n++)
-		lower[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + ('a' - 'A') : name[n]);
+	for (name += sizeof(prefix) - 1; n < sizeof(lower) - 1 && name[n] != '\0'; n++)
+		lower[n] =
+			(char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + ('a' - 'A') : name[n]);
 	lower[n] = '\0';
 	return seccomp_arch_resolve_name(lower);
 }
@@ -242,9 +243,12 @@ repeats_an_index(const struct config_syscall *rule)
 }
 
 static const int operators[] = {
-	[SECCOMP_OPERATOR_NE] = SCMP_CMP_NE, [SECCOMP_OPERATOR_LT] = SCMP_CMP_LT,
-	[SECCOMP_OPERATOR_LE] = SCMP_CMP_LE, [SECCOMP_OPERATOR_EQ] = SCMP_CMP_EQ,
-	[SECCOMP_OPERATOR_GE] = SCMP_CMP_GE, [SECCOMP_OPERATOR_GT] = SCMP_CMP_GT,
+	[SECCOMP_OPERATOR_NE] = SCMP_CMP_NE,
+	[SECCOMP_OPERATOR_LT] = SCMP_CMP_LT,
+	[SECCOMP_OPERATOR_LE] = SCMP_CMP_LE,
+	[SECCOMP_OPERATOR_EQ] = SCMP_CMP_EQ,
+	[SECCOMP_OPERATOR_GE] = SCMP_CMP_GE,
+	[SECCOMP_OPERATOR_GT] = SCMP_CMP_GT,
 	[SECCOMP_OPERATOR_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
 };
 
@@ -322,8 +326,7 @@ add_rules(struct compiler *c, struct abi *abi, scmp_filter_ctx filter, struct er
 
 /* A filter of libseccomp's for one ABI: only what the table leaves open. */
 static int
-make_filter(struct compiler *c, struct abi *abi, scmp_filter_ctx *ret_filter,
-            struct error *e)
+make_filter(struct compiler *c, struct abi *abi, scmp_filter_ctx *ret_filter, struct error *e)
 {
 	autorelease scmp_filter_ctx filter = seccomp_init(c->default_action);
 	bool native = abi->arch == seccomp_arch_native();
@@ -362,7 +365,7 @@ merge(const struct compiler *c, scmp_filter_ctx *into, scmp_filter_ctx *other, s
 
 /* libseccomp 2.5 writes programs to descriptors only. Returns the length, or 0 with errno. */
 static size_t
-export(scmp_filter_ctx filter, struct sock_filter tail[static BPF_MAXINSNS])
+export_program(scmp_filter_ctx filter, struct sock_filter tail[static BPF_MAXINSNS])
 {
 	autoclose int fd = memfd_create("seccomp", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	const size_t room = BPF_MAXINSNS * sizeof(*tail);
@@ -401,8 +404,9 @@ make_tail(struct compiler *c, struct sock_filter tail[static BPF_MAXINSNS], stru
 		if (make_filter(c, &c->abis[i], &part, e) < 0 || merge(c, &filter, &part, e) < 0)
 			return 0;
 	}
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, c->tail_rules > LINEAR_MAX ? 2 : 1);
-	length = export(filter, tail);
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE,
+	                       c->tail_rules > LINEAR_MAX ? 2 : 1);
+	length = export_program(filter, tail);
 	if (length == 0)
 		json_error(c->seccomp->at, e, errno, "seccomp-failed", "export the filter");
 	return length;
@@ -424,7 +428,8 @@ log_unknown_names(const struct config_seccomp *seccomp)
 }
 
 int
-seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter *filter, struct error *e)
+seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter *filter,
+                        struct error *e)
 {
 	autofree struct compiler *c = calloc(1, sizeof(*c));
 	autofree struct sock_filter *tail = calloc(BPF_MAXINSNS, sizeof(*tail));
@@ -434,8 +439,7 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 	if (c == NULL || tail == NULL)
 		return json_error(seccomp->at, e, errno, "seccomp-failed", "compile");
 	c->seccomp = seccomp;
-	c->default_action =
-		seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
+	c->default_action = seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
 	if (log_wants(LOG_LEVEL_DEBUG))
 		log_unknown_names(seccomp);
 	if (add_abis(c, e) < 0)
@@ -446,8 +450,7 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 	length = seccomp_dispatch(c->tables, c->count, tail, tail_length, filter);
 	if (length == 0)
 		return json_error(seccomp->at, e, 0, "seccomp-failed",
-		                  "the program has more than the kernel's maximum of %d instructions",
-		                  BPF_MAXINSNS);
+		                  "over the kernel's maximum of %d instructions", BPF_MAXINSNS);
 	return (int)length;
 }
 

@@ -2,9 +2,9 @@
 /*
  * The front of a seccomp program: a binary search over ranges of syscall
  * numbers with the same fate. A profile decides nearly all syscalls by number
- * alone; libseccomp spends two instructions on each of them, this less than
- * half of one. A shorter program is built, checked and installed faster, and
- * the kernel, which tries every number in advance to learn which are always
+ * alone; libseccomp spends an instruction on each of them, this a quarter of
+ * one. A shorter program is built, checked and installed faster, and the
+ * kernel, which tries every number in advance to learn which are always
  * allowed, understands these instructions (LD, JEQ, JGE, JA, RET). What cannot
  * be decided here goes on to the tail, a complete filter made by libseccomp.
  */
@@ -40,7 +40,7 @@ struct writer {
 	struct leaf {
 		uint32_t action;
 		uint32_t position; /* 0: empty */
-	} leaves[8]; /* the nearest instruction for an action */
+	} leaves[8];               /* the nearest instruction for an action */
 	size_t next_leaf;
 };
 

@@ -234,3 +234,40 @@ container_cgroup(const struct container *c, struct error *e)
 	                          c->state->cgroup_path)
 	              : fd;
 }
+
+int
+container_freeze(const struct container *c, bool frozen, struct error *e)
+{
+	autoclose int cgroup = -1;
+
+	if (c->status == STATUS_STOPPED || c->status == STATUS_CREATING)
+		return error_set(e, 0, "container-not-running", "container not running");
+	if (!frozen && c->status != STATUS_PAUSED)
+		return error_set(e, 0, "container-not-paused", "container not paused");
+	if (frozen && c->status == STATUS_PAUSED)
+		return error_set(e, 0, "container-not-running", "container not running: it is paused");
+	cgroup = container_cgroup(c, e);
+	if (cgroup < 0)
+		return -1;
+	if (cgroup_freeze(cgroup, frozen) < 0)
+		return error_set(e, errno, "freeze-failed", "%s the cgroup", frozen ? "freeze" : "thaw");
+	return 0;
+}
+
+int
+container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
+                struct error *e)
+{
+	autoclose int cgroup = -1;
+
+	if (c->status == STATUS_STOPPED)
+		return error_set(e, 0, "container-not-running", "container not running");
+	if (c->state->cgroup_path == NULL) /* without a cgroup init is all that is known */
+		return visit((pid_t)*c->state->pid, data);
+	cgroup = container_cgroup(c, e);
+	if (cgroup < 0)
+		return -1;
+	if (cgroup_visit(cgroup, visit, data) < 0)
+		return error_set(e, errno, "cgroup-failed", "read the processes of the cgroup");
+	return 0;
+}

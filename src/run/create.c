@@ -187,16 +187,15 @@ run_hooks(const struct plan *plan, struct handles *h, struct error *e)
 
 /* What the parent does while init builds, and the conversation with it (see init.c). */
 static int
-attend_init(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
+attend_init(const struct plan *plan, struct handles *h, struct error *e)
 {
 	if (steps_run(PHASE_MAP, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
-	if (state_save(plan, h, e) < 0 || steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0 ||
-	    run_hooks(plan, h, e) < 0 || sync_expect(h->sync, SYNC_READY, NULL, e) < 0)
+	if (state_save(plan, h, e) < 0 || steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
-	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
+	return run_hooks(plan, h, e);
 }
 
 /* When both have failed, init knows the reason: the parent only met a dead peer. */
@@ -226,11 +225,12 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 		return -1;
 	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
-	if (spawn_init(plan, h, init_main, e) < 0 || attend_init(plan, h, pid_file, e) < 0) {
-		prefer_error_of_init(h, e);
-		return -1;
-	}
-	return 0;
+	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, h, e) == 0 &&
+	    (!wait_for_start || sync_expect(h->sync, SYNC_READY, NULL, e) == 0) &&
+	    (pid_file == NULL || pid_file_write(pid_file, h->init_pid, e) == 0))
+		return 0;
+	prefer_error_of_init(h, e);
+	return -1;
 }
 
 /* A container that hooks have seen is stopped like any other (runtime.md, steps 12 and 13). */
@@ -245,6 +245,12 @@ run_poststop(const struct plan *plan)
 	state = state_json_of_plan(plan, STATUS_STOPPED, 0);
 	if (hooks_run(&plan->config->hooks->poststop, "poststop", plan->options.bundle, state, &e) < 0)
 		log_warning("%s", e.msg);
+}
+
+static bool
+is_hook_failure(const struct error *e)
+{
+	return strncmp(e->id, "hook-", 5) == 0;
 }
 
 /* Take back what was made. Errors on the way are not worth more than the first one. */
@@ -269,7 +275,7 @@ container_create(const struct plan *plan, const struct json_doc *doc, const char
 		return -1;
 	if (create_claimed(plan, doc, pid_file, wait_for_start, h, e) == 0)
 		return 0;
-	roll_back(plan, h, strncmp(e->id, "hook-", 5) == 0);
+	roll_back(plan, h, is_hook_failure(e));
 	return -1;
 }
 
@@ -280,14 +286,20 @@ container_release(struct handles *h, struct error *e)
 }
 
 int
-container_run(const struct plan *plan, struct handles *h, struct error *e)
+container_run(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
 	autofree char *state = NULL;
+	bool ready;
 
-	if (sync_send(h->sync, SYNC_START, 0, e) < 0 || sync_expect_end(h->sync, e) < 0) {
+	/* init finds START waiting for it: going to sleep and waking it up would take longer */
+	ready = sync_send(h->sync, SYNC_START, 0, e) == 0 &&
+	        sync_expect(h->sync, SYNC_READY, NULL, e) == 0;
+	if (!ready || sync_expect_end(h->sync, e) < 0) {
 		prefer_error_of_init(h, e);
-		roll_back(plan, h, true);
+		if (pid_file != NULL)
+			unlink(pid_file);
+		roll_back(plan, h, ready || is_hook_failure(e));
 		return -1;
 	}
 	if (hooks != NULL && hooks->poststart.count > 0)
@@ -297,6 +309,8 @@ container_run(const struct plan *plan, struct handles *h, struct error *e)
 		flock(h->state_dir, LOCK_UN);
 		return 0;
 	}
+	if (pid_file != NULL)
+		unlink(pid_file);
 	roll_back(plan, h, true);
 	return -1;
 }

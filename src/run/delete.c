@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KILL_MS = 10000 };
+enum { KILL_MS = 10000, REAP_MS = 100 };
 
 /* Kill ------------------------------------------------------------------------ */
 
@@ -83,15 +83,19 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
 /* Delete ------------------------------------------------------------------------ */
 
 static void
-wait_gone(int pidfd)
+wait_gone(int pidfd, int timeout_ms)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
-	while (poll(&p, 1, KILL_MS) < 0 && errno == EINTR)
+	while (poll(&p, 1, timeout_ms) < 0 && errno == EINTR)
 		;
 }
 
-/* Init, and with it its pid namespace; then whoever else is in the cgroup. */
+/*
+ * Init, and with it its pid namespace; then whoever else is in the cgroup. Init
+ * does not end before the parents of all processes that exec added have reaped
+ * them, and such a parent may be waiting for us: an empty cgroup is enough.
+ */
 static void
 kill_everything(const struct container *c)
 {
@@ -106,10 +110,10 @@ kill_everything(const struct container *c)
 		if (c->status == STATUS_PAUSED)
 			(void)cgroup_freeze(cgroup, false);
 	}
-	if (init >= 0)
-		wait_gone(init);
 	if (cgroup >= 0)
 		(void)cgroup_wait_empty(cgroup, KILL_MS);
+	if (init >= 0)
+		wait_gone(init, cgroup >= 0 ? REAP_MS : KILL_MS);
 }
 
 static int

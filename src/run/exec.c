@@ -291,16 +291,13 @@ attend(const struct plan *plan, struct handles *h, const char *pid_file, struct 
 		return -1;
 	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
+	/* as in container_run(): the process finds START waiting for it */
 	if (steps_run(PHASE_ATTACH, WHEN_EXEC, plan, h, e) < 0 ||
-	    sync_expect(h->sync, SYNC_READY, NULL, e) < 0)
+	    sync_send(h->sync, SYNC_START, 0, e) < 0 ||
+	    sync_expect(h->sync, SYNC_READY, NULL, e) < 0 || sync_expect_end(h->sync, e) < 0)
 		return -1;
-	if (pid_file != NULL && pid_file_write(pid_file, h->init_pid, e) < 0)
-		return -1;
-	if (sync_send(h->sync, SYNC_START, 0, e) == 0 && sync_expect_end(h->sync, e) == 0)
-		return 0;
-	if (pid_file != NULL)
-		unlink(pid_file); /* conmon takes its existence for success */
-	return -1;
+	/* conmon takes its existence for success */
+	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
 }
 
 int

@@ -8,8 +8,9 @@
  *   ATTACH steps                             |
  *   hooks <------------------------ MOUNTED  | (only when such hooks exist)
  *   HOOKED ------------------------------->  CONFINE steps
+ *   START (run only) --------------------->  |
  *   <--------------------------------- READY
- *   START (run), or RELEASE (create) ----->  run: goes on; create: accepts `start`
+ *   RELEASE (create only) ---------------->  run: goes on; create: accepts `start`
  *                                            START steps, execve
  *   the end of the stream: executed
  *

@@ -36,7 +36,7 @@ reap(pid_t pid, int *ret_status)
 	int status;
 	pid_t child;
 
-	while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
+	while (!done && (child = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (child != pid)
 			continue;
 		*ret_status = exit_status(status);

@@ -108,10 +108,12 @@ protect_at_entry(long *sp)
 {
 	static const char self[] = "/proc/self/exe", empty[] = "";
 	char **argv = (char **)(sp + 1), **env = argv + *sp + 1;
-	struct mount_attr attr;
-	struct statfs fs;
+	/* the compiler might call memset() to clear them */
+	__attribute__((uninitialized)) struct mount_attr attr;
+	__attribute__((uninitialized)) struct statfs fs;
 	long fd;
 
+	fs.f_flags = 0;
 	if (!enters_container(argv) || call(__NR_statfs, (long)self, (long)&fs, 0, 0, 0) < 0 ||
 	    (fs.f_flags & ST_RDONLY) != 0)
 		return;

@@ -12,9 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { FIRST_BLOCK = 64 * 1024, ALIGNMENT = 16 };
+enum { FIRST_BLOCK = 256 * 1024 - 64, ALIGNMENT = 16 };
 
 struct arena_block {
 	struct arena_block *previous;
@@ -40,9 +41,12 @@ add_block(struct arena *arena, size_t size)
 
 	if (wanted < size)
 		wanted = size;
-	block = calloc(1, sizeof(*block) + wanted);
-	if (block == NULL)
+	wanted += sizeof(*block);
+	/* fresh pages are zero; calloc() would clear them again, and so touch them all */
+	block = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block == MAP_FAILED)
 		out_of_memory();
+	wanted -= sizeof(*block);
 	block->size = wanted;
 	block->previous = arena->block;
 	arena->block = block;
@@ -115,7 +119,7 @@ arena_free(struct arena *arena)
 	while (arena->block != NULL) {
 		struct arena_block *previous = arena->block->previous;
 
-		free(arena->block);
+		munmap(arena->block, sizeof(*arena->block) + arena->block->size);
 		arena->block = previous;
 	}
 }

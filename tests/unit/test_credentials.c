@@ -120,9 +120,11 @@ test_plan_sets(void **state)
 	const struct capability_sets *c = &plan.process.capabilities;
 
 	(void)state;
-	plan_good(CAPS("\"bounding\": [\"CAP_CHOWN\", \"CAP_KILL\", \"cap_setuid\"],"
-	               "\"permitted\": [\"CAP_CHOWN\", \"CAP_KILL\"], \"effective\": [\"CAP_KILL\", \"CAP_KILL\"],"
-	               "\"inheritable\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"), "");
+	plan_good(
+		CAPS("\"bounding\": [\"CAP_CHOWN\", \"CAP_KILL\", \"cap_setuid\"],"
+	             "\"permitted\": [\"CAP_CHOWN\", \"CAP_KILL\"], \"effective\": [\"CAP_KILL\", \"CAP_KILL\"],"
+	             "\"inheritable\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"),
+		"");
 	assert_true(plan.process.capabilities_set);
 	assert_true(c->bounding == (BIT(CAP_CHOWN) | BIT(CAP_KILL) | BIT(CAP_SETUID)));
 	assert_true(c->permitted == (BIT(CAP_CHOWN) | BIT(CAP_KILL)));
@@ -147,11 +149,14 @@ test_plan_fallbacks(void **state)
 		{CAPS("\"bounding\": [\"CAP_KILL\", \"12\"]"), "capability-unknown"},
 		{CAPS("\"bounding\": [\"CAP_KILL\", \"KILL\"]"), "capability-unknown"},
 		{CAPS("\"bounding\": [\"CAP_KILL\", \"CAP_12\"]"), "capability-unknown"},
-		{CAPS("\"bounding\": [\"CAP_KILL\"], \"effective\": [\"CAP_CHOWN\"]"), "capability-unusable"},
-		{CAPS("\"bounding\": [\"CAP_KILL\"], \"inheritable\": [\"CAP_CHOWN\"]"), "capability-unusable"},
-		{CAPS("\"bounding\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"), "capability-unusable"},
+		{CAPS("\"bounding\": [\"CAP_KILL\"], \"effective\": [\"CAP_CHOWN\"]"),
+	         "capability-unusable"},
+		{CAPS("\"bounding\": [\"CAP_KILL\"], \"inheritable\": [\"CAP_CHOWN\"]"),
+	         "capability-unusable"},
+		{CAPS("\"bounding\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"),
+	         "capability-unusable"},
 		{CAPS("\"bounding\": [\"CAP_KILL\"], \"permitted\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"),
-		 "capability-unusable"},
+	         "capability-unusable"},
 	};
 
 	(void)state;
@@ -176,7 +181,8 @@ test_plan_user(void **state)
 
 	(void)state;
 	plan_good(", \"user\": {\"uid\": 5, \"gid\": 6, \"additionalGids\": [7, 8], \"umask\": 63},"
-	          "\"noNewPrivileges\": true", "");
+	          "\"noNewPrivileges\": true",
+	          "");
 	assert_int_equal(process->uid, 5);
 	assert_int_equal(process->gid, 6);
 	assert_int_equal(process->group_count, 2);
@@ -211,7 +217,8 @@ static int
 make_report(void **state)
 {
 	(void)state;
-	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	              0);
 	return report == MAP_FAILED ? -1 : 0;
 }
 
@@ -275,8 +282,8 @@ apply_in_child(int what, void (*prepare)(void))
 		_exit(0);
 	}
 	close(fds[1]);
-	while ((what & DO_EXEC) != 0 &&
-	       (n = read(fds[0], report->status + used, sizeof(report->status) - 1 - (size_t)used)) > 0)
+	while ((what & DO_EXEC) != 0 && (n = read(fds[0], report->status + used,
+	                                          sizeof(report->status) - 1 - (size_t)used)) > 0)
 		used += n;
 	close(fds[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -359,7 +366,8 @@ test_apply_nothing(void **state)
 	need_root();
 	plan_good("", "");
 	assert_applied(DO_EXEC, inherit);
-	assert_true((set("CapBnd:") | set("CapPrm:") | set("CapEff:") | set("CapInh:") | set("CapAmb:")) == 0);
+	assert_true((set("CapBnd:") | set("CapPrm:") | set("CapEff:") | set("CapInh:") |
+	             set("CapAmb:")) == 0);
 }
 
 static void
@@ -367,8 +375,10 @@ test_apply_user(void **state)
 {
 	(void)state;
 	need_root();
-	plan_good(CAPS(FEW_SETS) ", \"user\": {\"uid\": 1234, \"gid\": 1235, \"additionalGids\": [9, 10],"
-	          "\"umask\": 7}, \"noNewPrivileges\": true", "");
+	plan_good(
+		CAPS(FEW_SETS) ", \"user\": {\"uid\": 1234, \"gid\": 1235, \"additionalGids\": [9, 10],"
+			       "\"umask\": 7}, \"noNewPrivileges\": true",
+		"");
 	assert_applied(0, inherit);
 	assert_non_null(strstr(report->status, "\nUid:\t1234\t1234\t1234\t1234\n"));
 	assert_non_null(strstr(report->status, "\nGid:\t1235\t1235\t1235\t1235\n"));
@@ -386,17 +396,23 @@ test_apply_ambient(void **state)
 {
 	(void)state;
 	need_root();
-	plan_good(CAPS(FEW_SETS ", \"inheritable\": " FEW ", \"ambient\": [\"CAP_NET_BIND_SERVICE\"]")
-	          ", \"user\": {\"uid\": 1234, \"gid\": 1235}", "");
+	plan_good(
+		CAPS(FEW_SETS
+	             ", \"inheritable\": " FEW
+	             ", \"ambient\": [\"CAP_NET_BIND_SERVICE\"]") ", \"user\": {\"uid\": 1234, \"gid\": 1235}",
+		"");
 	assert_applied(DO_EXEC, inherit);
-	assert_true(set("CapAmb:") == BIT(CAP_NET_BIND_SERVICE) && set("CapEff:") == BIT(CAP_NET_BIND_SERVICE));
+	assert_true(set("CapAmb:") == BIT(CAP_NET_BIND_SERVICE) &&
+	            set("CapEff:") == BIT(CAP_NET_BIND_SERVICE));
 	assert_true(set("CapInh:") == FEW_BITS && set("CapBnd:") == FEW_BITS);
 	/* only inheritable: the old ambient set must go */
 	plan_good(CAPS(FEW_SETS ", \"inheritable\": " FEW), "");
 	assert_applied(0, inherit);
 	assert_true(set("CapAmb:") == 0 && set("CapInh:") == FEW_BITS);
 	/* inheritable without permitted */
-	plan_good(CAPS("\"bounding\": " FEW ", \"inheritable\": " FEW) ", \"user\": {\"uid\": 1234, \"gid\": 1235}", "");
+	plan_good(CAPS("\"bounding\": " FEW
+	               ", \"inheritable\": " FEW) ", \"user\": {\"uid\": 1234, \"gid\": 1235}",
+	          "");
 	assert_applied(0, NULL);
 	assert_true(set("CapInh:") == FEW_BITS && set("CapPrm:") == 0);
 }
@@ -563,7 +579,9 @@ test_filter_with_no_new_privileges(void **state)
 	need_root();
 	if (under_valgrind())
 		skip();
-	plan_good(CAPS(FEW_SETS) ", \"noNewPrivileges\": true, \"user\": {\"uid\": 1234, \"gid\": 1235}", FILTER);
+	plan_good(
+		CAPS(FEW_SETS) ", \"noNewPrivileges\": true, \"user\": {\"uid\": 1234, \"gid\": 1235}",
+		FILTER);
 	assert_int_equal(seccomp_compile(&plan, &handles, &e), 0);
 	assert_applied(DO_INSTALL, NULL);
 	assert_true(set("CapPrm:") == FEW_BITS && set("CapEff:") == FEW_BITS);
@@ -691,7 +709,8 @@ test_join_namespace(void **state)
 	namespace_fd = make_namespace();
 	if (namespace_fd < 0 || under_valgrind())
 		skip();
-	plan_good(CAPS(FEW_SETS) ", \"user\": {\"uid\": 7, \"gid\": 8, \"additionalGids\": [9]}", FILTER);
+	plan_good(CAPS(FEW_SETS) ", \"user\": {\"uid\": 7, \"gid\": 8, \"additionalGids\": [9]}",
+	          FILTER);
 	assert_int_equal(seccomp_compile(&plan, &handles, &e), 0);
 	assert_applied(DO_INSTALL, join_namespace);
 	assert_non_null(strstr(report->status, "\nUid:\t7\t7\t7\t7\n"));

@@ -347,8 +347,7 @@ test_unknown_is_logged(void **state)
 	decode("{\"boolean\": true,\n \"Boolean\": 1}");
 	log_settings = saved;
 	assert_true(read(ends[0], record, sizeof(record) - 1) > 0);
-	assert_string_equal(record,
-	                    "hako: debug: config.json:2:13 /Boolean: unknown property, ignored\n");
+	assert_non_null(strstr(record, "config.json:2:13 /Boolean: unknown property, ignored"));
 	close(ends[0]);
 	close(ends[1]);
 }

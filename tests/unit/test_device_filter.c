@@ -148,7 +148,8 @@ filter(const struct bpf_insn *insns, size_t count, char type, uint32_t major, ui
        unsigned access)
 {
 	struct bpf_cgroup_dev_ctx context = {
-		.access_type = access << 16 | (type == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK),
+		.access_type =
+			access << 16 | (type == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK),
 		.major = major,
 		.minor = minor,
 	};
@@ -175,8 +176,9 @@ compare(const struct device_rule *rules, size_t count)
 		    model(rules, count, type, major, minor, access))
 			continue;
 		for (size_t i = 0; i < count; i++)
-			print_error("%s %c %d:%d %u\n", rules[i].allow ? "allow" : "deny", rules[i].type,
-			            (int)rules[i].major, (int)rules[i].minor, rules[i].access);
+			print_error("%s %c %d:%d %u\n", rules[i].allow ? "allow" : "deny",
+			            rules[i].type, (int)rules[i].major, (int)rules[i].minor,
+			            rules[i].access);
 		fail_msg("%c %u:%u %u", type, major, minor, access);
 	}
 	free(insns);
@@ -263,7 +265,8 @@ test_size(void **state)
 {
 	enum { MANY = 40000 };
 	struct device_rule *rules = calloc(MANY, sizeof(*rules));
-	static const struct device_rule all[] = {{false, 'a', -1, -1, RWM}, {true, 'a', -1, -1, RWM}};
+	static const struct device_rule all[] = {{false, 'a', -1, -1, RWM},
+	                                         {true, 'a', -1, -1, RWM}};
 	struct bpf_insn *insns = NULL;
 	size_t n;
 
@@ -324,7 +327,10 @@ test_plan(void **state)
 	assert_true(plan_allows('c', 1, 3, RWM));
 	assert_false(plan_allows('c', 1, 1, R));
 	/* the defaults hold whatever the config says */
-	assert_int_equal(plan_devices(DEVICES("{\"allow\": true, \"type\": \"b\", \"major\": 8, \"access\": \"r\"}," DENY_ALL)), 0);
+	assert_int_equal(
+		plan_devices(DEVICES(
+			"{\"allow\": true, \"type\": \"b\", \"major\": 8, \"access\": \"r\"}," DENY_ALL)),
+		0);
 	assert_true(plan_allows('c', 1, 3, RWM) && plan_allows('c', 1, 9, RWM));
 	assert_true(plan_allows('c', 5, 0, RWM) && plan_allows('c', 5, 2, RWM));
 	assert_true(plan_allows('c', 136, 77, RWM) && plan_allows('c', 10, 200, RWM));
@@ -332,7 +338,10 @@ test_plan(void **state)
 	assert_false(plan_allows('b', 8, 0, R));
 	assert_false(plan_allows('c', 5, 1, R));
 	/* absent is any; -1 too */
-	assert_int_equal(plan_devices(DEVICES("{\"allow\": true, \"type\": \"c\", \"major\": 10, \"minor\": -1}")), 0);
+	assert_int_equal(
+		plan_devices(DEVICES(
+			"{\"allow\": true, \"type\": \"c\", \"major\": 10, \"minor\": -1}")),
+		0);
 	assert_true(plan_allows('c', 10, 229, RWM));
 	assert_false(plan_allows('b', 10, 229, R));
 	assert_int_equal(plan_devices(DEVICES("{\"allow\": true}")), 0);
@@ -343,10 +352,8 @@ static void
 test_plan_refuses(void **state)
 {
 	static const char *const lists[] = {
-		"{\"allow\": true, \"type\": \"p\"}",
-		"{\"allow\": true, \"type\": \"cb\"}",
-		"{\"allow\": true, \"access\": \"rx\"}",
-		"{\"allow\": true, \"major\": -2}",
+		"{\"allow\": true, \"type\": \"p\"}",       "{\"allow\": true, \"type\": \"cb\"}",
+		"{\"allow\": true, \"access\": \"rx\"}",    "{\"allow\": true, \"major\": -2}",
 		"{\"allow\": true, \"minor\": 4294967296}",
 	};
 
@@ -523,8 +530,8 @@ static void
 test_attach(void **state)
 {
 	static const struct device_rule rules[] = {
-		{true, 'a', -1, -1, RWM},  {false, 'c', 1, -1, R | W}, {true, 'c', 1, 3, RWM},
-		{true, 'c', 1, 5, R},      {true, 'c', 1, 5, W},       {true, 'c', 1, 7, RWM},
+		{true, 'a', -1, -1, RWM}, {false, 'c', 1, -1, R | W}, {true, 'c', 1, 3, RWM},
+		{true, 'c', 1, 5, R},     {true, 'c', 1, 5, W},       {true, 'c', 1, 7, RWM},
 		{false, 'c', 1, 7, W},
 	};
 	struct handles h;

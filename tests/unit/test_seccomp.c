@@ -202,9 +202,12 @@ answer(uint32_t arch, unsigned number, uint64_t first)
 /* The same by libseccomp alone ---------------------------------------------------------- */
 
 static const int operators[] = {
-	[SECCOMP_OPERATOR_NE] = SCMP_CMP_NE, [SECCOMP_OPERATOR_LT] = SCMP_CMP_LT,
-	[SECCOMP_OPERATOR_LE] = SCMP_CMP_LE, [SECCOMP_OPERATOR_EQ] = SCMP_CMP_EQ,
-	[SECCOMP_OPERATOR_GE] = SCMP_CMP_GE, [SECCOMP_OPERATOR_GT] = SCMP_CMP_GT,
+	[SECCOMP_OPERATOR_NE] = SCMP_CMP_NE,
+	[SECCOMP_OPERATOR_LT] = SCMP_CMP_LT,
+	[SECCOMP_OPERATOR_LE] = SCMP_CMP_LE,
+	[SECCOMP_OPERATOR_EQ] = SCMP_CMP_EQ,
+	[SECCOMP_OPERATOR_GE] = SCMP_CMP_GE,
+	[SECCOMP_OPERATOR_GT] = SCMP_CMP_GT,
 	[SECCOMP_OPERATOR_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
 };
 
@@ -220,17 +223,17 @@ add_to_library(scmp_filter_ctx filter, const struct config_syscall *rule, const 
 		return 0;
 	assert_true(rule->args.count <= SECCOMP_ARGUMENTS);
 	for (size_t i = 0; i < rule->args.count; i++)
-		all[i] = (struct scmp_arg_cmp){(unsigned)*args[i].index,
-		                               (enum scmp_compare)operators[args[i].op],
-		                               *args[i].value,
-		                               args[i].value_two ? *args[i].value_two : 0};
+		all[i] = (struct scmp_arg_cmp){
+			(unsigned)*args[i].index, (enum scmp_compare)operators[args[i].op],
+			*args[i].value, args[i].value_two ? *args[i].value_two : 0};
 	return seccomp_rule_add_array(filter, action, number, (unsigned)rule->args.count, all);
 }
 
 static const char *const arch_words[][2] = {
-	{"SCMP_ARCH_X86_64", "x86_64"}, {"SCMP_ARCH_X86", "x86"},         {"SCMP_ARCH_X32", "x32"},
-	{"SCMP_ARCH_AARCH64", "aarch64"}, {"SCMP_ARCH_ARM", "arm"},       {"SCMP_ARCH_PPC64LE", "ppc64le"},
-	{"SCMP_ARCH_MIPSEL", "mipsel"},   {"SCMP_ARCH_RISCV64", "riscv64"},
+	{"SCMP_ARCH_X86_64", "x86_64"}, {"SCMP_ARCH_X86", "x86"},
+	{"SCMP_ARCH_X32", "x32"},       {"SCMP_ARCH_AARCH64", "aarch64"},
+	{"SCMP_ARCH_ARM", "arm"},       {"SCMP_ARCH_PPC64LE", "ppc64le"},
+	{"SCMP_ARCH_MIPSEL", "mipsel"}, {"SCMP_ARCH_RISCV64", "riscv64"},
 };
 
 static uint32_t
@@ -278,13 +281,14 @@ static const uint32_t audit_archs[] = {
 };
 
 static const uint32_t odd_numbers[] = {
-	UINT32_MAX, UINT32_MAX - 1, 0x80000000, 0x7fffffff, X32 - 1, X32 + 1023, X32 + 1024, 0xf0002, 4000,
-	4003, 5000, 983045,
+	UINT32_MAX, UINT32_MAX - 1, 0x80000000, 0x7fffffff, X32 - 1, X32 + 1023,
+	X32 + 1024, 0xf0002,        4000,       4003,       5000,    983045,
 };
 
 /* Values around those that the profiles of these tests compare with. */
 static const uint64_t values[] = {
-	0, 1, 2, 3, 7, 8, 9, 17, 40, 131072, 131080, UINT32_MAX, 1ULL << 32, (1ULL << 32) + 8,
+	0,          1,          2,          3,      7,          8,          9,
+	17,         40,         131072,     131080, UINT32_MAX, 1ULL << 32, (1ULL << 32) + 8,
 	2114060288, 0x10000000, UINT64_MAX,
 };
 
@@ -312,8 +316,9 @@ compare(struct comparison *c, uint32_t arch, uint32_t number)
 		if (ours == theirs)
 			continue;
 		if (ours != ERRNO(ENOSYS) || theirs != c->otherwise)
-			fail_msg("arch 0x%x syscall %u (0x%x) argument 0x%llx: 0x%x, libseccomp 0x%x",
-			         arch, number, number, (unsigned long long)values[i], ours, theirs);
+			fail_msg(
+				"arch 0x%x syscall %u (0x%x) argument 0x%llx: 0x%x, libseccomp 0x%x",
+				arch, number, number, (unsigned long long)values[i], ours, theirs);
 		c->enosys++;
 	}
 }
@@ -352,7 +357,8 @@ compare_with_library(const char *profile)
 #define RULE(names, rest) "{\"names\": [" names "], " rest "}"
 #define ALLOW(names) RULE(names, "\"action\": \"SCMP_ACT_ALLOW\"")
 #define ARG(index, op, value)                                                                      \
-	"{\"index\": " #index ", \"op\": \"SCMP_CMP_" #op "\", \"value\": " #value ", \"valueTwo\": 1}"
+	"{\"index\": " #index ", \"op\": \"SCMP_CMP_" #op "\", \"value\": " #value                 \
+	", \"valueTwo\": 1}"
 #define IF(action, names, args)                                                                    \
 	RULE(names, "\"action\": \"SCMP_ACT_" action "\", \"args\": [" args "]")
 #define PROFILE(otherwise, rules)                                                                  \
@@ -364,27 +370,37 @@ test_same_as_library(void **state)
 	static const char *const profiles[] = {
 		PROFILE("ERRNO", ""),
 		PROFILE("KILL_PROCESS", ALLOW("\"exit\"")),
-		PROFILE("ALLOW", RULE("\"mkdir\", \"socket\", \"semget\"", "\"action\": \"SCMP_ACT_ERRNO\"")),
+		PROFILE("ALLOW", RULE("\"mkdir\", \"socket\", \"semget\"",
+	                              "\"action\": \"SCMP_ACT_ERRNO\"")),
 		/* the same through the numbers that socketcall and ipc hide */
 		PROFILE("ALLOW", IF("KILL", "\"socket\", \"shmget\"", ARG(0, EQ, 1))),
 		PROFILE("ERRNO", ALLOW("\"socketcall\", \"bind\", \"read\"")),
 		PROFILE("ERRNO", ALLOW("\"bind\", \"connect\"")),
-		PROFILE("ERRNO", ALLOW("\"socketcall\"") "," RULE("\"socket\"", "\"action\": \"SCMP_ACT_TRAP\"")),
+		PROFILE("ERRNO", ALLOW("\"socketcall\"") "," RULE("\"socket\"",
+	                                                          "\"action\": \"SCMP_ACT_TRAP\"")),
 		/* every operator, several arguments */
-		PROFILE("ERRNO", IF("ALLOW", "\"open\"", ARG(0, NE, 8)) "," IF("ALLOW", "\"dup\"", ARG(0, LT, 8)) ","
-		        IF("ALLOW", "\"dup2\"", ARG(0, LE, 8)) "," IF("ALLOW", "\"read\"", ARG(0, GT, 4294967296))),
-		PROFILE("LOG", IF("KILL", "\"open\"", ARG(0, GE, 8) "," ARG(1, EQ, 3)) ","
-		        IF("TRACE", "\"write\"", ARG(5, MASKED_EQ, 9))),
+		PROFILE("ERRNO",
+	                IF("ALLOW", "\"open\"", ARG(0, NE, 8)) "," IF(
+				"ALLOW", "\"dup\"",
+				ARG(0, LT, 8)) "," IF("ALLOW", "\"dup2\"",
+	                                              ARG(0, LE, 8)) "," IF("ALLOW", "\"read\"",
+	                                                                    ARG(0, GT,
+	                                                                        4294967296))),
+		PROFILE("LOG", IF("KILL", "\"open\"", ARG(0, GE, 8) "," ARG(1, EQ, 3)) "," IF(
+				       "TRACE", "\"write\"", ARG(5, MASKED_EQ, 9))),
 		/* rules that contradict or repeat each other */
-		PROFILE("ERRNO", ALLOW("\"read\", \"read\"") "," RULE("\"read\"", "\"action\": \"SCMP_ACT_KILL\"")),
+		PROFILE("ERRNO", ALLOW("\"read\", \"read\"") "," RULE(
+					 "\"read\"", "\"action\": \"SCMP_ACT_KILL\"")),
 		PROFILE("ERRNO", IF("LOG", "\"read\"", ARG(0, EQ, 3)) "," ALLOW("\"read\"")),
 		PROFILE("ERRNO", ALLOW("\"read\"") "," IF("LOG", "\"read\"", ARG(0, EQ, 3))),
 		/* numbers that are shared (umount, umount2), odd (ARM) or unknown */
-		PROFILE("ERRNO", ALLOW("\"umount\", \"umount2\", \"cacheflush\", \"set_tls\", \"no_such_call\"")),
+		PROFILE("ERRNO",
+	                ALLOW("\"umount\", \"umount2\", \"cacheflush\", \"set_tls\", \"no_such_call\"")),
 		"{\"defaultAction\": \"SCMP_ACT_KILL\", \"architectures\": [\"SCMP_ARCH_ARM\", \"SCMP_ARCH_AARCH64\","
-		" \"SCMP_ARCH_PPC64LE\", \"SCMP_ARCH_MIPSEL\", \"SCMP_ARCH_RISCV64\"], \"syscalls\": ["
-		ALLOW("\"read\", \"socket\", \"semop\", \"cacheflush\", \"set_tls\", \"openat\", \"ipc\"") "]}",
-		"{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [" ALLOW("\"read\", \"socket\"") "]}",
+		" \"SCMP_ARCH_PPC64LE\", \"SCMP_ARCH_MIPSEL\", \"SCMP_ARCH_RISCV64\"], \"syscalls\": [" ALLOW(
+			"\"read\", \"socket\", \"semop\", \"cacheflush\", \"set_tls\", \"openat\", \"ipc\"") "]}",
+		"{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [" ALLOW(
+			"\"read\", \"socket\"") "]}",
 		"{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"architectures\": [\"SCMP_ARCH_X32\"]}",
 	};
 
@@ -398,16 +414,24 @@ test_same_as_library(void **state)
 }
 
 static const char *const random_names[] = {
-	"read", "write", "open", "openat", "socket", "socketcall", "bind", "recvmmsg", "ipc", "semop",
-	"shmget", "msgrcv", "clone", "clone3", "personality", "mmap", "mmap2", "stat64", "time",
-	"umount", "umount2", "ioctl", "execve", "getpid", "futex", "futex_time64", "renameat2",
-	"memfd_create", "statx", "openat2", "arch_prctl", "cacheflush", "nothing_like_that",
+	"read",         "write",        "open",
+	"openat",       "socket",       "socketcall",
+	"bind",         "recvmmsg",     "ipc",
+	"semop",        "shmget",       "msgrcv",
+	"clone",        "clone3",       "personality",
+	"mmap",         "mmap2",        "stat64",
+	"time",         "umount",       "umount2",
+	"ioctl",        "execve",       "getpid",
+	"futex",        "futex_time64", "renameat2",
+	"memfd_create", "statx",        "openat2",
+	"arch_prctl",   "cacheflush",   "nothing_like_that",
 };
 
 static void
 put_random_rule(FILE *f, unsigned *seed)
 {
-	static const char *const actions[] = {"ALLOW", "ERRNO", "KILL", "LOG", "TRAP", "KILL_PROCESS"};
+	static const char *const actions[] = {"ALLOW", "ERRNO", "KILL",
+	                                      "LOG",   "TRAP",  "KILL_PROCESS"};
 	static const char *const ops[] = {"NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"};
 	unsigned args = rand_r(seed) % 3 == 0 ? 1 + (unsigned)rand_r(seed) % 3 : 0;
 	unsigned names = 1 + (unsigned)rand_r(seed) % 8;
@@ -419,7 +443,8 @@ put_random_rule(FILE *f, unsigned *seed)
 	fprintf(f, "], \"action\": \"SCMP_ACT_%s\", \"args\": [",
 	        actions[(size_t)rand_r(seed) % ARRAY_SIZE(actions)]);
 	for (unsigned i = 0; i < args; i++)
-		fprintf(f, "%s{\"index\": %u, \"op\": \"SCMP_CMP_%s\", \"value\": %llu, \"valueTwo\": 8}",
+		fprintf(f,
+		        "%s{\"index\": %u, \"op\": \"SCMP_CMP_%s\", \"value\": %llu, \"valueTwo\": 8}",
 		        i > 0 ? "," : "", i, ops[(size_t)rand_r(seed) % ARRAY_SIZE(ops)],
 		        (unsigned long long)values[(size_t)rand_r(seed) % ARRAY_SIZE(values)]);
 	fprintf(f, "]}");
@@ -461,8 +486,8 @@ test_newer_syscalls(void **state)
 	(void)state;
 	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
 		skip();
-	compile_profile(PROFILE("ERRNO", ALLOW("\"read\", \"pidfd_open\"") ","
-	                        RULE("\"clone3\"", "\"action\": \"SCMP_ACT_ERRNO\"")));
+	compile_profile(PROFILE("ERRNO", ALLOW("\"read\", \"pidfd_open\"") "," RULE(
+						 "\"clone3\"", "\"action\": \"SCMP_ACT_ERRNO\"")));
 	assert_int_equal(answer(AUDIT_ARCH_X86_64, 0, 0), SECCOMP_RET_ALLOW);
 	assert_int_equal(answer(AUDIT_ARCH_X86_64, 434, 0), SECCOMP_RET_ALLOW);
 	/* named, though with the default action: known to the author */
@@ -504,11 +529,13 @@ test_no_enosys(void **state)
 	} rows[] = {
 		{PROFILE("KILL_PROCESS", ALLOW("\"read\"")), SECCOMP_RET_KILL_PROCESS},
 		{PROFILE("TRAP", ALLOW("\"read\"")), SECCOMP_RET_TRAP},
-		{PROFILE("LOG", RULE("\"read\"", "\"action\": \"SCMP_ACT_KILL\"")), SECCOMP_RET_LOG},
+		{PROFILE("LOG", RULE("\"read\"", "\"action\": \"SCMP_ACT_KILL\"")),
+	         SECCOMP_RET_LOG},
 		{PROFILE("TRACE", ALLOW("\"read\"")), SECCOMP_RET_TRACE | EPERM},
 		{PROFILE("ERRNO", ""), ERRNO(EPERM)},
-		{"{\"defaultAction\": \"SCMP_ACT_TRACE\", \"defaultErrnoRet\": 60000, \"syscalls\": ["
-		 ALLOW("\"read\"") "]}", SECCOMP_RET_TRACE | 60000},
+		{"{\"defaultAction\": \"SCMP_ACT_TRACE\", \"defaultErrnoRet\": 60000, \"syscalls\": [" ALLOW(
+			 "\"read\"") "]}",
+	         SECCOMP_RET_TRACE | 60000},
 	};
 
 	(void)state;
@@ -528,7 +555,8 @@ test_same_argument_twice(void **state)
 	(void)state;
 	if (seccomp_arch_native() != SCMP_ARCH_X86_64)
 		skip();
-	compile_profile(PROFILE("ERRNO", IF("ALLOW", "\"personality\"", ARG(0, EQ, 0) "," ARG(0, EQ, 8))));
+	compile_profile(
+		PROFILE("ERRNO", IF("ALLOW", "\"personality\"", ARG(0, EQ, 0) "," ARG(0, EQ, 8))));
 	assert_int_equal(answer(AUDIT_ARCH_X86_64, SYS_personality, 0), SECCOMP_RET_ALLOW);
 	assert_int_equal(answer(AUDIT_ARCH_X86_64, SYS_personality, 8), SECCOMP_RET_ALLOW);
 	assert_int_equal(answer(AUDIT_ARCH_X86_64, SYS_personality, 9), ERRNO(EPERM));
@@ -659,14 +687,19 @@ test_refused_profiles(void **state)
 		PROFILE("NOTIFY", ""),
 		PROFILE("NONSENSE", ""),
 		PROFILE("ERRNO", RULE("\"read\"", "\"action\": \"SCMP_ACT_NOTIFY\"")),
-		PROFILE("ERRNO", RULE("\"read\"", "\"action\": \"SCMP_ACT_ALLOW\", \"errnoRet\": 1")),
-		PROFILE("ERRNO", RULE("\"read\"", "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 4096")),
-		PROFILE("ERRNO", RULE("\"read\"", "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": -1")),
-		PROFILE("ERRNO", RULE("\"read\"", "\"action\": \"SCMP_ACT_TRACE\", \"errnoRet\": 65536")),
+		PROFILE("ERRNO",
+	                RULE("\"read\"", "\"action\": \"SCMP_ACT_ALLOW\", \"errnoRet\": 1")),
+		PROFILE("ERRNO",
+	                RULE("\"read\"", "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 4096")),
+		PROFILE("ERRNO",
+	                RULE("\"read\"", "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": -1")),
+		PROFILE("ERRNO",
+	                RULE("\"read\"", "\"action\": \"SCMP_ACT_TRACE\", \"errnoRet\": 65536")),
 		PROFILE("ERRNO", RULE("\"read\"", "\"comment\": \"no action\"")),
 		PROFILE("ERRNO", RULE("", "\"action\": \"SCMP_ACT_ALLOW\"")),
 		PROFILE("ERRNO", IF("ALLOW", "\"read\"", ARG(6, EQ, 0))),
-		PROFILE("ERRNO", IF("ALLOW", "\"read\"", "{\"index\": 0, \"op\": \"SCMP_CMP_EQ\"}")),
+		PROFILE("ERRNO",
+	                IF("ALLOW", "\"read\"", "{\"index\": 0, \"op\": \"SCMP_CMP_EQ\"}")),
 		PROFILE("ERRNO", IF("ALLOW", "\"read\"", "{\"index\": 0, \"value\": 1}")),
 		PROFILE("ERRNO", IF("ALLOW", "\"read\"", ARG(0, LIKE, 0))),
 		"{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"defaultErrnoRet\": 1, " ARCHS "}",
@@ -692,10 +725,18 @@ test_useless_rules(void **state)
 		const char *profile;
 		bool told;
 	} rows[] = {
-		{PROFILE("ERRNO", ALLOW("\"read\", \"mkdir\"") "," RULE("\"mkdir\"", "\"action\": \"SCMP_ACT_ERRNO\"")), true},
-		{PROFILE("ERRNO", IF("ERRNO", "\"mkdir\"", ARG(0, EQ, 1)) "," ALLOW("\"read\", \"mkdir\"")), true},
-		{PROFILE("ERRNO", IF("ALLOW", "\"mkdir\"", ARG(0, NE, 1)) "," IF("ERRNO", "\"mkdir\"", ARG(0, EQ, 1))), false},
-		{PROFILE("ERRNO", ALLOW("\"read\"") "," RULE("\"mkdir\"", "\"action\": \"SCMP_ACT_ERRNO\"")), false},
+		{PROFILE("ERRNO", ALLOW("\"read\", \"mkdir\"") "," RULE(
+					  "\"mkdir\"", "\"action\": \"SCMP_ACT_ERRNO\"")),
+	         true},
+		{PROFILE("ERRNO",
+	                 IF("ERRNO", "\"mkdir\"", ARG(0, EQ, 1)) "," ALLOW("\"read\", \"mkdir\"")),
+	         true},
+		{PROFILE("ERRNO", IF("ALLOW", "\"mkdir\"",
+	                             ARG(0, NE, 1)) "," IF("ERRNO", "\"mkdir\"", ARG(0, EQ, 1))),
+	         false},
+		{PROFILE("ERRNO",
+	                 ALLOW("\"read\"") "," RULE("\"mkdir\"", "\"action\": \"SCMP_ACT_ERRNO\"")),
+	         false},
 	};
 
 	(void)state;
@@ -724,7 +765,7 @@ test_flags(void **state)
 		{FLAGS(""), 0},
 		{FLAGS("\"SECCOMP_FILTER_FLAG_LOG\""), SECCOMP_FILTER_FLAG_LOG},
 		{FLAGS("\"SECCOMP_FILTER_FLAG_LOG\", \"SECCOMP_FILTER_FLAG_TSYNC\""),
-		 SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_TSYNC},
+	         SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_TSYNC},
 	};
 
 	(void)state;
@@ -741,7 +782,8 @@ static void
 test_flag_for_listeners(void **state)
 {
 	long rc = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-	                  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | SECCOMP_FILTER_FLAG_NEW_LISTENER, NULL);
+	                  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV | SECCOMP_FILTER_FLAG_NEW_LISTENER,
+	                  NULL);
 	bool known = rc < 0 && errno == EFAULT;
 
 	(void)state;
@@ -762,8 +804,10 @@ test_too_large(void **state)
 	(void)state;
 	fprintf(f, "{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [");
 	for (int i = 0; i < 5000; i++)
-		fprintf(f, "%s{\"names\": [\"ioctl\"], \"action\": \"SCMP_ACT_ALLOW\", \"args\": [{\"index\": 1,"
-		        "\"value\": %d, \"op\": \"SCMP_CMP_EQ\"}]}", i > 0 ? "," : "", i * 3);
+		fprintf(f,
+		        "%s{\"names\": [\"ioctl\"], \"action\": \"SCMP_ACT_ALLOW\", \"args\": [{\"index\": 1,"
+		        "\"value\": %d, \"op\": \"SCMP_CMP_EQ\"}]}",
+		        i > 0 ? "," : "", i * 3);
 	fputs("]}", f);
 	fclose(f);
 	profile_of(text);
@@ -1122,8 +1166,10 @@ test_errors(void **state)
 	(void)state;
 	if (under_valgrind())
 		skip();
-	compile_profile(PROFILE("ALLOW", RULE("\"mkdirat\"", "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 33") ","
-	                        IF("ERRNO", "\"getpriority\"", ARG(0, EQ, 0))));
+	compile_profile(PROFILE(
+		"ALLOW",
+		RULE("\"mkdirat\"", "\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 33") "," IF(
+			"ERRNO", "\"getpriority\"", ARG(0, EQ, 0))));
 	assert_int_equal(behind_filter(check_errors), 0);
 }
 
@@ -1135,7 +1181,8 @@ test_kill(void **state)
 	(void)state;
 	if (under_valgrind())
 		skip();
-	compile_profile(PROFILE("ALLOW", RULE("\"mkdirat\"", "\"action\": \"SCMP_ACT_KILL_PROCESS\"")));
+	compile_profile(
+		PROFILE("ALLOW", RULE("\"mkdirat\"", "\"action\": \"SCMP_ACT_KILL_PROCESS\"")));
 	status = behind_filter(check_errors);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
@@ -1210,7 +1257,8 @@ test_unlisted_architecture(void **state)
 #else
 	skip();
 #endif
-	compile_profile("{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_X86_64\"]}");
+	compile_profile(
+		"{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"architectures\": [\"SCMP_ARCH_X86_64\"]}");
 	status = behind_filter(check_i386_killed);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
