@@ -139,7 +139,7 @@ check-integration:
 memcheck:
 	@tests/install-deps build tests
 	@$(submake) -j$(JOBS) units
-	@$(CHECK) --wrap 'valgrind -q --error-exitcode=99' --unit $(UNIT_PROGRAMS)
+	@$(CHECK) --memcheck $(UNIT_PROGRAMS)
 
 lint:
 	@tests/install-deps build tests lint
@@ -198,7 +198,7 @@ clean:
 	rm -rf build hako compile_commands.json hako-$(VERSION).tar.gz
 
 help:
-	@echo 'all check check-unit check-integration memcheck lint san fuzz cov bench demo'
+	@echo 'all check check-unit check-integration memcheck lint format san fuzz cov bench demo'
 	@echo 'install uninstall dist clean compile_commands.json; V=1 shows commands'
 	@echo 'JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) HAKO_MUST_RUN=1 (a skipped test fails) BENCH="--help"'
 

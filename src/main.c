@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
@@ -40,18 +40,21 @@ secure_descriptors(struct error *e)
 	return 0;
 }
 
-static int
-check_kernel(struct error *e)
+/* A system call is missing: on a kernel below the floor that is the whole story. */
+static void
+explain_missing_call(struct error *e)
 {
 	struct utsname name;
-	int major = 0, minor = 0;
+	long major, minor;
+	char *end;
 
-	if (uname(&name) < 0 || sscanf(name.release, "%d.%d", &major, &minor) != 2)
-		return 0;
-	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
-		return 0;
-	return error_set(e, 0, "kernel-too-old", "Linux %s is too old: hako needs %d.%d or later",
-	                 name.release, KERNEL_MAJOR, KERNEL_MINOR);
+	if (e->code != ENOSYS || uname(&name) < 0)
+		return;
+	major = strtol(name.release, &end, 10);
+	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
+		error_context(e, "Linux %s is too old, hako needs %d.%d or later", name.release,
+		              KERNEL_MAJOR, KERNEL_MINOR);
 }
 
 static const struct command *
@@ -121,6 +124,7 @@ fail(const struct command *command, const struct options *o, struct error *e)
 {
 	bool usage = strcmp(e->id, "usage") == 0;
 
+	explain_missing_call(e);
 	if (command != NULL && command->min_args > 0 && o->arg_count > 0)
 		error_context(e, "%s %s", command->name, o->args[0]);
 	else if (command != NULL)
@@ -143,7 +147,7 @@ run_command(const struct command *command, int argc, char **argv, struct options
 		return 0;
 	}
 	if (used < 0 || set_log(o, e) < 0 || check_global(o, e) < 0 ||
-	    check_args(command, o, e) < 0 || check_kernel(e) < 0)
+	    check_args(command, o, e) < 0)
 		return fail(command, o, e);
 	status = command->run(o, e);
 	return status >= 0 ? status : fail(command, o, e);

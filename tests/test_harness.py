@@ -89,6 +89,7 @@ def test_leaks_are_found_and_removed(leaks, token, crun, bundle, tmp_path):
     target = tmp_path / "a target"
     target.mkdir()
     private.mount("tmpfs", target, "tmpfs")
+    time.sleep(0.2)  # right after execve a process has no environment to read yet
     found = "\n".join(leaks.find())
     for what in (f"process: {stray.pid} ", f"process: {box.pid} ", f"mount: {target} (tmpfs)",
                  f"{box.id}\n", f"state: {crun.root}/{box.id}"):

@@ -122,8 +122,11 @@ container_delete(struct container *c, bool force, struct error *e);
  */
 int
 supervise(pid_t pid, int pidfd, struct error *e);
-/* Block all signals, so that none is lost before supervise(); keeps the old mask for nobody. */
-void
+/*
+ * Block all signals, so that none is lost before supervise(). A descriptor that
+ * becomes readable when one of them wants hako to end, or -1.
+ */
+int
 supervise_prepare(void);
 
 struct exec_request {
@@ -143,6 +146,7 @@ struct exec_request {
 	const char *cgroup; /* sub-cgroup */
 	const char *pid_file;
 	unsigned preserve_fds;
+	int interrupt; /* of supervise_prepare(), or -1 */
 };
 
 /* Run a process in a container; on success it is executing. Its pid and a pidfd. */

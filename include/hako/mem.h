@@ -2,6 +2,7 @@
 #ifndef HAKO_MEM_H
 #define HAKO_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -11,6 +12,7 @@
  */
 struct arena {
 	struct arena_block *block;
+	bool small; /* for a few kilobytes, soon given back */
 };
 
 /* Zeroed memory, aligned for any type. Never NULL. */

@@ -6,6 +6,7 @@
 #include "hako/error.h"
 #include "hako/fd.h"
 #include "hako/mem.h"
+#include "hako/sync.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -217,7 +218,7 @@ struct handles {
 	int root_dir;    /* --root */
 	int state_dir;   /* <root>/<id> */
 	int start_sock;  /* listening socket of `create` */
-	int sync;        /* this process's end */
+	struct sync sync; /* this process's end */
 	int cgroup_root; /* the cgroup v2 mount */
 	int cgroup;      /* the container's cgroup */
 	const char *cgroup_mount; /* where the v2 hierarchy stands, NULL: no cgroup */

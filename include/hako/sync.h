@@ -28,12 +28,18 @@ enum sync_type {
 #undef SYNC_ENUM
 };
 
+/* One end of the conversation. */
+struct sync {
+	int fd;
+	int interrupt; /* readable: a signal wants this process to give up waiting; -1: none */
+};
+
 /* A connected pair, close-on-exec. */
 int
 sync_pair(int ret[2], struct error *e);
 
 int
-sync_send(int fd, enum sync_type type, int64_t value, struct error *e);
+sync_send(const struct sync *sync, enum sync_type type, int64_t value, struct error *e);
 
 /* Pass an error on; the peer's sync_expect() returns it as its own. */
 void
@@ -44,13 +50,13 @@ sync_send_error(int fd, const struct error *e);
  * another message is an error. *ret_value may be NULL.
  */
 int
-sync_expect(int fd, enum sync_type type, int64_t *ret_value, struct error *e);
+sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e);
 
 /*
  * Wait until the peer has closed its end: execve closes it. 0 for that; -1 with
  * the error that it sent instead.
  */
 int
-sync_expect_end(int fd, struct error *e);
+sync_expect_end(const struct sync *sync, struct error *e);
 
 #endif

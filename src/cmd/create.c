@@ -77,7 +77,6 @@ make(const struct options *o, bool wait_for_start, const struct plan **ret_plan,
 	const struct config *config;
 	struct json_doc *doc;
 
-	handles_init(h);
 	if (id_check(o->args[0], e) < 0 ||
 	    plan_options_of(o, &plan_options, e) < 0 ||
 	    bundle_load(&arena, plan_options.bundle, o->config, &config, &doc, e) < 0 ||
@@ -95,6 +94,7 @@ command_create(const struct options *o, struct error *e)
 	const struct plan *plan;
 	struct handles h;
 
+	handles_init(&h);
 	if (make(o, true, &plan, &h, e) < 0)
 		return -1;
 	return container_release(&h, e);
@@ -107,8 +107,9 @@ command_run(const struct options *o, struct error *e)
 	struct handles h;
 	int status;
 
+	handles_init(&h);
 	if (!o->detach)
-		supervise_prepare();
+		h.sync.interrupt = supervise_prepare();
 	if (make(o, false, &plan, &h, e) < 0)
 		return -1;
 	/* orphans of the container come to us only when it has no init of its own */

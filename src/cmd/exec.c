@@ -45,8 +45,7 @@ command_exec(const struct options *o, struct error *e)
 	root = command_root_of_container(o, e);
 	if (root < 0)
 		return -1;
-	if (!o->detach)
-		supervise_prepare();
+	request.interrupt = o->detach ? -1 : supervise_prepare();
 	if (container_open(&arena, root, o->args[0], false, &c, e) < 0 ||
 	    container_exec(&arena, &c, &request, &pid, &pidfd, e) < 0)
 		return -1;

@@ -281,7 +281,8 @@ LAYER_RUN(cgroup_create)
 		return -1;
 	/* only now it is ours to remove */
 	h->cgroup = take_fd(&cgroup);
-	enable_controllers(plan, h->cgroup_root, h->cgroup);
+	if (plan->cgroup.value_count > 0)
+		enable_controllers(plan, h->cgroup_root, h->cgroup);
 	return 0;
 }
 

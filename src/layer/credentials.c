@@ -274,7 +274,9 @@ fail_capabilities(const struct plan *plan, const char *what, struct error *e)
 static int
 drop_bounding(const struct plan *plan, uint64_t keep, struct error *e)
 {
-	for (int i = 0; i < CAP_MAX; i++) {
+	int count = (int)cap_max_bits();
+
+	for (int i = 0; i < count; i++) {
 		if ((keep & bit(i)) != 0 || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
 			continue;
 		if (errno == EINVAL && i > CAP_CERTAIN)

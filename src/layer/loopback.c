@@ -24,13 +24,13 @@ LAYER_PLAN(loopback_plan)
 LAYER_RUN(loopback_bring_up)
 {
 	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-	autoclose int sock = -1;
+	int sock;
 
-	(void)h;
 	if (!plan->loopback_up)
 		return 0;
 	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &request) < 0)
 		return error_set(e, errno, "loopback-failed", "bring up lo");
+	fd_drop(&h->dropped, sock);
 	return 0;
 }

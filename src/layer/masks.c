@@ -94,7 +94,6 @@ mount_empty(void)
 	autoclose int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
 
 	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "source", "tmpfs", 0) < 0 ||
-	    fsconfig(context, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
 	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)

@@ -288,22 +288,35 @@ open_source(const struct mount_plan *m, struct error *e)
 	return fd;
 }
 
+/* Below the rootfs an earlier mount may provide the source, so that only init sees it. */
+static bool
+is_outside(const char *rootfs, const char *source)
+{
+	autofree char *resolved = realpath(source, NULL);
+	size_t length = strlen(rootfs);
+
+	return resolved != NULL && (strncmp(resolved, rootfs, length) != 0 || resolved[length] != '/');
+}
+
 /* With a user namespace init may lack the rights to reach a source that the parent can reach. */
 LAYER_RUN(mounts_open)
 {
+	autofree char *rootfs = NULL;
+
 	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged || plan->mount_count == 0)
 		return 0;
+	rootfs = realpath(plan->rootfs, NULL);
 	h->mounts = calloc(plan->mount_count, sizeof(*h->mounts));
-	if (h->mounts == NULL)
-		return error_set(e, errno, "out-of-memory", "mounts");
+	if (rootfs == NULL || h->mounts == NULL)
+		return error_set(e, errno, "mount-failed", "make ready for mounts");
 	for (size_t i = 0; i < plan->mount_count; i++) {
 		h->mounts[i] = -1;
-		/* a source that an earlier mount provides is opened by init */
-		if (plan->mounts[i].kind == MOUNT_BIND && access(plan->mounts[i].source, F_OK) == 0) {
-			h->mounts[i] = open_source(&plan->mounts[i], e);
-			if (h->mounts[i] < 0)
-				return -1;
-		}
+		if (plan->mounts[i].kind != MOUNT_BIND ||
+		    !is_outside(rootfs, plan->mounts[i].source))
+			continue;
+		h->mounts[i] = open_source(&plan->mounts[i], e);
+		if (h->mounts[i] < 0)
+			return -1;
 	}
 	return 0;
 }

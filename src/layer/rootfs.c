@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,9 +87,12 @@ make_parent_private(const struct plan *plan, struct error *e)
 static int
 open_clone(const struct plan *plan, struct error *e)
 {
-	int fd = open_tree(AT_FDCWD, plan->rootfs,
-	                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	char path[PATH_MAX];
+	int fd;
 
+	/* "/." makes it a directory, or an error */
+	snprintf(path, sizeof(path), "%s/.", plan->rootfs);
+	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (fd < 0)
 		return fail(plan, e, "open the rootfs");
 	return fd;
@@ -96,17 +101,24 @@ open_clone(const struct plan *plan, struct error *e)
 /* A user namespace may lack the rights to reach the bundle: the parent opens it. */
 LAYER_RUN(rootfs_open)
 {
-	struct stat st;
-
-	if (stat(plan->rootfs, &st) == 0 && !S_ISDIR(st.st_mode)) {
-		errno = ENOTDIR;
-		return fail(plan, e, "the rootfs is");
-	}
 	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged ||
 	    !plan_isolates(plan, CLONE_NEWNS))
 		return 0;
 	h->rootfs = open_clone(plan, e);
 	return h->rootfs < 0 ? -1 : 0;
+}
+
+/* It is known by its descriptor: where root of a user namespace has no way to it, / serves as well. */
+static int
+attach_clone(const struct plan *plan, const struct handles *h)
+{
+	const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS;
+
+	if (move_mount(h->rootfs, "", AT_FDCWD, plan->rootfs, flags) == 0)
+		return 0;
+	if (errno != EACCES || !plan_creates(plan, CLONE_NEWUSER))
+		return -1;
+	return move_mount(h->rootfs, "", AT_FDCWD, "/", flags);
 }
 
 LAYER_RUN(rootfs_attach)
@@ -131,8 +143,7 @@ LAYER_RUN(rootfs_attach)
 	if ((plan->root_propagation & MS_SHARED) != 0 &&
 	    mount_setattr(h->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) < 0)
 		return fail(plan, e, "make private");
-	if (move_mount(h->rootfs, "", AT_FDCWD, plan->rootfs,
-	               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0)
+	if (attach_clone(plan, h) < 0)
 		return fail(plan, e, "attach the rootfs at");
 	return 0;
 }

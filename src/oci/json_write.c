@@ -22,7 +22,7 @@ struct json_writer {
 struct json_writer *
 json_writer_new(enum json_style style)
 {
-	struct arena arena = {NULL};
+	struct arena arena = {.small = true};
 	struct json_writer *w = arena_alloc(&arena, sizeof(*w));
 	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, &w->arena};
 

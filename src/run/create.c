@@ -35,7 +35,7 @@ handles_init(struct handles *h)
 		.root_dir = -1,
 		.state_dir = -1,
 		.start_sock = -1,
-		.sync = -1,
+		.sync = {.fd = -1, .interrupt = -1},
 		.cgroup_root = -1,
 		.cgroup = -1,
 		.rootfs = -1,
@@ -125,7 +125,8 @@ remove_state(const struct plan *plan, struct handles *h)
 {
 	unlinkat(h->state_dir, "state.json", 0);
 	unlinkat(h->state_dir, "config.json", 0);
-	unlinkat(h->state_dir, "start.sock", 0);
+	if (h->start_sock >= 0)
+		unlinkat(h->state_dir, "start.sock", 0);
 	unlinkat(h->root_dir, plan->options.id, AT_REMOVEDIR);
 }
 
@@ -176,13 +177,13 @@ run_hooks(const struct plan *plan, struct handles *h, struct error *e)
 
 	if (hooks == NULL || hooks->prestart.count + hooks->create_runtime.count == 0)
 		return 0;
-	if (sync_expect(h->sync, SYNC_MOUNTED, NULL, e) < 0)
+	if (sync_expect(&h->sync, SYNC_MOUNTED, NULL, e) < 0)
 		return -1;
 	state = state_json_of_plan(plan, STATUS_CREATING, h->init_pid);
 	if (hooks_run(&hooks->prestart, "prestart", plan->options.bundle, state, e) < 0 ||
 	    hooks_run(&hooks->create_runtime, "createRuntime", plan->options.bundle, state, e) < 0)
 		return -1;
-	return sync_send(h->sync, SYNC_HOOKED, 0, e);
+	return sync_send(&h->sync, SYNC_HOOKED, 0, e);
 }
 
 /* What the parent does while init builds, and the conversation with it (see init.c). */
@@ -191,7 +192,7 @@ attend_init(const struct plan *plan, struct handles *h, struct error *e)
 {
 	if (steps_run(PHASE_MAP, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
-	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(h->sync, SYNC_MAPPED, 0, e) < 0)
+	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
 	if (state_save(plan, h, e) < 0 || steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
@@ -202,11 +203,11 @@ attend_init(const struct plan *plan, struct handles *h, struct error *e)
 static void
 prefer_error_of_init(struct handles *h, struct error *e)
 {
-	struct pollfd p = {.fd = h->sync, .events = POLLIN};
+	struct pollfd p = {.fd = h->sync.fd, .events = POLLIN};
 	struct error other;
 
-	while (h->sync >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0) {
-		if (sync_expect(h->sync, SYNC_READY, NULL, &other) == 0)
+	while (h->sync.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0) {
+		if (sync_expect(&h->sync, SYNC_READY, NULL, &other) == 0)
 			continue;
 		if (strcmp(other.id, "peer-died") != 0 && strcmp(other.id, "sync-failed") != 0)
 			*e = other;
@@ -226,7 +227,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, h, e) == 0 &&
-	    (!wait_for_start || sync_expect(h->sync, SYNC_READY, NULL, e) == 0) &&
+	    (!wait_for_start || sync_expect(&h->sync, SYNC_READY, NULL, e) == 0) &&
 	    (pid_file == NULL || pid_file_write(pid_file, h->init_pid, e) == 0))
 		return 0;
 	prefer_error_of_init(h, e);
@@ -282,7 +283,7 @@ container_create(const struct plan *plan, const struct json_doc *doc, const char
 int
 container_release(struct handles *h, struct error *e)
 {
-	return sync_send(h->sync, SYNC_RELEASE, 0, e);
+	return sync_send(&h->sync, SYNC_RELEASE, 0, e);
 }
 
 int
@@ -293,9 +294,9 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	bool ready;
 
 	/* init finds START waiting for it: going to sleep and waking it up would take longer */
-	ready = sync_send(h->sync, SYNC_START, 0, e) == 0 &&
-	        sync_expect(h->sync, SYNC_READY, NULL, e) == 0;
-	if (!ready || sync_expect_end(h->sync, e) < 0) {
+	ready = sync_send(&h->sync, SYNC_START, 0, e) == 0 &&
+	        sync_expect(&h->sync, SYNC_READY, NULL, e) == 0;
+	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		prefer_error_of_init(h, e);
 		if (pid_file != NULL)
 			unlink(pid_file);

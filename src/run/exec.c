@@ -289,12 +289,12 @@ attend(const struct plan *plan, struct handles *h, const char *pid_file, struct 
 {
 	if (steps_run(PHASE_MAP, WHEN_EXEC, plan, h, e) < 0)
 		return -1;
-	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(h->sync, SYNC_MAPPED, 0, e) < 0)
+	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
 	/* as in container_run(): the process finds START waiting for it */
 	if (steps_run(PHASE_ATTACH, WHEN_EXEC, plan, h, e) < 0 ||
-	    sync_send(h->sync, SYNC_START, 0, e) < 0 ||
-	    sync_expect(h->sync, SYNC_READY, NULL, e) < 0 || sync_expect_end(h->sync, e) < 0)
+	    sync_send(&h->sync, SYNC_START, 0, e) < 0 ||
+	    sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || sync_expect_end(&h->sync, e) < 0)
 		return -1;
 	/* conmon takes its existence for success */
 	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
@@ -311,6 +311,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	if (check_status(c, request, e) < 0)
 		return -1;
 	h.root_dir = c->root_dir;
+	h.sync.interrupt = request->interrupt;
 	h.target_pidfd = container_pidfd(c, e);
 	if (h.target_pidfd < 0 || make_plan(arena, c, request, &h, plan, e) < 0 ||
 	    open_root_of_init(c, plan, &h, e) < 0)

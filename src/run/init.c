@@ -63,7 +63,7 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 {
 	sigset_t none;
 
-	if (plan_isolates(plan, CLONE_NEWUSER) && sync_expect(h->sync, SYNC_MAPPED, NULL, e) < 0)
+	if (plan_isolates(plan, CLONE_NEWUSER) && sync_expect(&h->sync, SYNC_MAPPED, NULL, e) < 0)
 		return -1;
 	if (become_root(plan, e) < 0)
 		return -1;
@@ -84,8 +84,8 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 	if (hooks == NULL)
 		return 0;
 	if (hooks->prestart.count + hooks->create_runtime.count > 0 &&
-	    (sync_send(h->sync, SYNC_MOUNTED, 0, e) < 0 ||
-	     sync_expect(h->sync, SYNC_HOOKED, NULL, e) < 0))
+	    (sync_send(&h->sync, SYNC_MOUNTED, 0, e) < 0 ||
+	     sync_expect(&h->sync, SYNC_HOOKED, NULL, e) < 0))
 		return -1;
 	if (hooks->create_container.count == 0)
 		return 0;
@@ -112,17 +112,17 @@ wait_for_start(struct handles *h, struct error *e)
 {
 	int sock;
 
-	if (sync_expect(h->sync, SYNC_RELEASE, NULL, e) < 0)
+	if (sync_expect(&h->sync, SYNC_RELEASE, NULL, e) < 0)
 		return -1;
-	close(h->sync);
+	close(h->sync.fd);
 	do
 		sock = accept4(h->start_sock, NULL, NULL, SOCK_CLOEXEC);
 	while (sock < 0 && errno == EINTR);
 	if (sock < 0)
 		_exit(1); /* nobody is there to be told */
 	close(h->start_sock);
-	h->sync = sock;
-	return sync_expect(h->sync, SYNC_START, NULL, e);
+	h->sync.fd = sock;
+	return sync_expect(&h->sync, SYNC_START, NULL, e);
 }
 
 /* What `--preserve-fds` names stays open; the rest is close-on-exec since main(). */
@@ -175,7 +175,7 @@ close_all_but(const struct plan *plan, const int *keep, size_t count)
 static int
 live(const struct plan *plan, struct handles *h, struct error *e)
 {
-	const int keep[] = {h->sync, h->start_sock, log_settings.fd};
+	const int keep[] = {h->sync.fd, h->start_sock, log_settings.fd};
 
 	close_cleaner(&h->state_dir); /* its lock must not outlive the parent */
 	if (settle(plan, h, e) < 0 || steps_run(PHASE_BUILD, WHEN_CREATE, plan, h, e) < 0)
@@ -185,10 +185,10 @@ live(const struct plan *plan, struct handles *h, struct error *e)
 		return -1;
 	/* from here the end of the stream tells that the parent is gone */
 	prctl(PR_SET_PDEATHSIG, 0);
-	if (sync_send(h->sync, SYNC_READY, 0, e) < 0)
+	if (sync_send(&h->sync, SYNC_READY, 0, e) < 0)
 		return -1;
 	if ((h->start_sock >= 0 ? wait_for_start(h, e)
-	                        : sync_expect(h->sync, SYNC_START, NULL, e)) < 0)
+	                        : sync_expect(&h->sync, SYNC_START, NULL, e)) < 0)
 		return -1;
 	return become_program(plan, h, WHEN_CREATE, e);
 }
@@ -199,7 +199,7 @@ init_main(const struct plan *plan, struct handles *h)
 	struct error e;
 
 	(void)live(plan, h, &e);
-	die(h->sync, &e);
+	die(h->sync.fd, &e);
 }
 
 /* Without a mount namespace of its own the container's root is init's, not its namespace's. */
@@ -217,7 +217,7 @@ enter_root(struct handles *h, struct error *e)
 static int
 enter(const struct plan *plan, struct handles *h, struct error *e)
 {
-	const int keep[] = {h->sync, h->target_pidfd, h->rootfs, log_settings.fd};
+	const int keep[] = {h->sync.fd, h->target_pidfd, h->rootfs, log_settings.fd};
 
 	close_all_but(plan, keep, ARRAY_SIZE(keep));
 	/* nothing in the container may look into this process (CVE-2016-9962) */
@@ -236,8 +236,8 @@ live_exec(const struct plan *plan, struct handles *h, struct error *e)
 	    steps_run(PHASE_CONFINE, WHEN_EXEC, plan, h, e) < 0)
 		return -1;
 	prctl(PR_SET_PDEATHSIG, 0);
-	if (sync_send(h->sync, SYNC_READY, 0, e) < 0 ||
-	    sync_expect(h->sync, SYNC_START, NULL, e) < 0)
+	if (sync_send(&h->sync, SYNC_READY, 0, e) < 0 ||
+	    sync_expect(&h->sync, SYNC_START, NULL, e) < 0)
 		return -1;
 	return become_program(plan, h, WHEN_EXEC, e);
 }
@@ -248,5 +248,5 @@ init_exec_main(const struct plan *plan, struct handles *h)
 	struct error e;
 
 	(void)live_exec(plan, h, &e);
-	die(h->sync, &e);
+	die(h->sync.fd, &e);
 }

@@ -80,7 +80,7 @@ intermediate_main(const struct plan *plan, struct handles *h, child_function chi
 	if (setns(joined(plan, h, CLONE_NEWUSER), CLONE_NEWUSER) < 0 ||
 	    (pid_ns >= 0 && setns(pid_ns, CLONE_NEWPID) < 0)) {
 		error_set(&e, errno, "namespace-failed", "join the user or pid namespace");
-		sync_send_error(h->sync, &e);
+		sync_send_error(h->sync.fd, &e);
 		_exit(1);
 	}
 	pid = clone_child(plan, h, CLONE_PARENT, NULL);
@@ -88,9 +88,9 @@ intermediate_main(const struct plan *plan, struct handles *h, child_function chi
 		child(plan, h);
 	if (pid < 0) {
 		(void)fail_clone(plan, &e);
-		sync_send_error(h->sync, &e);
+		sync_send_error(h->sync.fd, &e);
 	} else {
-		(void)sync_send(h->sync, SYNC_SPAWNED, pid, &e);
+		(void)sync_send(&h->sync, SYNC_SPAWNED, pid, &e);
 	}
 	_exit(pid < 0);
 }
@@ -104,12 +104,12 @@ spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
 	int rc;
 
 	if (intermediate == 0) {
-		h->sync = child_end;
+		h->sync = (struct sync){.fd = child_end, .interrupt = -1};
 		intermediate_main(plan, h, child);
 	}
 	if (intermediate < 0)
 		return error_set(e, errno, "clone-failed", "fork");
-	rc = sync_expect(h->sync, SYNC_SPAWNED, &pid, e);
+	rc = sync_expect(&h->sync, SYNC_SPAWNED, &pid, e);
 	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
 		;
 	if (rc < 0)
@@ -125,7 +125,7 @@ static int
 spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_function child,
                struct error *e)
 {
-	int parent_end = h->sync, pid_ns = joined(plan, h, CLONE_NEWPID);
+	int parent_end = h->sync.fd, pid_ns = joined(plan, h, CLONE_NEWPID);
 	autoclose int own = -1;
 	int pidfd = -1;
 	pid_t pid;
@@ -138,7 +138,7 @@ spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_
 	pid = clone_child(plan, h, 0, &pidfd);
 	if (pid == 0) {
 		close(parent_end);
-		h->sync = child_end;
+		h->sync = (struct sync){.fd = child_end, .interrupt = -1};
 		child(plan, h);
 		_exit(1);
 	}
@@ -166,7 +166,7 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 
 	if (sync_pair(ends, e) < 0)
 		return -1;
-	h->sync = ends[0];
+	h->sync.fd = ends[0];
 	rc = (intermediate ? spawn_by_intermediate : spawn_directly)(plan, h, ends[1], child, e);
 	close(ends[1]);
 	if (rc < 0)

@@ -61,6 +61,7 @@ int
 container_start(struct container *c, struct error *e)
 {
 	autoclose int sock = -1;
+	struct sync sync = {.fd = -1, .interrupt = -1};
 	struct error ignored;
 
 	if (check_status(c, e) < 0)
@@ -68,8 +69,9 @@ container_start(struct container *c, struct error *e)
 	sock = connect_to_init(c, e);
 	if (sock < 0)
 		return -1;
+	sync.fd = sock;
 	unlinkat(c->dir, "start.sock", 0);
-	if (sync_send(sock, SYNC_START, 0, e) == 0 && sync_expect_end(sock, e) == 0 &&
+	if (sync_send(&sync, SYNC_START, 0, e) == 0 && sync_expect_end(&sync, e) == 0 &&
 	    run_poststart(c, e) == 0)
 		return 0;
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */

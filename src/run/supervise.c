@@ -6,6 +6,7 @@
  * to copy.
  */
 #include "hako/container.h"
+#include "hako/interrupt.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -13,13 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void
+int
 supervise_prepare(void)
 {
 	sigset_t all;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
+	return interrupt_open();
 }
 
 static int
@@ -58,13 +60,15 @@ supervise(pid_t pid, int pidfd, struct error *e)
 	int status = 0;
 
 	sigfillset(&all);
-	while (!reap(pid, &status)) {
+	/* SIGCHLD has been blocked since before there was a child: none can be missed */
+	for (;;) {
 		int signal = sigwaitinfo(&all, NULL);
 
 		if (signal < 0 && errno != EINTR)
 			return error_set(e, errno, "wait-failed", "wait for signals");
+		if (signal == SIGCHLD && reap(pid, &status))
+			return status;
 		if (signal > 0 && !is_for_us(signal))
 			(void)sys_pidfd_send_signal(pidfd, signal);
 	}
-	return status;
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { FIRST_BLOCK = 256 * 1024 - 64, ALIGNMENT = 16 };
+enum { FIRST_BLOCK = 256 * 1024, SMALL_BLOCK = 16 * 1024, ALIGNMENT = 16 };
 
 struct arena_block {
 	struct arena_block *previous;
 	size_t size; /* of data */
+	bool small;  /* malloc'ed, not mapped */
 	size_t used;
 	_Alignas(ALIGNMENT) char data[];
 };
@@ -33,21 +35,34 @@ out_of_memory(void)
 	_exit(1);
 }
 
+/* Fresh pages are zero; calloc() would clear them again, and so touch them all. */
 static struct arena_block *
-add_block(struct arena *arena, size_t size)
+new_block(size_t size, bool small)
 {
-	size_t wanted = arena->block != NULL ? arena->block->size * 2 : FIRST_BLOCK;
 	struct arena_block *block;
 
-	if (wanted < size)
-		wanted = size;
-	wanted += sizeof(*block);
-	/* fresh pages are zero; calloc() would clear them again, and so touch them all */
-	block = mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (block == MAP_FAILED)
+	if (small)
+		block = calloc(1, size);
+	else
+		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (block == NULL || block == MAP_FAILED)
 		out_of_memory();
-	wanted -= sizeof(*block);
-	block->size = wanted;
+	block->small = small;
+	block->size = size - sizeof(*block);
+	return block;
+}
+
+static struct arena_block *
+add_block(struct arena *arena, size_t needed)
+{
+	size_t size = arena->small ? SMALL_BLOCK : FIRST_BLOCK;
+	struct arena_block *block;
+
+	if (arena->block != NULL)
+		size = (arena->block->size + sizeof(*block)) * 2;
+	if (size < needed + sizeof(*block))
+		size = needed + sizeof(*block);
+	block = new_block(size, size <= SMALL_BLOCK);
 	block->previous = arena->block;
 	arena->block = block;
 	return block;
@@ -119,7 +134,10 @@ arena_free(struct arena *arena)
 	while (arena->block != NULL) {
 		struct arena_block *previous = arena->block->previous;
 
-		munmap(arena->block, sizeof(*arena->block) + arena->block->size);
+		if (arena->block->small)
+			free(arena->block);
+		else
+			munmap(arena->block, sizeof(*arena->block) + arena->block->size);
 		arena->block = previous;
 	}
 }

@@ -37,11 +37,11 @@ sync_pair(int ret[2], struct error *e)
 }
 
 int
-sync_send(int fd, enum sync_type type, int64_t value, struct error *e)
+sync_send(const struct sync *sync, enum sync_type type, int64_t value, struct error *e)
 {
 	struct packet packet = {.type = type, .value = value};
 
-	if (send(fd, &packet, SHORT_PACKET, MSG_NOSIGNAL) != SHORT_PACKET)
+	if (send(sync->fd, &packet, SHORT_PACKET, MSG_NOSIGNAL) != SHORT_PACKET)
 		return error_set(e, errno, "peer-died", "send %s", names[type]);
 	return 0;
 }
@@ -57,33 +57,34 @@ sync_send_error(int fd, const struct error *e)
 
 /* Until there is a packet. EINTR: there is none, and a signal wants hako to end. */
 static int
-wait_packet(int fd)
+wait_packet(const struct sync *sync)
 {
-	autoclose int interrupt = interrupt_open();
-	struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = interrupt, .events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = sync->fd, .events = POLLIN},
+	                        {.fd = sync->interrupt, .events = POLLIN}};
 
-	if (interrupt < 0)
+	if (sync->interrupt < 0)
 		return 0;
 	while (poll(fds, 2, -1) < 0)
 		if (errno != EINTR)
 			return -1;
 	if (fds[0].revents != 0)
 		return 0;
-	interrupt_take(interrupt);
+	interrupt_take(sync->interrupt);
 	errno = EINTR;
 	return -1;
 }
 
 static ssize_t
-receive(int fd, struct packet *packet)
+receive(const struct sync *sync, struct packet *packet)
 {
 	ssize_t n;
 
-	if (wait_packet(fd) < 0)
+	if (wait_packet(sync) < 0)
 		return -1;
+	/* ECONNRESET: the peer has died without reading all of ours; its last words come after it */
 	do
-		n = recv(fd, packet, sizeof(*packet), 0);
-	while (n < 0 && errno == EINTR);
+		n = recv(sync->fd, packet, sizeof(*packet), 0);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	return n;
 }
 
@@ -106,10 +107,10 @@ take_error(const struct packet *packet, struct error *e)
 }
 
 int
-sync_expect(int fd, enum sync_type type, int64_t *ret_value, struct error *e)
+sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e)
 {
 	struct packet packet;
-	ssize_t n = receive(fd, &packet);
+	ssize_t n = receive(sync, &packet);
 
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return error_set(e, 0, "peer-died",
@@ -126,10 +127,10 @@ sync_expect(int fd, enum sync_type type, int64_t *ret_value, struct error *e)
 }
 
 int
-sync_expect_end(int fd, struct error *e)
+sync_expect_end(const struct sync *sync, struct error *e)
 {
 	struct packet packet;
-	ssize_t n = receive(fd, &packet);
+	ssize_t n = receive(sync, &packet);
 
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return 0;
