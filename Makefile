@@ -24,8 +24,8 @@ WARNINGS = -Wall -Wextra -Wformat=2 -Wvla -Wshadow -Wconversion -Wmissing-protot
 PREPROCESS = -D_GNU_SOURCE -DHAKO_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS)
 COMPILE = $(CC) -std=gnu11 $(PREPROCESS) $(WARNINGS) $(KNOWN_HARDENING) -fPIE \
 	-ffunction-sections -fdata-sections $(CFLAGS)
-# -z now costs nothing that could be measured: with the libraries linked in, hako
-# has some 150 symbols to bind, and starts in the same 0.76 ms lazily or at once.
+# -z now: binding all 175 symbols at once costs 0.02 of 0.86 ms when libc is shared,
+# and nothing in a static hako; worth a table that cannot be written to.
 LINK = $(LINK_ANY) -pie
 LINK_ANY = $(CC) $(KNOWN_HARDENING) $(CFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \
 	-Wl,--gc-sections -Wl,--as-needed -Wl,--hash-style=gnu $(LDFLAGS)

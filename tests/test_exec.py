@@ -86,6 +86,7 @@ def test_failure(runtime, bundle, running, options, command, message):
     result = box.exec(command, options=options, check=False)
     assert (result.returncode, result.stderr.count("\n")) == (255, 1), result
     assert message in result.stderr
+    assert "config.json" not in result.stderr  # the command line is to blame
     assert kernel.cgroup_pids(CGROUP / box.id) == before
 
 

@@ -23,7 +23,6 @@ struct planner {
 /* seccomp: compiled with libseccomp or taken from the cache, loaded by seccomp(2) */
 LAYER_PLAN(seccomp_plan);      /* validates, makes the shared mapping (anonymous memory only) */
 LAYER_RUN(seccomp_compile);    /* ATTACH, parent: fill the mapping */
-LAYER_RUN(seccomp_load);       /* START, init: the last call before execve */
 
 /* device_filter: BPF_PROG_TYPE_CGROUP_DEVICE */
 LAYER_PLAN(device_filter_plan);

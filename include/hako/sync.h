@@ -53,6 +53,13 @@ int
 sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e);
 
 /*
+ * When both have failed, the peer knows the reason and this side only met a dead
+ * peer: replace *e by the error that the peer has sent, if there is one.
+ */
+void
+sync_prefer_error(const struct sync *sync, struct error *e);
+
+/*
  * Wait until the peer has closed its end: execve closes it. 0 for that; -1 with
  * the error that it sent instead.
  */

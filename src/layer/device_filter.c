@@ -4,9 +4,9 @@
  * of type BPF_PROG_TYPE_CGROUP_DEVICE on the container's cgroup. The rules are
  * tested from the last to the first, so that the first answer counts, and apart
  * for character and block devices. A few default rules follow the config's own:
- * without /dev/null and terminals nothing runs. A config without a list of
- * devices (an empty one is a list) asks for no filter and gets none, as with
- * crun; runc applies the default rules even then.
+ * without /dev/null and terminals nothing runs. Without a list only those and the
+ * nodes of linux.devices may be used ("Containers MAY NOT access any device node
+ * that is not either explicitly referenced or one of the default devices").
  */
 #include "hako/device_filter.h"
 #include "hako/layer.h"
@@ -83,22 +83,48 @@ plan_rule(const struct config_device_rule *c, struct device_rule *rule, struct e
 	return 0;
 }
 
+static int
+plan_rules(const struct objects *list, struct device_rule *rules, struct error *e)
+{
+	const struct config_device_rule *rows = list->items;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (plan_rule(&rows[i], &rules[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* Nothing, but for the nodes that the config makes. */
+static size_t
+plan_nodes(const struct objects *devices, struct device_rule *rules)
+{
+	const struct config_device *rows = devices->items;
+	size_t count = 0;
+
+	rules[count++] = (struct device_rule){false, 'a', ANY, ANY, ACC_ALL};
+	for (size_t i = 0; i < devices->count; i++)
+		if (rows[i].type[0] != 'p' && rows[i].major != NULL && rows[i].minor != NULL)
+			rules[count++] = (struct device_rule){true, rows[i].type[0] == 'b' ? 'b' : 'c',
+			                                      *rows[i].major, *rows[i].minor, ACC_ALL};
+	return count;
+}
+
 LAYER_PLAN(device_filter_plan)
 {
+	static const struct objects none = {0};
 	const struct config_linux *lin = p->config->linux_;
-	const struct config_resources *resources = lin != NULL ? lin->resources : NULL;
-	const struct config_device_rule *list;
-	struct device_rule *rules;
-	size_t count;
+	const struct objects *list = lin->resources != NULL ? &lin->resources->devices : &none;
+	size_t count = list->at != NULL ? list->count : 1 + lin->devices.count;
+	struct device_rule *rules =
+		arena_array(p->arena, count + ARRAY_SIZE(default_rules), sizeof(*rules));
 
-	if (resources == NULL || resources->devices.at == NULL)
+	/* an ordinary user cannot make devices, and mostly cannot filter them either */
+	if (list->at == NULL && !p->plan->options.privileged)
 		return 0;
-	list = resources->devices.items;
-	count = resources->devices.count;
-	rules = arena_array(p->arena, count + ARRAY_SIZE(default_rules), sizeof(*rules));
-	for (size_t i = 0; i < count; i++)
-		if (plan_rule(&list[i], &rules[i], e) < 0)
-			return -1;
+	if (list->at == NULL)
+		count = plan_nodes(&lin->devices, rules);
+	else if (plan_rules(list, rules, e) < 0)
+		return -1;
 	memcpy(rules + count, default_rules, sizeof(default_rules));
 	p->plan->device_rules = rules;
 	p->plan->device_rule_count = count + ARRAY_SIZE(default_rules);

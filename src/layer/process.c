@@ -89,7 +89,6 @@ LAYER_PLAN(process_plan)
 	process->args = args;
 	process->cwd = c->cwd;
 	process->oom_score_adj = c->oom_score_adj;
-	process->no_new_privileges = c->no_new_privileges;
 	plan_environment(p, &c->env);
 	return 0;
 }

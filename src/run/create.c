@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,23 +198,6 @@ attend_init(const struct plan *plan, struct handles *h, struct error *e)
 	return run_hooks(plan, h, e);
 }
 
-/* When both have failed, init knows the reason: the parent only met a dead peer. */
-static void
-prefer_error_of_init(struct handles *h, struct error *e)
-{
-	struct pollfd p = {.fd = h->sync.fd, .events = POLLIN};
-	struct error other;
-
-	while (h->sync.fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0) {
-		if (sync_expect(&h->sync, SYNC_READY, NULL, &other) == 0)
-			continue;
-		if (strcmp(other.id, "peer-died") != 0 && strcmp(other.id, "sync-failed") != 0)
-			*e = other;
-		if (strcmp(other.id, "sync-failed") != 0)
-			return;
-	}
-}
-
 static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
@@ -230,7 +212,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 	    (!wait_for_start || sync_expect(&h->sync, SYNC_READY, NULL, e) == 0) &&
 	    (pid_file == NULL || pid_file_write(pid_file, h->init_pid, e) == 0))
 		return 0;
-	prefer_error_of_init(h, e);
+	sync_prefer_error(&h->sync, e);
 	return -1;
 }
 
@@ -297,7 +279,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	ready = sync_send(&h->sync, SYNC_START, 0, e) == 0 &&
 	        sync_expect(&h->sync, SYNC_READY, NULL, e) == 0;
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
-		prefer_error_of_init(h, e);
+		sync_prefer_error(&h->sync, e);
 		if (pid_file != NULL)
 			unlink(pid_file);
 		roll_back(plan, h, ready || is_hook_failure(e));

@@ -111,6 +111,7 @@ process_of_flags(struct arena *arena, const struct config *config,
 
 	if (config->process != NULL)
 		*process = *config->process;
+	process->at = NULL; /* config.json is not to blame for what the flags say */
 	while (request->args[count] != NULL)
 		count++;
 	process->args.count = 0;
@@ -322,6 +323,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 		return -1;
 	if (spawn_init(plan, &h, init_exec_main, e) < 0 ||
 	    attend(plan, &h, request->pid_file, e) < 0) {
+		sync_prefer_error(&h.sync, e);
 		spawn_kill(&h);
 		return -1;
 	}

@@ -115,6 +115,7 @@ features_show(void)
 	json_put_string(w, "org.opencontainers.runc.checkpoint.enabled", "false");
 	json_end_object(w);
 	json_begin_array(w, "potentiallyUnsafeConfigAnnotations");
+	json_put_string(w, NULL, "run.oci.keep_original_groups");
 	json_end_array(w);
 	json_end_object(w);
 	text = strdup(json_writer_text(w, NULL));

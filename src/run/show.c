@@ -233,7 +233,7 @@ show_capabilities(FILE *out, const char *name, uint64_t set)
 		fprintf(out, " none");
 	for (int i = 0; i < 64; i++)
 		if ((set >> i & 1) != 0)
-			fprintf(out, " %s", capability_name(i));
+			fprintf(out, " %s", capability_name(i) != NULL ? capability_name(i) : "?");
 	fputc('\n', out);
 }
 

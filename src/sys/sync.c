@@ -126,6 +126,22 @@ sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, st
 	return 0;
 }
 
+void
+sync_prefer_error(const struct sync *sync, struct error *e)
+{
+	struct pollfd p = {.fd = sync->fd, .events = POLLIN};
+	struct error other;
+
+	while (sync->fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0) {
+		if (sync_expect(sync, SYNC_READY, NULL, &other) == 0)
+			continue;
+		if (strcmp(other.id, "peer-died") != 0 && strcmp(other.id, "sync-failed") != 0)
+			*e = other;
+		if (strcmp(other.id, "sync-failed") != 0)
+			return;
+	}
+}
+
 int
 sync_expect_end(const struct sync *sync, struct error *e)
 {

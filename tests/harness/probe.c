@@ -6,7 +6,8 @@
  *   c:PATH                 create a file that is not there yet
  *   k:PATH                 mknod of a character device 1:3
  *   m:TARGET               mount a tmpfs
- *   s:NUMBER               a system call with zeros as arguments
+ *   s:NUMBER[,ARGUMENT]... a system call; arguments that are left out are zeros
+ *   i:NUMBER               the same by the 32-bit entry of x86
  * cat:PATH gives the text of a file instead. Linked statically: the root
  * filesystem may hold nothing else.
  */
@@ -250,6 +251,38 @@ opens(const char *path, int flags)
 	return fd >= 0;
 }
 
+static long
+call(const char *text)
+{
+	unsigned long n[7] = {0};
+	char *end;
+
+	for (int i = 0; i < 7; i++) {
+		n[i] = strtoul(text, &end, 0);
+		if (*end != ',')
+			break;
+		text = end + 1;
+	}
+	return syscall((long)n[0], n[1], n[2], n[3], n[4], n[5], n[6]);
+}
+
+static long
+call_32(long number)
+{
+	long result = -ENOSYS;
+
+#ifdef __x86_64__
+	__asm__ volatile("int $0x80"
+	                 : "=a"(result)
+	                 : "a"(number), "b"(0), "c"(0), "d"(0), "S"(0), "D"(0)
+	                 : "memory", "r8", "r9", "r10", "r11");
+#else
+	(void)number;
+#endif
+	errno = result < 0 ? (int)-result : 0;
+	return result;
+}
+
 static bool
 tries(const char *test)
 {
@@ -269,7 +302,9 @@ tries(const char *test)
 	case 'm':
 		return mount("tmpfs", what, "tmpfs", 0, NULL) == 0;
 	case 's':
-		return syscall(atol(what), 0, 0, 0, 0, 0, 0) >= 0;
+		return call(what) >= 0;
+	case 'i':
+		return call_32(atol(what)) >= 0;
 	}
 	errno = EINVAL;
 	return false;

@@ -120,11 +120,11 @@ test_plan_sets(void **state)
 	const struct capability_sets *c = &plan.process.capabilities;
 
 	(void)state;
-	plan_good(
-		CAPS("\"bounding\": [\"CAP_CHOWN\", \"CAP_KILL\", \"cap_setuid\"],"
-	             "\"permitted\": [\"CAP_CHOWN\", \"CAP_KILL\"], \"effective\": [\"CAP_KILL\", \"CAP_KILL\"],"
-	             "\"inheritable\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"),
-		"");
+	plan_good(CAPS("\"bounding\": [\"CAP_CHOWN\", \"CAP_KILL\", \"cap_setuid\"],"
+	               "\"permitted\": [\"CAP_CHOWN\", \"CAP_KILL\"],"
+	               "\"effective\": [\"CAP_KILL\", \"CAP_KILL\"],"
+	               "\"inheritable\": [\"CAP_KILL\"], \"ambient\": [\"CAP_KILL\"]"),
+	          "");
 	assert_true(plan.process.capabilities_set);
 	assert_true(c->bounding == (BIT(CAP_CHOWN) | BIT(CAP_KILL) | BIT(CAP_SETUID)));
 	assert_true(c->permitted == (BIT(CAP_CHOWN) | BIT(CAP_KILL)));

@@ -318,9 +318,19 @@ static void
 test_plan(void **state)
 {
 	(void)state;
+	/* without a list: the defaults, and what linux.devices makes */
+	plan.options.privileged = true;
 	assert_int_equal(plan_devices(""), 0);
-	assert_int_equal(plan.device_rule_count, 0);
-	assert_int_equal(plan_devices("\"resources\": {}"), 0);
+	assert_true(plan_allows('c', 1, 3, RWM));
+	assert_false(plan_allows('c', 1, 1, R));
+	assert_int_equal(plan_devices("\"resources\": {}, \"devices\": [{\"path\": \"/dev/fuse\", "
+	                              "\"type\": \"c\", \"major\": 10, \"minor\": 229}]"),
+	                 0);
+	assert_true(plan_allows('c', 10, 229, RWM));
+	assert_false(plan_allows('c', 10, 228, R));
+	/* an ordinary user has no use for it */
+	plan.options.privileged = false;
+	assert_int_equal(plan_devices(""), 0);
 	assert_int_equal(plan.device_rule_count, 0);
 	/* an empty list is a list */
 	assert_int_equal(plan_devices(DEVICES("")), 0);

@@ -395,7 +395,8 @@ test_same_as_library(void **state)
 		/* numbers that are shared (umount, umount2), odd (ARM) or unknown */
 		PROFILE("ERRNO",
 	                ALLOW("\"umount\", \"umount2\", \"cacheflush\", \"set_tls\", \"no_such_call\"")),
-		"{\"defaultAction\": \"SCMP_ACT_KILL\", \"architectures\": [\"SCMP_ARCH_ARM\", \"SCMP_ARCH_AARCH64\","
+		"{\"defaultAction\": \"SCMP_ACT_KILL\", \"architectures\": [\"SCMP_ARCH_ARM\","
+		" \"SCMP_ARCH_AARCH64\","
 		" \"SCMP_ARCH_PPC64LE\", \"SCMP_ARCH_MIPSEL\", \"SCMP_ARCH_RISCV64\"], \"syscalls\": [" ALLOW(
 			"\"read\", \"socket\", \"semop\", \"cacheflush\", \"set_tls\", \"openat\", \"ipc\"") "]}",
 		"{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [" ALLOW(
@@ -816,7 +817,7 @@ test_too_large(void **state)
 	free(text);
 }
 
-/* The kernel ------------------------------------------------------------------------------------ */
+/* The kernel ------------------------------------------------------------------------ */
 
 /* Run check in a child behind the filter; returns its wait status. */
 static int
