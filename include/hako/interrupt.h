@@ -4,8 +4,12 @@
 
 /*
  * A descriptor that is readable while SIGHUP, SIGINT, SIGQUIT or SIGTERM waits to
- * be delivered; -1 when they are not blocked, and so need no looking after.
+ * be delivered, for a process that has blocked them; -1 with errno.
  */
+int
+interrupt_create(void);
+
+/* The same; -1 when they are not blocked, and so need no looking after. */
 int
 interrupt_open(void);
 

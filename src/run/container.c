@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,7 +30,7 @@ root_default(void)
 	static char path[PATH_MAX];
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
 
-	if (geteuid() == 0)
+	if (getauxval(AT_EUID) == 0)
 		return "/run/hako";
 	if (runtime_dir == NULL || runtime_dir[0] != '/')
 		return NULL;

@@ -21,7 +21,7 @@ supervise_prepare(void)
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
-	return interrupt_open();
+	return interrupt_create();
 }
 
 static int

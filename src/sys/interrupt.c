@@ -12,21 +12,30 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+int
+interrupt_create(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 int
 interrupt_open(void)
 {
-	static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-	sigset_t blocked, set;
+	sigset_t blocked;
 
 	if (sigprocmask(SIG_BLOCK, NULL, &blocked) < 0)
 		return -1;
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (sigismember(&blocked, signals[i]) == 0)
 			return -1;
-		sigaddset(&set, signals[i]);
-	}
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return interrupt_create();
 }
 
 void

@@ -5,9 +5,7 @@
  * kernel gets it.
  */
 #include "hako/seccomp.h"
-#define seccomp_load library_seccomp_load /* layer.h had the name first */
 #include <seccomp.h>
-#undef seccomp_load
 #include "hako/layer.h"
 #include "hako/log.h"
 

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+"""The command line: options in all their spellings, help, logs, and the commands that only show."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from harness import kernel, private, schema
+from harness.runtime import run
+
+SLEEP = ("/bin/sleep", "1000")
+CGROUP = pathlib.Path(private.CGROUP)
+COMMANDS = ("run", "create", "start", "exec", "kill", "pause", "resume", "delete", "state", "list",
+            "ps", "spec", "plan", "features")
+OPTION = re.compile(r"^  (?:-(\w), )?--([\w-]+)(?: (\S+))? ", re.MULTILINE)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+@pytest.fixture
+def plain(hako):
+    """plain(*args): hako without --root."""
+    return lambda *args, **how: run([hako, *args], **how)
+
+
+@pytest.fixture
+def box(runtime, bundle):
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    box.start()
+    return box
+
+
+# --- help and version -------------------------------------------------------------
+
+def test_help_lists_the_commands(plain):
+    texts = [plain(*words) for words in (["--help"], ["-h"], ["help"])]
+    assert len({t.stdout for t in texts}) == 1 and {t.stderr for t in texts} == {""}
+    listed = re.findall(r"^  (\w+) +\S", texts[0].stdout, re.MULTILINE)
+    assert listed == list(COMMANDS)
+
+
+def options_of(plain, command):
+    return OPTION.findall(plain(*command, "--help").stdout)
+
+
+@pytest.mark.parametrize("command", [(), *[(c,) for c in COMMANDS]], ids=lambda c: " ".join(c) or "hako")
+def test_options_of_help_are_accepted(plain, command):
+    text = plain(*command, "--help").stdout
+    assert text.startswith("usage: hako ")
+    options = options_of(plain, command)
+    assert ("h", "help", "") in options
+    for letter, name, argument in options:
+        if name in ("help", "version"):
+            continue
+        value = argument.partition("|")[0]
+        spellings = [f"--{name}", f"-{name}"] + [f"-{letter}"] * bool(letter)
+        for word in spellings:
+            for words in ([word, value], [f"{word}={value}"]) if argument else ([word],):
+                got = plain(*command, *words, "--help", check=False)
+                assert (got.returncode, got.stdout) == (0, text), got
+                if argument:
+                    assert plain(*command, word, check=False).returncode == 64
+
+
+@pytest.mark.parametrize("name", ["--version", "-v", "-version"])
+def test_version(plain, name):
+    first, *lines = plain(name).stdout.splitlines()
+    assert re.fullmatch(r"hako version \d+\.\d+\S*", first)
+    assert [line.partition(":")[0] for line in lines[:-1]] == ["commit", "spec", "libseccomp"]
+    assert "+SECCOMP" in lines[-1].split() and "+CAP" in lines[-1].split()
+
+
+USAGE = [
+    "", "none", "--none", "-z", "--log-format xml list", "--log-level loud list", "--root",
+    "--cgroup-manager other list", "list --none", "list extra", "list --format xml", "state", "state a b",
+    "start", "kill", "kill a TERM x", "delete", "delete --force=maybe a", "exec", "exec a", "create",
+    "create a b", "run --preserve-fds x a", "ps", "spec extra", "features extra", "plan a b",
+    "create --bundle", "run --detach=5 a", "state --force a", "checkpoint --help",
+    "restore --lsm-mount-context",
+]
+
+
+@pytest.mark.parametrize("line", USAGE)
+def test_usage_errors(plain, line):
+    result = plain(*line.split(), check=False)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (64, "", 1), result
+    assert result.stderr.startswith("hako: ")
+
+
+def test_option_without_its_argument_says_so(plain):
+    assert "requires an argument" in plain("create", "--bundle", check=False).stderr
+
+
+@pytest.mark.parametrize("words", [["--bundle", "B"], ["--bundle=B"], ["-bundle", "B"], ["-bundle=B"],
+                                   ["-b", "B"], ["-bB"], ["-b=B"], ["--", ]])
+def test_spellings_of_an_option(runtime, bundle, words):
+    b = bundle().sh("echo here")
+    b.save()
+    result = runtime.run("run", *[w.replace("B", b.path.name) for w in words], runtime.new_id(),
+                         cwd=b.path.parent if words != ["--"] else b.path)
+    assert result.stdout == "here\n"
+
+
+@pytest.mark.parametrize("word, gone", [("--force", True), ("-force", True), ("-f", True),
+                                        ("--force=true", True), ("--force=false", False)])
+def test_spellings_of_a_flag(runtime, box, word, gone):
+    assert (runtime.run("delete", word, box.id, check=False).returncode == 0) == gone
+    assert (CGROUP / box.id).exists() != gone
+
+
+# --- root ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words", [["--root", "R/a/b"], ["--root=R/a/b"], ["-root", "R/a/b"]])
+def test_root(plain, bundle, token, tmp_path, words):
+    words = [word.replace("R", tmp_path.name) for word in words]
+    plain(*words, "create", "--bundle", bundle(*SLEEP), token, cwd=tmp_path.parent)
+    assert (tmp_path / "a/b" / token / "state.json").exists()
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
+    plain(*words, "delete", token, cwd=tmp_path.parent)
+    assert os.listdir(tmp_path / "a/b") == []
+
+
+@pytest.mark.parametrize("root, message", [
+    ("/", "--root cannot be"), ("//", "--root cannot be"), ("", "--root cannot be"),
+    ("/proc/version", "not a directory"), ("/proc/none", "no such file or directory")])
+def test_root_refused(plain, bundle, token, root, message):
+    for command in (["create", "--bundle", bundle(*SLEEP), token], ["list"]):
+        result = plain("--root", root, *command, check=False)
+        assert (result.returncode, message in result.stderr) == (1, True), result
+
+
+IN_EMPTY_RUN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run && "$@"', "sh"]
+
+
+@pytest.mark.parametrize("args, expected", [(["list", "--format", "json"], "null\n"), (["list", "-q"], "")])
+def test_default_root_need_not_exist(hako, args, expected):
+    assert run([*IN_EMPTY_RUN, hako, *args]).stdout == expected
+
+
+def test_default_root(hako, bundle, token):
+    script = '"$@" create --bundle B ID && ls /run/hako && stat -c %a /run/hako && "$@" delete ID'
+    script = script.replace("B ID", f"{os.fspath(bundle(*SLEEP))} {token}").replace("delete ID", f"delete {token}")
+    result = run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run && {script}", "sh", hako])
+    assert result.stdout.split() == [token, "700"]
+
+
+def test_default_root_of_a_user(hako, user, run_as_user):
+    assert run_as_user(hako, "list", "-q").stdout == ""
+    assert run_as_user(hako, "list", "--format=json").stdout == "null\n"
+    result = run_as_user(hako, "state", "x", check=False)
+    assert "does not exist" in result.stderr
+    result = run_as_user("env", "-u", "XDG_RUNTIME_DIR", hako, "list", check=False)
+    assert (result.returncode, "XDG_RUNTIME_DIR" in result.stderr) == (1, True)
+
+
+# --- log --------------------------------------------------------------------------------
+
+def records(path):
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+FAILURES = {
+    "a missing container": ["state", "none"],
+    "a bad id": ["state", "../x"],
+    "quotes and control characters": ["state", 'a"\\\n\t\x01\x7f b'],
+    "letters that are not ASCII": ["state", "grün"],
+    "bytes that are not UTF-8": ["state", b"\xff\xc3\xe2\x82"],
+    "a long text": ["state", "ü" * 5000],
+    "a bad option": ["state", "--none", "x"],
+    "a missing operand": ["state"],
+    "a missing bundle": ["create", "--bundle", "/none", "x"],
+    "exec": ["exec", "none", "/bin/true"],
+    "a bad level of detail": ["list", "--format", "xml"],
+}
+
+
+@pytest.mark.parametrize("args", FAILURES.values(), ids=FAILURES.keys())
+def test_json_log_of_a_failure(runtime, tmp_path, args):
+    log = tmp_path / "log.json"
+    argv = [os.fsencode(word) for word in runtime.argv("--log", log, "--log-format", "json")] + [
+        os.fsencode(word) for word in args]
+    result = subprocess.run(argv, capture_output=True, check=False)
+    record, = records(log)  # exactly one
+    assert result.returncode in (1, 64, 255) and result.stdout == b""
+    assert sorted(record) == ["level", "msg", "time"]
+    assert record["level"] == "error" and TIME.fullmatch(record["time"])
+    assert result.stderr.decode("utf-8", "replace").startswith("hako: ")
+    assert record["msg"][:20] == result.stderr.decode("utf-8", "replace")[6:26]
+
+
+def test_nothing_is_logged_on_success(runtime, bundle, tmp_path):
+    log = tmp_path / "log.json"
+    runtime.options = ["--log", str(log), "--log-format=json"]
+    box = runtime.container(bundle(*SLEEP))
+    results = [box.create(), box.start(), box.exec("/bin/true"), box.kill("KILL")]
+    box.wait_for("stopped")
+    results.append(box.delete())
+    assert [r.stdout + r.stderr for r in results] == [""] * 5
+    assert log.read_text() == ""
+
+
+def test_log_is_appended_to(runtime, tmp_path):
+    for _ in range(2):
+        runtime.run("--log", "log", "--log-format", "json", "state", "x", check=False, cwd=tmp_path)
+    assert len(records(tmp_path / "log")) == 2
+
+
+@pytest.mark.parametrize("words", [["--log-level", "debug"], ["--debug"]])
+def test_debug_log(runtime, bundle, tmp_path, words):
+    log = tmp_path / "log"
+    b = bundle("/bin/true")
+    result = runtime.run(*words, "--log", log, "--log-format", "json", "run", "--bundle", b, runtime.new_id())
+    assert result.stderr == ""
+    assert {r["level"] for r in records(log)} == {"debug"}
+    steps = [r["msg"] for r in records(log)]
+    assert any("attach the rootfs" in s for s in steps)  # init writes there, too
+    text = runtime.run(*words, "run", "--bundle", b, runtime.new_id()).stderr.splitlines()
+    assert all(line.startswith("hako: debug: ") for line in text)
+    assert len(text) == len(steps)
+
+
+def test_text_log(runtime, tmp_path):
+    result = runtime.run("--log", tmp_path / "log", "state", "none", check=False)
+    assert (tmp_path / "log").read_text() == f"hako: error: {result.stderr[6:]}"
+
+
+def test_log_that_cannot_be_opened(runtime):
+    result = runtime.run("--log", "/none/log", "list", check=False)
+    assert (result.returncode, "open log file /none/log" in result.stderr) == (1, True)
+
+
+# --- list, ps ---------------------------------------------------------------------------------
+
+def test_list(runtime, bundle):
+    runtime.root.mkdir(mode=0o700)
+    header = runtime.run("list").stdout
+    assert header.split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    assert runtime.run("list", "--format", "json").stdout == "null\n"
+    boxes = [runtime.container(bundle(*SLEEP)) for _ in range(3)]
+    for box in reversed(boxes):
+        box.create()
+    boxes[1].start()
+    boxes[2].kill("KILL")
+    boxes[2].wait_for("stopped")
+    (runtime.root / ".cache").mkdir(exist_ok=True)  # neither is a container
+    (runtime.root / "file").write_text("")
+    states = [box.state() | {"owner": "root"} for box in boxes]
+    assert runtime.run("list", "--format=json").json() == states
+    assert runtime.run("list", "--format=json").stdout.count("\n") == 1
+    assert runtime.run("list", "-q").stdout.split() == [box.id for box in boxes]
+    rows = [line.split() for line in runtime.run("list").stdout.splitlines()[1:]]
+    assert rows == [[s["id"], str(s["pid"]), s["status"], s["bundle"], s["created"], "root"] for s in states]
+    (runtime.root / "file").unlink()
+
+
+def test_list_of_a_broken_container(runtime, bundle):
+    boxes = [runtime.container(bundle(*SLEEP)) for _ in range(2)]
+    for box in boxes:
+        box.create()
+    (runtime.root / boxes[0].id / "state.json").write_text("{")
+    for words in (["-q"], ["--format", "json"], []):
+        result = runtime.run("list", *words, check=False)
+        assert boxes[1].id in result.stdout and boxes[0].id not in result.stdout
+        assert f"list {boxes[0].id}: " in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_list_of_a_missing_root(runtime):
+    result = runtime.run("list", check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "no such file or directory" in result.stderr
+
+
+def test_ps(runtime, box):
+    (CGROUP / box.id / "sub").mkdir()
+    box.exec(*SLEEP, options=("--detach",))
+    box.exec(*SLEEP, options=("--detach", "--cgroup", "sub"))
+    pids = kernel.cgroup_pids(CGROUP / box.id)
+    assert len(pids) == 3
+    result = runtime.run("ps", "--format", "json", box.id)
+    assert set(result.json()) == pids and result.stdout.count("\n") == 1
+    table = runtime.run("ps", box.id).stdout.splitlines()
+    assert table[0].split()[:3] == ["UID", "PID", "PPID"]
+    assert {int(line.split()[1]) for line in table[1:]} == pids
+    table = runtime.run("ps", box.id, "-eo", "ppid,pid,comm").stdout.splitlines()
+    assert table[0].split() == ["PPID", "PID", "COMMAND"]
+    assert {int(line.split()[1]) for line in table[1:]} == pids
+
+
+@pytest.mark.parametrize("words, message", [(["-eo", "comm"], "no PID column"), (["--nonsense"], "ps")])
+def test_ps_with_bad_options(runtime, box, words, message):
+    result = runtime.run("ps", box.id, *words, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr.splitlines()[-1]
+
+
+# --- spec, features ------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words", [[], ["--rootless"]])
+def test_spec(plain, tmp_path, words):
+    plain("spec", *words, cwd=tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    schema.check(config, "config-schema.json")
+    assert ("uidMappings" in config["linux"]) == bool(words)
+    written = (tmp_path / "config.json").read_bytes()
+    result = plain("spec", *words, cwd=tmp_path, check=False)
+    assert (result.returncode, "config.json exists" in result.stderr) == (1, True)
+    assert (tmp_path / "config.json").read_bytes() == written
+    plain("spec", *words, "--bundle", tmp_path, "--file", "other.json")
+    assert (tmp_path / "other.json").read_bytes() == written
+    plain("plan", tmp_path)
+
+
+def test_spec_runs(runtime, plain, bundle):
+    b = bundle()
+    plain("spec", cwd=b.path)
+    b.config = None
+    script = "id -u; touch /x || echo read-only; grep CapEff /proc/self/status"
+    result = runtime.run_bundle(b, input=script)
+    assert result.stdout.split() == ["0", "read-only", "CapEff:", "0000000020000420"]
+
+
+def test_spec_runs_as_a_user(rootless, hako, bundle, user):
+    b = bundle(owner=user)
+    run([hako, "spec", "--rootless"], user=user, cwd=b.path)
+    b.config = None
+    result = rootless.run_bundle(b, input="id -u; cat /proc/self/uid_map")
+    assert result.stdout.split() == ["0", "0", str(user.uid), "1"]
+
+
+def test_spec_into_nothing(plain):
+    result = plain("spec", "--bundle", "/none", check=False)
+    assert (result.returncode, "bundle /none: no such file" in result.stderr) == (1, True)
+
+
+def test_features(plain, run_as_user, hako):
+    result = plain("features")
+    features = result.json()
+    assert result.stderr == ""
+    schema.check(features, "features-schema.json")
+    assert features["ociVersionMin"].startswith("1.") and features["ociVersionMax"].startswith("1.")
+    assert sorted(features["linux"]["namespaces"]) == [
+        "cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"]
+    assert {"rro", "rbind", "rprivate", "nosymfollow", "tmpcopyup"} <= set(features["mountOptions"])
+    assert "CAP_CHECKPOINT_RESTORE" in features["linux"]["capabilities"]
+    assert run_as_user(hako, "features").stdout == result.stdout
+
+
+def test_features_are_kept(plain, bundle):
+    """What is promised is taken."""
+    features = plain("features").json()
+    b = bundle()
+    for option in set(features["mountOptions"]) - {"idmap", "ridmap"}:
+        b.mount(f"/{option}", "/", "bind", option)
+    b.capabilities(*features["linux"]["capabilities"])
+    seccomp = features["linux"]["seccomp"]
+    b.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": seccomp["archs"],
+        "flags": seccomp["supportedFlags"],
+        "syscalls": [{"names": ["read"], "action": action} for action in seccomp["actions"]] + [
+            {"names": ["write"], "action": "SCMP_ACT_ERRNO",
+             "args": [{"index": 0, "value": 1, "valueTwo": 1, "op": op}]} for op in seccomp["operators"]]}
+    for hook in features["hooks"]:
+        b.config.setdefault("hooks", {})[hook] = [{"path": "/bin/true"}]
+    plain("--strict", "plan", b)
+
+
+def test_output_that_cannot_be_written(runtime, box):
+    box.bundle.save()
+    for command in (["state", box.id], ["list"], ["list", "--format=json"], ["ps", "--format=json", box.id],
+                    ["features"], ["plan", box.bundle.path], ["--version"], ["--help"]):
+        with open("/dev/full", "wb") as full:
+            result = runtime.run(*command, check=False, stdout=full)
+        assert result.returncode == 1, result
+        assert "standard output: no space left on device" in result.stderr
