@@ -133,6 +133,18 @@ fail(const struct command *command, const struct options *o, struct error *e)
 	return usage ? EXIT_USAGE : command != NULL ? command->failure : 1;
 }
 
+/* What help and version have printed is output like any other: a full disk is an error. */
+static int
+end_output(struct error *e)
+{
+	struct options none = {0};
+
+	if (fflush(stdout) == 0)
+		return 0;
+	(void)error_set(e, errno, "output-failed", "write to standard output");
+	return fail(NULL, &none, e);
+}
+
 static int
 run_command(const struct command *command, int argc, char **argv, struct options *o, struct error *e)
 {
@@ -144,10 +156,9 @@ run_command(const struct command *command, int argc, char **argv, struct options
 	}
 	if (used >= 0 && o->help) {
 		options_help(command);
-		return 0;
+		return end_output(e);
 	}
-	if (used < 0 || set_log(o, e) < 0 || check_global(o, e) < 0 ||
-	    check_args(command, o, e) < 0)
+	if (used < 0 || check_global(o, e) < 0 || check_args(command, o, e) < 0)
 		return fail(command, o, e);
 	status = command->run(o, e);
 	return status >= 0 ? status : fail(command, o, e);
@@ -169,14 +180,16 @@ main(int argc, char **argv)
 		return fail(NULL, &o, &e);
 	if (o.version) {
 		version_print();
-		return 0;
+		return end_output(&e);
 	}
 	if (used + 1 < argc)
 		command = find_command(argv[used + 1]);
 	if (o.help || (used + 1 < argc && strcmp(argv[used + 1], "help") == 0)) {
 		options_help(command);
-		return 0;
+		return end_output(&e);
 	}
+	if (set_log(&o, &e) < 0) /* from here errors are logged, those of the command line too */
+		return fail(NULL, &o, &e);
 	if (used + 1 >= argc)
 		error_set(&e, 0, "usage", "no command: try hako --help");
 	else if (command == NULL)

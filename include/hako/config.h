@@ -410,6 +410,10 @@ sysctl_check(struct arena *arena, const struct config *config, struct error *e);
 int
 resources_check(const struct config_resources *resources, struct error *e);
 
+/* CLONE_NEW... of the namespace that a sysctl belongs to (a path below /proc/sys); 0: to none. */
+int
+sysctl_namespace(const char *path);
+
 /* An error at that member of object, or at object when it is absent. Always returns -1. */
 int
 config_error(const struct json *object, const char *member, struct error *e, const char *id,

@@ -15,4 +15,8 @@ int
 hooks_run(const struct objects *hooks, const char *name, const char *dir, const char *state,
           struct error *e);
 
+/* poststop hooks: the failure of one is a warning, and the others still run. */
+void
+hooks_run_poststop(const struct objects *hooks, const char *dir, const char *state);
+
 #endif

@@ -216,7 +216,7 @@ filter(FILE *ps, const struct pids *pids)
 		if (column < 0)
 			return -1;
 	}
-	return 0;
+	return column < 0 ? -1 : 0;
 }
 
 static int

@@ -56,8 +56,9 @@ exec_hook(const struct config_hook *hook, const char *dir, int input, int output
 	setpgid(0, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* what --preserve-fds passes on is for the container's process, and not close-on-exec */
 	if (dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2 &&
-	    (dir == NULL || chdir(dir) == 0))
+	    close_range(3, ~0U, 0) == 0 && (dir == NULL || chdir(dir) == 0))
 		execve(hook->path, (char *const *)argv, (char *const *)envp);
 	dprintf(2, "%s\n", error_text(errno));
 	_exit(127);
@@ -205,4 +206,15 @@ hooks_run(const struct objects *hooks, const char *name, const char *dir, const 
 			return error_context(e, "%s hook", name);
 	}
 	return 0;
+}
+
+void
+hooks_run_poststop(const struct objects *hooks, const char *dir, const char *state)
+{
+	const struct config_hook *rows = hooks->items;
+	struct error e;
+
+	for (size_t i = 0; i < hooks->count; i++)
+		if (run_hook(&rows[i], dir, state, &e) < 0)
+			log_warning("poststop hook: %s", e.msg);
 }

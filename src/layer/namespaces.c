@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef NS_GET_NSTYPE
@@ -94,6 +95,40 @@ fail(const struct namespace_join *join, struct error *e, const char *what)
 	                  name_of(namespace_names, (uint64_t)join->type), join->path);
 }
 
+static bool
+is_own(const struct namespace_join *join, int fd)
+{
+	const char *const name = join->type == CLONE_NEWNET   ? "net"
+	                         : join->type == CLONE_NEWIPC ? "ipc"
+	                                                      : "uts";
+	struct stat own, other;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && own.st_dev == other.st_dev &&
+	       own.st_ino == other.st_ino;
+}
+
+/* What the config sets in a namespace must not reach the runtime's own, named by its path. */
+static int
+check_foreign(const struct plan *plan, const struct namespace_join *join, int fd, struct error *e)
+{
+	const char *type = name_of(namespace_names, (uint64_t)join->type);
+	const struct json *at = NULL;
+
+	for (size_t i = 0; i < plan->sysctl_count && at == NULL; i++)
+		if (sysctl_namespace(plan->sysctls[i].path) == join->type)
+			at = plan->sysctls[i].at;
+	if (at == NULL && join->type == CLONE_NEWUTS)
+		at = json_member(plan->config->at,
+		                 plan->hostname != NULL ? "hostname" : "domainname");
+	if (at == NULL || !is_own(join, fd))
+		return 0;
+	return json_error(at, e, 0, "namespace-own",
+	                  "this would change the host: %s is the %s namespace that hako runs in",
+	                  join->path, type);
+}
+
 LAYER_RUN(namespaces_open)
 {
 	for (size_t i = 0; i < plan->join_count; i++) {
@@ -110,6 +145,8 @@ LAYER_RUN(namespaces_open)
 			return json_error(json_member(join->at, "path"), e, 0, "namespace-type",
 			                  "%s is not a %s namespace", join->path,
 			                  name_of(namespace_names, (uint64_t)join->type));
+		if (check_foreign(plan, join, h->namespaces[i], e) < 0)
+			return -1;
 	}
 	return 0;
 }

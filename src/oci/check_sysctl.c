@@ -70,6 +70,14 @@ find_sysctl(const char *path)
 	return NULL;
 }
 
+int
+sysctl_namespace(const char *path)
+{
+	const struct sysctl *sysctl = find_sysctl(path);
+
+	return sysctl != NULL ? sysctl->type : 0;
+}
+
 static int
 check_one(const struct config *config, const struct string_pair *pair, struct error *e)
 {

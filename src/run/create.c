@@ -9,7 +9,6 @@
 #include "hako/file.h"
 #include "hako/hooks.h"
 #include "hako/init.h"
-#include "hako/log.h"
 #include "hako/path.h"
 #include "hako/spawn.h"
 #include "hako/step.h"
@@ -223,13 +222,11 @@ static void
 run_poststop(const struct plan *plan)
 {
 	autofree char *state = NULL;
-	struct error e;
 
 	if (plan->config->hooks == NULL || plan->config->hooks->poststop.count == 0)
 		return;
 	state = state_json_of_plan(plan, STATUS_STOPPED, 0);
-	if (hooks_run(&plan->config->hooks->poststop, "poststop", plan->options.bundle, state, &e) < 0)
-		log_warning("%s", e.msg);
+	hooks_run_poststop(&plan->config->hooks->poststop, plan->options.bundle, state);
 }
 
 static bool

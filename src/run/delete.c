@@ -7,7 +7,6 @@
 #include "hako/container.h"
 #include "hako/cgroup.h"
 #include "hako/hooks.h"
-#include "hako/log.h"
 #include "hako/step.h"
 #include "hako/syscall.h"
 
@@ -143,13 +142,11 @@ run_poststop(const struct container *c)
 {
 	const struct config_hooks *hooks = c->state != NULL ? c->state->hooks : NULL;
 	autofree char *text = NULL;
-	struct error e;
 
 	if (hooks == NULL || hooks->poststop.count == 0)
 		return;
 	text = state_json(c->state, STATUS_STOPPED, 0);
-	if (hooks_run(&hooks->poststop, "poststop", c->state->bundle, text, &e) < 0)
-		log_warning("%s", e.msg);
+	hooks_run_poststop(&hooks->poststop, c->state->bundle, text);
 }
 
 /* No usable state: the cgroup is where the id alone would have put it. */

@@ -38,25 +38,52 @@ log_wants(enum log_level level)
 	return level <= log_settings.level;
 }
 
+/* Bytes of the character at text; 0 when it is not UTF-8 (RFC 3629), or was cut. */
+static size_t
+character_length(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
+
+	for (size_t i = 1; i < n; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
+	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f) || c[0] > 0xf4)
+		return 0;
+	return n;
+}
+
 /* JSON string of text into out, cut where it no longer fits. */
 static void
 quote(const char *text, char *out, size_t size)
 {
 	size_t n = 0;
 
-	for (; *text != '\0' && n + 7 < size; text++) {
+	while (*text != '\0' && n + 7 < size) {
 		unsigned char c = (unsigned char)*text;
+		size_t length = character_length(text);
 
-		if (c == '"' || c == '\\') {
-			out[n++] = '\\';
-			out[n++] = (char)c;
-		} else if (c < 0x20) {
+		if (c == '"' || c == '\\')
+			n += (size_t)snprintf(out + n, size - n, "\\%c", c);
+		else if (c < 0x20)
 			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
-		} else {
-			out[n++] = (char)c;
-		}
+		else if (length == 0)
+			n += (size_t)snprintf(out + n, size - n, "\\ufffd");
+		else
+			n += (size_t)snprintf(out + n, size - n, "%.*s", (int)length, text);
+		text += length > 0 ? length : 1;
 	}
 	out[n] = '\0';
+}
+
+/* An error is one line, and does nothing to the terminal, whatever name it quotes. */
+static void
+make_printable(char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
 }
 
 static void
@@ -106,6 +133,7 @@ log_error(const struct error *e)
 	error_format(e, msg, sizeof(msg));
 	if (log_settings.fd >= 0)
 		write_record(log_settings.fd, LOG_LEVEL_ERROR, msg);
+	make_printable(msg);
 	length = snprintf(line, sizeof(line), "hako: %s\n", msg);
 	(void)!write(STDERR_FILENO, line, (size_t)length);
 }

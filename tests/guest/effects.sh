@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# What limits do to the processes of a container.
+# shellcheck disable=SC2016,SC2034  # scripts for other shells; variables for lib.sh
+. /guest/lib.sh
+
+# --- memory, pids, cpu ------------------------------------------------------
+
+over_memory_max() {
+	run '"memory": {"limit": 33554432, "swap": 33554432}' 'exec tail /dev/zero'
+	[ "$status" = 137 ]
+}
+check over_memory_max_init_is_killed over_memory_max
+
+over_memory_max_child() {
+	run '"memory": {"limit": 33554432, "swap": 33554432}' \
+		'tail /dev/zero; echo tail $?; grep oom_kill /cgroup/memory.events'
+	[ "$status" = 0 ]
+	grep -q 'tail 137' /tmp/out
+	grep -q 'oom_kill 1' /tmp/out
+}
+check over_memory_max_child_is_killed over_memory_max_child
+
+over_pids_max() {
+	run '"pids": {"limit": 4}' 'for i in 1 2 3 4 5 6; do sleep 1000 & done; echo all'
+	[ "$status" != 0 ]
+	grep -q "can't fork" /tmp/out
+	fails 1 grep -q all /tmp/out
+}
+check over_pids_max_fork_fails over_pids_max
+
+exec_over_pids_max() {
+	bundle '"pids": {"limit": 1}'
+	start
+	fails 255 hako exec c true
+	[ "$(hako state c | grep -c running)" = 1 ]
+	counts pids.events max 0
+	delete
+}
+check over_pids_max_exec_fails exec_over_pids_max
+
+throttled() {
+	bundle '"cpu": {"quota": 10000, "period": 100000}' 'while :; do :; done'
+	start
+	eventually counts cpu.stat nr_throttled 3
+	delete
+}
+check cpu_max_throttles throttled
+
+pinned() {
+	run '"cpu": {"cpus": "1"}' 'grep Cpus_allowed_list /proc/self/status'
+	[ "$(cut -f 2 /tmp/out)" = 1 ]
+}
+check cpuset_pins pinned
+
+# The container's own mount of its cgroup shows its limits, and only them.
+own_view() {
+	run '"memory": {"limit": 67108864}' 'cat /proc/self/cgroup /cgroup/memory.max'
+	[ "$(cat /tmp/out)" = "0::/
+67108864" ]
+}
+check container_sees_its_limits own_view
+
+# --- devices ----------------------------------------------------------------
+
+devices_denied() {
+	run '"devices": [{"allow": false, "access": "rwm"}]' '
+		mknod /dev/kmsg c 1 11 && echo made
+		head -c 1 /dev/kmsg
+		mknod /dev/disk b 7 0
+		head -c 1 /dev/disk
+		head -c 4 /dev/zero | wc -c
+		echo x >/dev/null && echo written'
+	grep -q made /tmp/out
+	grep -q 'kmsg: Operation not permitted' /tmp/out
+	grep -q 'disk: Operation not permitted' /tmp/out
+	grep -qx 4 /tmp/out
+	grep -q written /tmp/out
+}
+check devices_denied
+
+devices_allowed() {
+	run '"devices": [
+		{"allow": false, "access": "rwm"},
+		{"allow": true, "type": "c", "major": 1, "minor": 11, "access": "rm"},
+		{"allow": true, "type": "b", "major": 7, "access": "rwm"}]' '
+		mknod /dev/kmsg c 1 11
+		head -c 1 /dev/kmsg | wc -c
+		(echo x >/dev/kmsg) && echo written
+		mknod /dev/disk b 7 0
+		head -c 1 /dev/disk
+		mknod /dev/other b 8 0
+		head -c 1 /dev/other'
+	grep -qx 1 /tmp/out
+	grep -q 'kmsg: Operation not permitted' /tmp/out
+	fails 1 grep -q written /tmp/out
+	grep -q 'disk: No such' /tmp/out
+	grep -q 'other: Operation not permitted' /tmp/out
+}
+check devices_allowed
+
+devices_later_rules_win() {
+	run '"devices": [
+		{"allow": true, "access": "rwm"},
+		{"allow": false, "type": "c", "major": 1, "minor": 11, "access": "rw"}]' '
+		mknod /dev/kmsg c 1 11
+		head -c 1 /dev/kmsg
+		mknod /dev/disk b 7 0
+		head -c 1 /dev/disk'
+	grep -q 'kmsg: Operation not permitted' /tmp/out
+	grep -q 'disk: No such' /tmp/out
+}
+check devices_later_rules_win
+
+devices_exec() {
+	bundle '"devices": [{"allow": false, "access": "rwm"}]' 'mknod /dev/kmsg c 1 11; exec sleep 1000'
+	start
+	eventually hako exec c test -e /dev/kmsg
+	fails 1 hako exec c head -c 1 /dev/kmsg
+	grep -q 'not permitted' /tmp/err
+	delete
+}
+check devices_filter_holds_for_exec devices_exec
+
+# --- freezing and killing ---------------------------------------------------
+
+pause() {
+	bundle '' 'while :; do echo x >>/count; usleep 1000; done'
+	start
+	eventually test -s /b/rootfs/count
+	hako pause c
+	hako state c | grep -q paused
+	counts cgroup.events frozen 0
+	before=$(wc -c </b/rootfs/count)
+	usleep 200000
+	[ "$(wc -c </b/rootfs/count)" = "$before" ]
+	hako resume c
+	hako state c | grep -q running
+	eventually counts_more "$before"
+	delete
+	rm /b/rootfs/count
+}
+counts_more() {
+	[ "$(wc -c </b/rootfs/count)" -gt "$1" ]
+}
+check pause_freezes pause
+
+delete_paused() {
+	bundle '"pids": {"limit": 20}' 'sleep 1000 & sleep 1000'
+	start
+	hako pause c
+	delete
+	[ ! -e $cgroups/c ]
+}
+check delete_force_of_paused delete_paused
+
+fork_bomb() {
+	bundle '"pids": {"limit": 60}' 'bomb() { bomb & bomb & while :; do :; done; }; bomb'
+	start
+	eventually counts pids.events max 0
+	delete
+	[ ! -e $cgroups/c ]
+}
+check delete_force_of_fork_bomb fork_bomb
+
+sub_cgroups() {
+	bundle '"pids": {"limit": 20}'
+	start
+	mkdir -p $cgroups/c/a/b $cgroups/c/d
+	sleep 1000 &
+	echo $! >$cgroups/c/a/b/cgroup.procs
+	delete
+	wait $! || [ $? = 137 ]
+	[ ! -e $cgroups/c ]
+}
+check delete_force_with_sub_cgroups sub_cgroups

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# What the scripts in the guest share. Each is a list of
+#   check NAME [COMMAND [ARG...]]
+# which runs the command (without one: the function NAME) under set -e and prints one line:
+#   ok NAME BEGIN END        or
+#   not ok NAME BEGIN END    and then, as lines that begin with "#", what was done and said
+# BEGIN and END are seconds of uptime. boot.py finds the names by the word at the beginning
+# of the line, so that they are known before the guest runs.
+
+cgroups=/sys/fs/cgroup
+uid=1000 # the ordinary user, see main
+
+# --- one check --------------------------------------------------------------
+
+now() {
+	read -r up _ </proc/uptime
+	echo "$up"
+}
+
+# What containers could leave behind; nothing else in the guest changes any of it.
+traces() {
+	find $cgroups -mindepth 1 -type d
+	cat /proc/self/mountinfo
+	ls /run/hako 2>/dev/null
+	readlink /proc/[0-9]*/exe | grep hako
+	readlink /proc/[0-9]*/ns/pid | sort -u
+}
+
+nothing_left() {
+	traces >/tmp/after
+	cmp -s /tmp/before /tmp/after
+}
+
+clean_up() {
+	for id in $(ls /run/hako 2>/dev/null); do
+		hako delete --force "$id"
+	done
+	find $cgroups -mindepth 1 -depth -type d | while read -r folder; do
+		echo 1 >"$folder/cgroup.kill"
+		eventually rmdir "$folder"
+	done
+}
+
+check() {
+	name=$1 begin=$(now) word=ok
+	[ $# = 1 ] || shift
+	traces >/tmp/before
+	cgroup=/c namespaces='' linux='' as=''
+	(
+		set -eux
+		"$@"
+	) >/tmp/log 2>&1
+	[ $? = 0 ] || word='not ok'
+	if ! eventually nothing_left; then
+		[ "$word" != ok ] || diff /tmp/before /tmp/after >>/tmp/log
+		word='not ok'
+		clean_up >>/tmp/log 2>&1
+	fi
+	echo "$word $name $begin $(now)"
+	[ "$word" = ok ] || tail -n 60 /tmp/log | sed 's/^/# /'
+}
+
+# eventually COMMAND...: until it succeeds, but not for ever.
+eventually() {
+	tries=200
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		usleep 50000
+	done 2>/dev/null
+}
+
+# fails STATUS COMMAND...: as hako does, with one line on standard error, left in /tmp/err.
+fails() {
+	expected=$1 status=0
+	shift
+	"$@" 2>/tmp/err || status=$?
+	cat /tmp/err
+	[ "$status" = "$expected" ]
+	[ "$(wc -l </tmp/err)" = 1 ]
+}
+
+# --- containers -------------------------------------------------------------
+
+# bundle RESOURCES [SCRIPT]: /b, for a container in $cgroup. Its process runs the script;
+# without one it sleeps.
+bundle() {
+	echo "${2:-exec sleep 1000}" >/b/rootfs/script
+	cat >/b/config.json <<-END
+		{
+			"ociVersion": "1.0.2",
+			"process": {
+				"user": {"uid": 0, "gid": 0},
+				"args": ["/bin/sh", "/script"],
+				"env": ["PATH=/bin"],
+				"cwd": "/",
+				"capabilities": {
+					"bounding": ["CAP_MKNOD"],
+					"effective": ["CAP_MKNOD"],
+					"permitted": ["CAP_MKNOD"]
+				}
+			},
+			"root": {"path": "rootfs"},
+			"mounts": [
+				{"destination": "/proc", "type": "proc", "source": "proc"},
+				{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+				{"destination": "/cgroup", "type": "cgroup", "source": "cgroup"}
+			],
+			"linux": {
+				"cgroupsPath": "$cgroup",
+				"namespaces": [
+					{"type": "pid"}, {"type": "mount"}, {"type": "cgroup"},
+					{"type": "ipc"}, {"type": "uts"}$namespaces
+				],$linux
+				"resources": {
+					$1
+				}
+			}
+		}
+	END
+}
+
+# The ordinary user is root in the containers of the next bundles.
+rootless() {
+	as="su user -c" namespaces=', {"type": "user"}' linux="
+			\"uidMappings\": [{\"containerID\": 0, \"hostID\": $uid, \"size\": 1}],
+			\"gidMappings\": [{\"containerID\": 0, \"hostID\": $uid, \"size\": 1}],"
+}
+
+create() {
+	hako create --bundle /b c </dev/null >/tmp/out 2>&1
+}
+
+start() {
+	create
+	hako start c
+}
+
+delete() {
+	hako delete --force c
+}
+
+# run RESOURCES SCRIPT: what the container says is in /tmp/out, how it ended in $status.
+run() {
+	bundle "$1" "$2"
+	status=0
+	hako run --bundle /b c </dev/null >/tmp/out 2>&1 || status=$?
+	cat /tmp/out
+}
+
+# holds FILE VALUE: that file of the container's cgroup.
+holds() {
+	[ "$(cat "$cgroups$cgroup/$1")" = "$2" ]
+}
+
+# counts FILE KEY MORE: the number after the key is greater.
+counts() {
+	[ "$(sed -n "s/^$2 //p" "$cgroups$cgroup/$1")" -gt "$3" ]
+}

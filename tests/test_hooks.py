@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""Hooks: when, where and with what they run, and what their failure does."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from harness import kernel, schema
+from harness.kernel import alive, eventually
+from harness.runtime import MARK, run
+
+BEFORE_START = ("prestart", "createRuntime", "createContainer")
+KINDS = (*BEFORE_START, "startContainer", "poststart", "poststop")
+RUNTIME = ("prestart", "createRuntime", "poststart", "poststop")
+SLEEP = ("/bin/sleep", "1000")
+
+
+def hook(script, *env, **more):
+    return {"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin", *env], **more}
+
+
+class Scene:
+    """A container whose hooks can all write to .log: the folder is mounted there as /log."""
+
+    def __init__(self, runtime, bundle, log):
+        log.mkdir()
+        self.bundle, self.config, self.log = bundle.mount("/log", log, "bind", "rw"), bundle.config, log
+        self.config["hooks"] = {}
+        self.box = runtime.container(bundle)
+
+    def add(self, kind, script, *env, **more):
+        """LOG in the script is that folder."""
+        log = "/log" if kind == "startContainer" else str(self.log)
+        made = hook(script.replace("LOG", log), *env, **more)
+        self.config["hooks"].setdefault(kind, []).append(made)
+        return self
+
+    def text(self, name):
+        return (self.log / name).read_text()
+
+    def order(self):
+        return self.text("order").split()
+
+    def live(self):
+        """From create to delete; the pid and the namespaces there were."""
+        self.box.create()
+        self.box.start()
+        pid, namespaces = self.box.pid, kernel.namespaces(self.box.pid)
+        self.box.kill("KILL")
+        self.box.wait_for("stopped")
+        self.box.delete()
+        return pid, namespaces
+
+    def reach(self, kind, check=True):
+        """Run the commands up to the one that runs hooks of that kind; its result."""
+        result = self.box.create(check=check and kind not in BEFORE_START)
+        if kind in ("startContainer", "poststart", "poststop"):
+            result = self.box.start(check=check and kind == "poststop")
+        if kind == "poststop":
+            result = self.box.delete("--force", check=False)
+        return result
+
+
+@pytest.fixture
+def scene(runtime, bundle, tmp_path):
+    return Scene(runtime, bundle(*SLEEP), tmp_path / "log")
+
+
+# --- when and with what ----------------------------------------------------------------
+
+def test_order(scene):
+    for kind in reversed(KINDS):
+        for n in "12":
+            scene.add(kind, f"echo {kind}{n} >>LOG/order")
+    scene.bundle.sh("echo program >>/log/order; exec sleep 1000")
+    steps = lambda *kinds: [kind + n for kind in kinds for n in "12"]
+    scene.box.create()
+    assert scene.order() == steps(*BEFORE_START)
+    scene.box.start()
+    eventually(lambda: "program" in scene.order())
+    after = scene.order()
+    assert [word for word in after if word != "program"] == steps(*BEFORE_START, "startContainer", "poststart")
+    assert after.index("program") > after.index("startContainer2")
+    scene.box.delete("--force")
+    assert scene.order() == after + steps("poststop")
+
+
+def test_order_of_run(runtime, scene):
+    for kind in KINDS:
+        scene.add(kind, f"echo {kind} >>LOG/order")
+    scene.bundle.sh("sleep 0.1; echo program >>/log/order")
+    runtime.run_bundle(scene.bundle)
+    assert scene.order() == [*KINDS[:5], "program", "poststop"]
+
+
+def test_state_on_standard_input(scene):
+    scene.config["annotations"] = {"org.example.key": "a \"value\""}
+    for kind in KINDS:
+        scene.add(kind, f"cat >LOG/{kind}")
+    pid, _ = scene.live()
+    states = {kind: json.loads(scene.text(kind)) for kind in KINDS}
+    assert {kind: (s["status"], s["pid"]) for kind, s in states.items()} == {
+        "prestart": ("creating", pid), "createRuntime": ("creating", pid),
+        "createContainer": ("creating", 1), "startContainer": ("created", 1),
+        "poststart": ("running", pid), "poststop": ("stopped", 0)}
+    for state in states.values():
+        schema.check(state, "state-schema.json")
+        assert (state["id"], state["bundle"], state["annotations"], state["ociVersion"]) == (
+            scene.box.id, str(scene.bundle.path), {"org.example.key": "a \"value\""}, "1.3.0")
+
+
+def test_pid_without_a_pid_namespace(scene):
+    scene.bundle.without_namespace("pid")
+    for kind in KINDS[:5]:
+        scene.add(kind, f"cat >LOG/{kind}")
+    pid, _ = scene.live()
+    assert [json.loads(scene.text(kind))["pid"] for kind in KINDS[:5]] == [pid] * 5
+
+
+def test_arguments_and_environment(scene):
+    look = "tr '\\0' '\\n' </proc/self/environ >LOG/KIND.env; echo $0 $1 $2 >LOG/KIND.args"
+    for kind in KINDS:
+        scene.add(kind, look.replace("KIND", kind), "A=1", "B=two words")
+        args = scene.config["hooks"][kind][-1]["args"]
+        args[0:1], args[3:] = ["my/sh"], ["my/hook", "one", "two"]
+    scene.live()
+    for kind in KINDS:
+        assert scene.text(f"{kind}.env").splitlines() == ["PATH=/bin:/usr/bin", "A=1", "B=two words"]
+        assert scene.text(f"{kind}.args") == "my/hook one two\n"
+
+
+def test_without_arguments_and_environment(scene, tmp_path):
+    program = tmp_path / "hook"
+    program.write_text(f"#!/bin/sh\nexec >{scene.log}/seen\necho $0 $#\n/usr/bin/tr '\\0' '\\n' </proc/$$/environ\n")
+    program.chmod(0o755)
+    scene.config["hooks"]["createRuntime"] = [{"path": str(program)}]
+    scene.box.create()
+    assert scene.text("seen").splitlines() == [f"{program} 0"]
+
+
+def test_namespaces_and_folder(scene):
+    look = "for n in /proc/self/ns/*; do readlink $n; done >LOG/KIND.ns; pwd -P >LOG/KIND.cwd"
+    for kind in KINDS:
+        scene.add(kind, look.replace("KIND", kind))
+    _, inside = scene.live()
+    outside = kernel.namespaces(os.getpid())
+    for kind in KINDS:
+        expected = outside if kind in RUNTIME else inside
+        assert set(scene.text(f"{kind}.ns").split()) == set(expected.values()), kind
+    assert inside["mnt"] != outside["mnt"] and inside["pid"] != outside["pid"]
+    bundle, rootfs = str(scene.bundle.path), str(scene.bundle.rootfs)
+    assert {kind: scene.text(f"{kind}.cwd").strip() for kind in KINDS} == {
+        **dict.fromkeys(RUNTIME, bundle), "createContainer": rootfs, "startContainer": "/"}
+
+
+def test_create_hooks_see_the_mounts_before_the_pivot(scene):
+    rootfs = scene.bundle.rootfs
+    scene.add("prestart", f"tr '\\0' '\\n' </proc/$(sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p')/mountinfo >LOG/pre")
+    scene.add("createContainer", "cat /proc/self/mountinfo >LOG/create")
+    scene.add("startContainer", "cat /proc/self/mountinfo >LOG/start")
+    scene.live()
+    for name in ("pre", "create"):
+        points = [line.split()[4] for line in scene.text(name).splitlines()]
+        assert {str(rootfs), f"{rootfs}/proc", f"{rootfs}/dev/pts", f"{rootfs}/log"} <= set(points)
+        assert "/" in points
+    points = [line.split()[4] for line in scene.text("start").splitlines()]
+    assert {"/", "/proc", "/dev/pts", "/log"} <= set(points)
+    assert not [p for p in points if p.startswith(str(rootfs))]
+
+
+def test_a_mount_of_a_hook_is_kept(scene):
+    scene.add("createContainer", "mkdir -p mnt && mount -t tmpfs -o size=64k made-by-hook mnt")
+    scene.box.create()
+    scene.box.start()
+    assert "made-by-hook /mnt tmpfs" in scene.box.exec("/bin/cat", "/proc/mounts").stdout
+
+
+@pytest.mark.parametrize("command", ["create", "run --detach"])
+def test_signals_and_descriptors(runtime, scene, tmp_path, command):
+    """Nothing of hako's or the caller's: neither blocked signals nor open files."""
+    look = ("grep -E 'SigBlk|SigIgn' /proc/self/status >LOG/KIND.signals; "
+            "ls /proc/self/fd >LOG/KIND.fds; true")
+    for kind in KINDS[:5]:
+        scene.add(kind, look.replace("KIND", kind))
+    argv = runtime.argv(*command.split(), "--preserve-fds", "1", "--bundle", scene.bundle, scene.box.id)
+    run(["sh", "-c", 'exec "$@" 3</dev/null 4</dev/null', "sh", *argv], env=runtime.environment)
+    if command == "create":
+        scene.box.start()
+    for kind in KINDS[:5]:
+        assert scene.text(f"{kind}.signals").split()[1] == "0" * 16, kind
+        assert scene.text(f"{kind}.fds").split() == ["0", "1", "2", "3"], kind  # 3 is the folder
+
+
+# --- failures ------------------------------------------------------------------------------
+
+def marks(scene):
+    return sorted(os.listdir(scene.log))
+
+
+@pytest.mark.parametrize("kind", KINDS[:5])
+def test_failure(runtime, scene, leaks, kind):
+    scene.add(kind, "echo not this; echo this is why >&2; exit 7").add(kind, "touch LOG/second")
+    for other in KINDS[KINDS.index(kind) + 1:]:
+        scene.add(other, f"cat >LOG/{other}")
+    result = scene.reach(kind)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
+    assert f"{kind} hook: /bin/sh exited with status 7: this is why" in result.stderr
+    assert marks(scene) == ["poststop"]  # steps 12 and 13 of the lifecycle, and no other
+    assert json.loads(scene.text("poststop"))["status"] == "stopped"
+    assert leaks.wait() == []
+
+
+@pytest.mark.parametrize("kind", KINDS[:5])
+def test_failure_in_run(runtime, scene, leaks, kind):
+    scene.add(kind, "exit 7").add("poststop", "touch LOG/poststop")
+    scene.bundle.sh("touch /log/program; exec sleep 1000")
+    result = runtime.run_bundle(scene.bundle, check=False)
+    assert result.returncode == 1
+    assert f"{kind} hook: /bin/sh exited with status 7" in result.stderr
+    assert "poststop" in marks(scene)
+    assert "program" not in marks(scene) or kind == "poststart"
+    assert leaks.wait() == []
+
+
+def test_failing_poststop_hooks_are_warnings(runtime, scene, tmp_path):
+    scene.add("poststop", "echo a >>LOG/order; echo why >&2; exit 3").add("poststop", "kill -9 $$")
+    scene.add("poststop", "echo c >>LOG/order")
+    scene.box.create()
+    runtime.options = ["--log", str(tmp_path / "warnings"), "--log-level", "warning"]
+    result = scene.box.delete()
+    assert (result.stdout, result.stderr, scene.order()) == ("", "", ["a", "c"])
+    lines = (tmp_path / "warnings").read_text().splitlines()
+    assert len(lines) == 2
+    assert "poststop hook: /bin/sh exited with status 3: why" in lines[0]
+    assert "poststop hook: /bin/sh was killed by signal 9" in lines[1]
+
+
+BROKEN = {
+    "missing": ({"path": "/none"}, "no such file or directory"),
+    "a directory": ({"path": "/etc"}, "permission denied"),
+    "not executable": ({"path": "/etc/passwd"}, "permission denied"),
+    "killed": (hook("kill -9 $$"), "was killed by signal 9"),
+    "ends with blank lines": (hook("printf 'this is why\\n \\n\\n'; exit 1"), "status 1: this is why"),
+    "silent": (hook("exit 1"), "exited with status 1"),
+    "control characters": (hook("printf '\\033[31mred'; exit 1"), "status 1: ?[31mred"),
+    "relative": ({"path": "sh"}, "absolute"),
+    "timeout of 0": (hook("true", timeout=0), "timeout"),
+    "negative timeout": (hook("true", timeout=-1), "timeout"),
+}
+
+
+@pytest.mark.parametrize("kind", ["createRuntime", "createContainer"])
+@pytest.mark.parametrize("broken, message", BROKEN.values(), ids=BROKEN.keys())
+def test_broken(scene, leaks, kind, broken, message):
+    scene.config["hooks"][kind] = [broken]
+    result = scene.box.create(check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result
+    assert message in result.stderr
+    assert leaks.wait() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_timeout_kills_the_whole_group(scene, token, leaks, kind):
+    scene.add(kind, "sleep 1000 & echo started >LOG/started; sleep 1000", f"{MARK}={token}", timeout=1)
+    begin = time.monotonic()
+    result = scene.reach(kind)
+    assert 1 <= time.monotonic() - begin < 5
+    assert scene.text("started") == "started\n"
+    assert result.returncode == (kind != "poststop")
+    if kind != "poststop":
+        assert f"{kind} hook: /bin/sh was killed after 1 s" in result.stderr
+    assert leaks.wait() == []  # the sleeps would be found by the mark in their environment
+
+
+# --- output and what stays behind -----------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("code", [0, 1])
+def test_ten_megabytes_of_output(scene, kind, code):
+    fill = "yes | head -c 10000000; yes | head -c 10000000 >&2"
+    scene.add(kind, f"{fill}; echo; yes | head -c 100000 | tr '\\n' x; exit {code}")
+    result = scene.reach(kind, check=False)
+    assert result.returncode == (code if kind != "poststop" else 0)
+    assert result.stdout == ""
+    assert (result.stderr.count("\n"), len(result.stderr) > 100) == ((1, True) if result.returncode else (0, False))
+    assert len(result.stderr) < 2000
+
+
+@pytest.mark.parametrize("kind", RUNTIME)
+def test_background_process_is_not_waited_for(scene, token, kind):
+    scene.add(kind, "sleep 1000 & echo $! >LOG/pid", f"{MARK}={token}")
+    begin = time.monotonic()
+    scene.reach(kind)
+    assert time.monotonic() - begin < 5
+    pid = int(scene.text("pid"))
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_a_hook_need_not_read_the_state(scene):
+    scene.config["annotations"] = {f"k{n}": "v" * 1000 for n in range(1000)}
+    scene.add("createRuntime", "exec <&-; exit 0").add("createRuntime", "wc -c >LOG/size")
+    scene.box.create()
+    assert int(scene.text("size")) > 1_000_000
