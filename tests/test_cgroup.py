@@ -44,6 +44,7 @@ def group(token):
     folder = ROOT / f"{token}-own"
     folder.mkdir()
     yield folder
+    (folder / "cgroup.freeze").write_text("0")
     for path, _, _ in os.walk(folder, topdown=False):
         os.rmdir(path)
 
@@ -92,7 +93,7 @@ def test_root_of_the_tree_is_refused(runtime, bundle, path):
     assert "root" in refused(runtime, b, "/linux/cgroupsPath")
 
 
-@pytest.mark.parametrize("path, message", [("/{own}/" + "x" * 256, "name too long"), ("/{own}/" + "x/" * 2100, "name too long"),
+@pytest.mark.parametrize("path, message", [("/{own}/" + "x/" * 2100, "name too long"),
                                            ("/{own}/cgroup.procs/x", "not a directory")])
 def test_path_that_cannot_be(runtime, bundle, group, path, message):
     b = bundle()
@@ -152,7 +153,7 @@ def test_frozen_parent(runtime, bundle, group):
     b = bundle()
     b.linux["cgroupsPath"] = f"/{group.name}/below"
     assert "frozen" in refused(runtime, b, "/linux/cgroupsPath")
-    (group / "cgroup.freeze").write_text("0")
+    assert not (group / "below").exists()
 
 
 def test_first_instruction_is_in_the_cgroup(runtime, bundle, token):
@@ -352,7 +353,7 @@ def test_hybrid(hybrid, bundle, token):
     hybrid.run("pause", box.id)
     assert box.status == "paused" and "frozen 1" in (ROOT / token / "cgroup.events").read_text()
     hybrid.run("resume", box.id)
-    box.kill("--all", "KILL") if False else hybrid.run("kill", "--all", box.id, "KILL")
+    hybrid.run("kill", "--all", box.id, "KILL")
     box.wait_for("stopped")
     box.delete()
     assert not (ROOT / token).exists()
@@ -376,14 +377,25 @@ def test_no_cgroup_v2_at_all(make_runtime, hako, bundle, tmp_path):
     runtime.run_bundle(bundle().without_mount("/sys/fs/cgroup"))
 
 
+def outermost():
+    """The farthest ancestor whose mount namespace may be entered: where the tests were started."""
+    pid, found = os.getpid(), None
+    while pid > 0:
+        try:
+            os.readlink(f"/proc/{pid}/ns/mnt")
+        except PermissionError:
+            break
+        found = pid
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            pid = int(stat.read().rpartition(")")[2].split()[1])
+    return found
+
+
 def test_on_the_machine_itself(make_runtime, hako, bundle, token, tmp_path):
     """Outside of the tests' mount namespace, with whatever cgroups the machine has."""
-    machine = next((folder for folder in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup") if subprocess.run(
-        ["nsenter", "--target", "1", "--mount", "test", "-e", f"{folder}/cgroup.procs"], check=False).returncode == 0), None)
-    if machine is None:
-        pytest.skip("process 1 has no cgroup v2 mounted")
+    enter = f"nsenter --mount=/proc/{outermost()}/ns/mnt"
     script = tmp_path / "outside"
-    script.write_text(f'#!/bin/sh\nexec nsenter --target 1 --mount {hako} "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {enter} {hako} "$@"\n')
     script.chmod(0o755)
     runtime = make_runtime(script)
     b = bundle("/bin/sleep", "1000")
@@ -391,6 +403,7 @@ def test_on_the_machine_itself(make_runtime, hako, bundle, token, tmp_path):
     box = runtime.container(b)
     box.create()
     box.start()
-    assert path_of(box.pid) == f"/{token}" and "/sys/fs/cgroup" in box.exec("/bin/cat", "/proc/mounts").stdout
+    assert path_of(box.pid) == f"/{token}"
+    assert "/sys/fs/cgroup cgroup2" in box.exec("/bin/cat", "/proc/mounts").stdout
     box.delete("--force")
     assert not (ROOT / token).exists()

@@ -132,6 +132,16 @@ count_lines(const char *text)
 	return lines;
 }
 
+/* Init would never get to run, nor say so. */
+static int
+check_frozen(const struct plan *plan, int cgroup, struct error *e)
+{
+	if (cgroup_is_frozen(cgroup) != 1)
+		return 0;
+	return json_error(plan->cgroup.at, e, 0, "cgroup-frozen",
+	                  "container's cgroup %s is frozen", plan->cgroup.path);
+}
+
 /* A cgroup that somebody else uses or has frozen is not fit for a new container. */
 static int
 check_existing(const struct plan *plan, int cgroup, struct error *e)
@@ -146,10 +156,7 @@ check_existing(const struct plan *plan, int cgroup, struct error *e)
 		return json_error(plan->cgroup.at, e, 0, "cgroup-busy",
 		                  "container's cgroup %s is not empty: %d process(es) found",
 		                  plan->cgroup.path, count_lines(text));
-	if (cgroup_is_frozen(cgroup) == 1)
-		return json_error(plan->cgroup.at, e, 0, "cgroup-frozen",
-		                  "container's cgroup %s is frozen", plan->cgroup.path);
-	return 0;
+	return check_frozen(plan, cgroup, e);
 }
 
 static int
@@ -281,6 +288,10 @@ LAYER_RUN(cgroup_create)
 		return -1;
 	/* only now it is ours to remove */
 	h->cgroup = take_fd(&cgroup);
+	/* it may be because a cgroup above is */
+	if (made && strrchr(plan->cgroup.path, '/') != plan->cgroup.path &&
+	    check_frozen(plan, h->cgroup, e) < 0)
+		return -1;
 	if (plan->cgroup.value_count > 0)
 		enable_controllers(plan, h->cgroup_root, h->cgroup);
 	return 0;

@@ -23,6 +23,9 @@ add(struct planner *p, const struct json *at, const char *controller, const char
 {
 	struct cgroup_plan *cgroup = &p->plan->cgroup;
 
+	/* no limit needs no controller: without the file it is as it should be */
+	if (strcmp(value, "max") == 0)
+		controller = NULL;
 	cgroup->values[cgroup->value_count++] = (struct cgroup_value){
 		.at = at, .controller = controller, .file = file, .value = value};
 }
@@ -68,7 +71,7 @@ plan_swap(struct planner *p, const struct config_memory *memory, struct error *e
 		return json_error(at, e, 0, "resource-invalid", "swap is less than the memory limit");
 	swap = swap < 0 ? -1 : swap - limit;
 	/* without swap accounting in the kernel there is nothing to limit */
-	add(p, at, swap <= 0 ? NULL : "memory", "memory.swap.max", limit_text(p->arena, swap));
+	add(p, at, swap == 0 ? NULL : "memory", "memory.swap.max", limit_text(p->arena, swap));
 	return 0;
 }
 

@@ -9,7 +9,17 @@
 # of the line, so that they are known before the guest runs.
 
 cgroups=/sys/fs/cgroup
-uid=1000 # the ordinary user, see main
+roots='/run/hako /run/user' # where root and the ordinary user keep containers
+
+# /b: the bundle, for one container at a time
+if [ ! -d /b ]; then
+	mkdir -p /b/rootfs/proc /b/rootfs/dev /b/rootfs/cgroup /b/rootfs/tmp
+	cp -a /bin /b/rootfs/
+	rm /b/rootfs/bin/hako
+	chmod 1777 /b/rootfs/tmp
+	mkdir /run/user
+	chown user:user /run/user
+fi
 
 # --- one check --------------------------------------------------------------
 
@@ -22,7 +32,8 @@ now() {
 traces() {
 	find $cgroups -mindepth 1 -type d
 	cat /proc/self/mountinfo
-	ls /run/hako 2>/dev/null
+	# shellcheck disable=SC2086
+	ls $roots 2>/dev/null
 	readlink /proc/[0-9]*/exe | grep hako
 	readlink /proc/[0-9]*/ns/pid | sort -u
 }
@@ -33,8 +44,10 @@ nothing_left() {
 }
 
 clean_up() {
-	for id in $(ls /run/hako 2>/dev/null); do
-		hako delete --force "$id"
+	for root in $roots; do
+		for id in $(ls "$root" 2>/dev/null); do
+			hako --root "$root" delete --force "$id"
+		done
 	done
 	find $cgroups -mindepth 1 -depth -type d | while read -r folder; do
 		echo 1 >"$folder/cgroup.kill"
@@ -45,8 +58,9 @@ clean_up() {
 check() {
 	name=$1 begin=$(now) word=ok
 	[ $# = 1 ] || shift
+	cgroup=/c namespaces='' linux=''
+	rm -rf /b/rootfs/tmp/*
 	traces >/tmp/before
-	cgroup=/c namespaces='' linux='' as=''
 	(
 		set -eux
 		"$@"
@@ -71,6 +85,11 @@ eventually() {
 	done 2>/dev/null
 }
 
+# not COMMAND...: unlike "!", set -e heeds it.
+not() {
+	if "$@"; then return 1; fi
+}
+
 # fails STATUS COMMAND...: as hako does, with one line on standard error, left in /tmp/err.
 fails() {
 	expected=$1 status=0
@@ -83,8 +102,8 @@ fails() {
 
 # --- containers -------------------------------------------------------------
 
-# bundle RESOURCES [SCRIPT]: /b, for a container in $cgroup. Its process runs the script;
-# without one it sleeps.
+# bundle RESOURCES [SCRIPT]: for a container in $cgroup. Its process runs the script; without
+# one it sleeps.
 bundle() {
 	echo "${2:-exec sleep 1000}" >/b/rootfs/script
 	cat >/b/config.json <<-END
@@ -121,15 +140,8 @@ bundle() {
 	END
 }
 
-# The ordinary user is root in the containers of the next bundles.
-rootless() {
-	as="su user -c" namespaces=', {"type": "user"}' linux="
-			\"uidMappings\": [{\"containerID\": 0, \"hostID\": $uid, \"size\": 1}],
-			\"gidMappings\": [{\"containerID\": 0, \"hostID\": $uid, \"size\": 1}],"
-}
-
 create() {
-	hako create --bundle /b c </dev/null >/tmp/out 2>&1
+	hako create --bundle /b c </dev/null
 }
 
 start() {
@@ -157,4 +169,9 @@ holds() {
 # counts FILE KEY MORE: the number after the key is greater.
 counts() {
 	[ "$(sed -n "s/^$2 //p" "$cgroups$cgroup/$1")" -gt "$3" ]
+}
+
+# is STATUS: what `state` says.
+is() {
+	hako state c | grep -q "\"status\": *\"$1\""
 }

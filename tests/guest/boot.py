@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""boot.py [SCRIPT...]: a small virtual machine with a kernel of Debian and cgroup v2, in which
+root runs hako: QEMU, software emulation. All there is in it comes with the initial file system:
+
+    /init               goes on to a real root
+    /root/              what becomes the root: ./bin/{busybox,hako}, the libraries hako needs
+    /root/guest/        main (process 1), lib.sh, tests/: the scripts to be run
+
+The scripts write to the second serial port, everything else to the first, the console.
+"""
+
+import argparse
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
+SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
+LIMIT = 240  # seconds
+
+QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", "1024",
+        "-cpu", "max,la57=off", "-M", "q35,usb=off,vmport=off",
+        "-nodefaults", "-display", "none", "-no-reboot"]
+KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "
+                  "random.trust_cpu=on audit=0")
+
+
+class Unavailable(Exception):
+    """Something the guest needs cannot be had here."""
+
+
+class Result:
+    """checks: {name: (ok, seconds, text)}, in order; finished: all scripts came to their end."""
+
+    def __init__(self, text, console, qemu):
+        self.console, self.checks, self.finished = console + qemu, {}, False
+        name = None
+        for line in text.splitlines():
+            if match := re.fullmatch(r"(not )?ok (\S+) (\S+) (\S+)", line):
+                name = match[2]
+                self.checks[name] = not match[1], float(match[4]) - float(match[3]), ""
+            elif line.startswith("#") and name:
+                ok, seconds, before = self.checks[name]
+                self.checks[name] = ok, seconds, before + line[2:] + "\n"
+            elif line == "end":
+                self.finished = True
+
+
+def names(scripts=SCRIPTS):
+    """The checks that the scripts will report."""
+    return [name for script in scripts
+            for name in re.findall(r"^check (\S+)", pathlib.Path(script).read_text(), re.MULTILINE)]
+
+
+def kernel():
+    """The path of a kernel, fetched when there is none."""
+    run = subprocess.run([HERE / "kernel"], stdin=subprocess.DEVNULL, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if run.returncode != 0:
+        raise Unavailable(run.stderr.strip())
+    return run.stdout.strip()
+
+
+def libraries(program):
+    """The dynamic linker and the libraries of a program; none when it is static."""
+    listed = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL).stdout
+    return re.findall(r"(/\S+) \(0x", listed)
+
+
+def make_initrd(target, hako, scripts):
+    """A cpio archive of what the guest needs."""
+    files = {"init": HERE / "init", "root/bin/busybox": "/bin/busybox", "root/bin/hako": hako,
+             "root/guest/main": HERE / "main", "root/guest/lib.sh": HERE / "lib.sh"}
+    files |= {f"root/guest/tests/{number}-{script.name}": script
+              for number, script in enumerate(map(pathlib.Path, scripts))}
+    files |= {f"root{path}": path for path in libraries(hako)}
+    folder = target.with_suffix(".d")
+    for name, source in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, folder / name)
+    listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
+    with open(target, "wb") as archive:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=folder,
+                       input=listed.encode(), stdout=archive, check=True)
+
+
+def run_qemu(argv, seconds):
+    """Until the guest powers off or its time is over; it does not outlive us."""
+    prctl = ctypes.CDLL(None).prctl
+    PR_SET_PDEATHSIG = 1
+    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True,
+                            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
+    try:
+        return qemu.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        return f"the guest did not finish in {seconds:.0f} seconds\n"
+    finally:
+        qemu.kill()
+        qemu.wait()
+
+
+def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
+    """Run the scripts in a new guest; raises Unavailable when there can be none."""
+    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
+                             ("/bin/busybox", "busybox-static")):
+        if shutil.which(program) is None:
+            raise Unavailable(f"{package} is not installed: tests/install-deps guest")
+    image = kernel()
+    with tempfile.TemporaryDirectory(prefix="hako-guest.") as folder:
+        initrd, console, results = (pathlib.Path(folder, name)
+                                    for name in ("initrd", "console", "results"))
+        make_initrd(initrd, hako, scripts)
+        said = run_qemu([*QEMU, "-serial", f"file:{console}", "-serial", f"file:{results}",
+                         "-kernel", image, "-initrd", initrd, "-append", KERNEL_OPTIONS], seconds)
+        return Result(*(path.read_text(errors="replace") if path.exists() else ""
+                        for path in (results, console)), said)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("scripts", nargs="*", default=SCRIPTS, metavar="SCRIPT")
+    options = parser.parse_args()
+    hako = os.environ.get("HAKO") or HERE.parent.parent / "hako"
+    try:
+        result = boot(hako, options.scripts)
+    except Unavailable as reason:
+        sys.exit(f"boot.py: {reason}")
+    for name, (ok, seconds, text) in result.checks.items():
+        print(f"{'ok' if ok else 'FAIL':4} {seconds:6.2f} s  {name}")
+        print(text, end="")
+    if not result.finished:
+        print(result.console, "boot.py: the guest did not finish", sep="")
+    sys.exit(not (result.finished and all(ok for ok, *_ in result.checks.values())))
+
+
+if __name__ == "__main__":
+    main()

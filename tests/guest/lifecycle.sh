@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# The commands on this kernel, by root and by an ordinary user.
+# shellcheck disable=SC2034  # variables for lib.sh
+. /guest/lib.sh
+
+commands() {
+	bundle '"pids": {"limit": 20}' 'trap "echo ended >/tmp/ended; exit 3" TERM
+		echo ready >/tmp/ready
+		while :; do usleep 10000; done'
+	create
+	is created
+	hako start c
+	is running
+	eventually test -e /b/rootfs/tmp/ready
+	status=0
+	hako exec c sh -c 'cat /proc/self/cgroup; exit 5' >/tmp/out || status=$?
+	[ $status = 5 ]
+	[ "$(cat /tmp/out)" = 0::/ ]
+	hako list | grep -q running
+	fails 1 hako delete c
+	hako kill c TERM
+	eventually is stopped
+	[ -s /b/rootfs/tmp/ended ]
+	hako delete c
+	fails 1 hako state c
+	hako delete --force c
+}
+check create_start_exec_kill_delete commands
+
+run_status() {
+	run '' 'echo hello; exit 7'
+	[ "$status" = 7 ]
+	[ "$(cat /tmp/out)" = hello ]
+}
+check run_gives_the_status run_status
+
+# --- an ordinary user -------------------------------------------------------
+
+# The next bundles are for the user, who is root in their containers.
+rootless() {
+	map='[{"containerID": 0, "hostID": 1000, "size": 1}]'
+	namespaces=', {"type": "user"}' linux="
+				\"uidMappings\": $map,
+				\"gidMappings\": $map,"
+}
+
+user_hako() {
+	su -s /bin/sh user -c "exec hako --root /run/user $*" </dev/null
+}
+
+rootless_without_limits() {
+	rootless
+	bundle '' 'id -u; echo done'
+	user_hako run --bundle /b c >/tmp/out
+	[ "$(tr '\n' ' ' </tmp/out)" = '0 done ' ]
+}
+check rootless_without_limits
+
+rootless_limits_refused() {
+	rootless
+	bundle '"pids": {"limit": 20}'
+	fails 1 user_hako run --bundle /b c
+	grep -q 'config\.json:[0-9]*:[0-9]* /linux/resources/pids/limit: .*delegate' /tmp/err
+}
+check rootless_limits_refused
+
+# What systemd does with Delegate=yes: the user's own subtree, with the user's processes in it.
+rootless_delegated() {
+	mkdir -p $cgroups/mine/shell
+	chown user $cgroups/mine $cgroups/mine/cgroup.procs $cgroups/mine/cgroup.subtree_control \
+		$cgroups/mine/shell $cgroups/mine/shell/cgroup.procs
+	cgroup=/mine/c
+	rootless
+	bundle '"memory": {"limit": 67108864}, "pids": {"limit": 20}'
+	(
+		echo 0 >$cgroups/mine/shell/cgroup.procs
+		user_hako create --bundle /b c
+	)
+	holds memory.max 67108864
+	holds pids.max 20
+	user_hako delete --force c
+	[ ! -e $cgroups/mine/c ]
+	rmdir $cgroups/mine/shell $cgroups/mine
+}
+check rootless_delegated
