@@ -7,6 +7,7 @@
  */
 #include "hako/command.h"
 #include "hako/mem.h"
+#include "hako/names.h"
 #include "hako/version.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+enum { PRESERVE_MAX = 1024, EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
 
 /* The heap grows once, not in small steps; pages cost nothing until they are touched. */
 enum { HEAP_STEP = 1 << 20 };
@@ -55,6 +56,26 @@ explain_missing_call(struct error *e)
 	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
 		error_context(e, "Linux %s is too old, hako needs %d.%d or later", name.release,
 		              KERNEL_MAJOR, KERNEL_MINOR);
+}
+
+/*
+ * The descriptors that --preserve-fds names must be there before hako opens any of
+ * its own; they stay open over an execve of hako itself.
+ */
+static int
+check_descriptors(struct options *o, struct error *e)
+{
+	uint64_t count = 0;
+
+	if (o->preserve_fds != NULL && parse_uint(o->preserve_fds, PRESERVE_MAX, &count) < 0)
+		return error_set(e, 0, "usage", "--preserve-fds %s is not a number from 0 to %d",
+		                 o->preserve_fds, PRESERVE_MAX);
+	o->preserve_count = (unsigned)count;
+	for (int fd = 3; fd < (int)count + 3; fd++)
+		if (fcntl(fd, F_SETFD, 0) < 0)
+			return error_set(e, errno, "fd-missing",
+			                 "--preserve-fds %d: descriptor %d is not open", (int)count, fd);
+	return 0;
 }
 
 static const struct command *
@@ -149,16 +170,22 @@ static int
 run_command(const struct command *command, int argc, char **argv, struct options *o, struct error *e)
 {
 	int used = options_parse(argc, argv, command->bit, o, e), status;
+	bool good = used >= 0;
+	struct error other;
 
-	if (used >= 0) {
+	if (good) {
 		o->args = argv + used;
 		o->arg_count = argc - used;
 	}
-	if (used >= 0 && o->help) {
+	if (good && o->help) {
 		options_help(command);
 		return end_output(e);
 	}
-	if (used < 0 || check_global(o, e) < 0 || check_args(command, o, e) < 0)
+	good = good && check_descriptors(o, e) == 0;
+	/* from here errors are logged, those of the command line too */
+	if (set_log(o, &other) < 0)
+		return fail(command, o, &other);
+	if (!good || check_global(o, e) < 0 || check_args(command, o, e) < 0)
 		return fail(command, o, e);
 	status = command->run(o, e);
 	return status >= 0 ? status : fail(command, o, e);
@@ -188,13 +215,13 @@ main(int argc, char **argv)
 		options_help(command);
 		return end_output(&e);
 	}
-	if (set_log(&o, &e) < 0) /* from here errors are logged, those of the command line too */
+	if (command != NULL)
+		return run_command(command, argc - used - 2, argv + used + 2, &o, &e);
+	if (set_log(&o, &e) < 0)
 		return fail(NULL, &o, &e);
 	if (used + 1 >= argc)
 		error_set(&e, 0, "usage", "no command: try hako --help");
-	else if (command == NULL)
+	else
 		error_set(&e, 0, "usage", "unknown command \"%s\": try hako --help", argv[used + 1]);
-	if (command == NULL)
-		return fail(NULL, &o, &e);
-	return run_command(command, argc - used - 2, argv + used + 2, &o, &e);
+	return fail(NULL, &o, &e);
 }

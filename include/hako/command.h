@@ -28,6 +28,7 @@ struct options {
 	const char *config;
 	const char *pid_file;
 	const char *preserve_fds;
+	unsigned preserve_count;
 	bool no_new_keyring;
 	bool no_subreaper;
 	bool detach;
@@ -98,10 +99,6 @@ options_parse(int argc, char **argv, unsigned bit, struct options *o, struct err
 /* Help for the whole program (command NULL), or for one command. */
 void
 options_help(const struct command *command);
-
-/* --preserve-fds as a number; those descriptors stay open over an execve of hako itself. */
-int
-command_preserve_fds(const struct options *o, unsigned *ret, struct error *e);
 
 /* --root or its default, opened. */
 int

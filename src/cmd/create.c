@@ -17,25 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PRESERVE_MAX = 1024 };
-
-int
-command_preserve_fds(const struct options *o, unsigned *ret, struct error *e)
-{
-	uint64_t count = 0;
-
-	if (o->preserve_fds != NULL && parse_uint(o->preserve_fds, PRESERVE_MAX, &count) < 0)
-		return error_set(e, 0, "usage", "--preserve-fds %s is not a number from 0 to %d",
-		                 o->preserve_fds, PRESERVE_MAX);
-	for (unsigned i = 0; i < count; i++)
-		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
-			return error_set(e, errno, "fd-missing",
-			                 "--preserve-fds %u: descriptor %u is not open", (unsigned)count,
-			                 i + 3);
-	*ret = (unsigned)count;
-	return 0;
-}
-
 /* An absolute path without links, as state.json keeps it. */
 static const char *
 absolute(const char *path, struct error *e)
@@ -50,16 +31,14 @@ absolute(const char *path, struct error *e)
 static int
 plan_options_of(const struct options *o, struct plan_options *ret, struct error *e)
 {
-	unsigned preserve;
-
-	if (command_preserve_fds(o, &preserve, e) < 0 || selfexe_protect(o->argv, e) < 0)
+	if (selfexe_protect(o->argv, e) < 0)
 		return -1;
 	*ret = (struct plan_options){
 		.id = o->args[0],
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
 		.pivot = true,
 		.new_keyring = !o->no_new_keyring,
-		.preserve_fds = preserve,
+		.preserve_fds = o->preserve_count,
 		.cgroup_disabled =
 			o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "disabled") == 0,
 	};

@@ -34,13 +34,13 @@ command_exec(const struct options *o, struct error *e)
 		.new_keyring = true,
 		.cgroup = o->cgroup,
 		.pid_file = o->pid_file,
+		.preserve_fds = o->preserve_count,
 	};
 	struct container c;
 	pid_t pid;
 	int pidfd, root;
 
-	if (check_operands(o, e) < 0 || command_preserve_fds(o, &request.preserve_fds, e) < 0 ||
-	    selfexe_protect(o->argv, e) < 0)
+	if (check_operands(o, e) < 0 || selfexe_protect(o->argv, e) < 0)
 		return -1;
 	root = command_root_of_container(o, e);
 	if (root < 0)

@@ -299,12 +299,17 @@ LAYER_RUN(cgroup_create)
 
 /* Freeze, kill, wait ----------------------------------------------------------- */
 
-/* Wait until a key of cgroup.events has a value: the kernel wakes poll(2) on a change. */
+/*
+ * Wait until a key of cgroup.events has a value. The kernel wakes poll(2) on a
+ * change, but at most every 10 ms: a dying process is gone much sooner, so look
+ * often at first.
+ */
 static int
 wait_event(int cgroup, const char *key, long wanted, int timeout_ms)
 {
 	autoclose int fd = openat(cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	int64_t deadline = clock_now_ms() + timeout_ms;
+	struct timespec pause = {.tv_nsec = 50000};
 
 	if (fd < 0)
 		return -1;
@@ -313,7 +318,6 @@ wait_event(int cgroup, const char *key, long wanted, int timeout_ms)
 		char text[512];
 		ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 		char *found;
-		int64_t left;
 
 		if (n < 0)
 			return -1;
@@ -321,13 +325,13 @@ wait_event(int cgroup, const char *key, long wanted, int timeout_ms)
 		found = strstr(text, key);
 		if (found != NULL && strtol(found + strlen(key), NULL, 10) == wanted)
 			return 0;
-		left = deadline - clock_now_ms();
-		if (left <= 0) {
+		if (clock_now_ms() >= deadline) {
 			errno = ETIMEDOUT;
 			return -1;
 		}
-		/* an event can be missed between read and poll on old kernels: look again soon */
-		poll(&p, 1, left < 100 ? (int)left : 100);
+		ppoll(&p, 1, &pause, NULL);
+		if (pause.tv_nsec < 50000000)
+			pause.tv_nsec *= 2;
 	}
 }
 
