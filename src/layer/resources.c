@@ -248,19 +248,41 @@ LAYER_PLAN(resources_plan)
 
 /* Write ---------------------------------------------------------------------------- */
 
-/* On a hybrid host the controller may be a v1 mount: that is worth saying. */
+static bool
+has_controller(int cgroup, const char *controller)
+{
+	char list[512] = " ", word[64];
+	ssize_t n = file_read_at(cgroup, "cgroup.controllers", list + 1, sizeof(list) - 2);
+
+	if (n < 0)
+		return false;
+	snprintf(list + 1 + n, sizeof(list) - 1 - (size_t)n, " ");
+	snprintf(word, sizeof(word), " %s ", controller);
+	return strstr(list, word) != NULL;
+}
+
+/* Why: on a hybrid host the controller may be a v1 mount, for one. That is worth saying. */
 static int
 fail_missing(const struct plan *plan, const struct handles *h, const struct cgroup_value *v,
              struct error *e)
 {
 	char controllers[512] = "";
+	const char *why = "not in the cgroup v2 hierarchy";
+	const char *advice = "on a hybrid host it belongs to v1: boot with "
+						 "systemd.unified_cgroup_hierarchy=1";
 
+	if (has_controller(h->cgroup, v->controller)) {
+		why = "there";
+		advice = "this kernel's has no such file";
+	} else if (has_controller(h->cgroup_root, v->controller)) {
+		why = "not handed down to it";
+		advice = "a cgroup above has processes of its own or is not this user's";
+	}
 	(void)file_read_at(h->cgroup, "cgroup.controllers", controllers, sizeof(controllers));
 	return json_error(v->at, e, 0, "cgroup-controller",
-	                  "%s%s has no %s: the %s controller is not in the cgroup v2 hierarchy (it has "
-	                  "\"%s\"); on a hybrid host it belongs to v1: boot with "
-	                  "systemd.unified_cgroup_hierarchy=1",
-	                  h->cgroup_mount, plan->cgroup.path, v->file, v->controller, controllers);
+	                  "%s%s has no %s: the %s controller is %s (it has \"%s\"); %s",
+	                  h->cgroup_mount, plan->cgroup.path, v->file, v->controller, why, controllers,
+	                  advice);
 }
 
 LAYER_RUN(resources_write)

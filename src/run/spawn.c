@@ -33,6 +33,10 @@ fail_clone(const struct plan *plan, struct error *e)
 		return json_error(plan->cgroup.at, e, EBUSY, "clone-failed",
 		                  "start in cgroup %s, which has controllers for its children",
 		                  plan->cgroup.path);
+	if (errno == EOPNOTSUPP)
+		return json_error(plan->cgroup.at, e, 0, "clone-failed",
+		                  "cgroup %s can hold no process: a cgroup above it is threaded",
+		                  plan->cgroup.path);
 	if (errno == ENOSPC || errno == EUSERS)
 		return json_error(at, e, errno, "clone-failed",
 		                  "too many namespaces (see /proc/sys/user/max_*_namespaces)");

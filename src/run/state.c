@@ -8,6 +8,7 @@
 #include "hako/state.h"
 #include "hako/clock.h"
 #include "hako/file.h"
+#include "hako/path.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -122,6 +123,16 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 
 /* Load ---------------------------------------------------------------------- */
 
+/* As it is saved: what leads elsewhere, or to all processes, was not written by hako. */
+static bool
+is_cgroup_path(const char *path)
+{
+	char normal[PATH_MAX];
+
+	return path_normalise(path, normal, sizeof(normal)) == 0 && strcmp(normal, path) == 0 &&
+	       strcmp(normal, "/") != 0;
+}
+
 int
 state_load(struct arena *arena, int dir, const struct state **ret, struct error *e)
 {
@@ -135,6 +146,9 @@ state_load(struct arena *arena, int dir, const struct state **ret, struct error 
 	if (*state->pid == 1)
 		return json_error(json_member(doc->root, "pid"), e, 0, "state-invalid",
 		                  "pid 1 is not a container");
+	if (state->cgroup_path != NULL && !is_cgroup_path(state->cgroup_path))
+		return json_error(json_member(doc->root, "cgroupPath"), e, 0, "state-invalid",
+		                  "%s is not a cgroup of a container", state->cgroup_path);
 	*ret = state;
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { ROOM = 256 };
+
 const char *
 error_text(int code)
 {
@@ -31,10 +33,11 @@ error_set(struct error *e, int code, const char *id, const char *format, ...)
 	e->at[0] = '\0';
 	snprintf(e->id, sizeof(e->id), "%s", id);
 	va_start(args, format);
-	vsnprintf(e->msg, sizeof(e->msg), format, args);
+	/* a long name must leave room for the reason, and for the context */
+	vsnprintf(e->msg, sizeof(e->msg) - ROOM, format, args);
 	va_end(args);
 	used = strlen(e->msg);
-	if (code != 0 && used < sizeof(e->msg))
+	if (code != 0)
 		snprintf(e->msg + used, sizeof(e->msg) - used, ": %s", error_text(code));
 	return -1;
 }
@@ -52,11 +55,10 @@ error_context(struct error *e, const char *format, ...)
 	strcat(context, ": ");
 	used = strlen(context);
 	tail = strlen(e->msg);
-	if (tail > sizeof(e->msg) - 1 - used)
-		tail = sizeof(e->msg) - 1 - used;
-	memmove(e->msg + used, e->msg, tail);
+	if (used > sizeof(e->msg) - 1 - tail)
+		used = sizeof(e->msg) - 1 - tail;
+	memmove(e->msg + used, e->msg, tail + 1);
 	memcpy(e->msg, context, used);
-	e->msg[used + tail] = '\0';
 	return -1;
 }
 
