@@ -16,6 +16,13 @@ init_main(const struct plan *plan, struct handles *h);
 _Noreturn void
 init_exec_main(const struct plan *plan, struct handles *h);
 
+/*
+ * exec: close what is the host's, join the namespaces of the container, enter its
+ * root. Before a process shows up in the container's pid namespace, if there is one.
+ */
+int
+init_exec_enter(const struct plan *plan, struct handles *h, struct error *e);
+
 /* Steps of init that talk to the parent or run programs of the bundle. */
 int
 init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e);

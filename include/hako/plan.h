@@ -212,6 +212,9 @@ plan_joins(const struct plan *plan, uint64_t type);
 /* New or joined: not the runtime's own. */
 bool
 plan_isolates(const struct plan *plan, uint64_t type);
+/* Init waits for MAPPED: for its ids, or, made by an intermediate, until its pid is known. */
+bool
+plan_waits(const struct plan *plan);
 
 /* Descriptors and pids; -1 (0 for pids) when not held. */
 struct handles {

@@ -5,6 +5,7 @@
 #include "hako/names.h"
 #include "hako/proc.h"
 #include "hako/selfexe.h"
+#include "hako/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,11 @@ absolute(const char *path, struct error *e)
 
 	if (resolved == NULL)
 		error_set(e, errno, "bundle-missing", "bundle %s", path);
-	return resolved;
+	if (resolved == NULL || utf8_is_valid(resolved))
+		return resolved;
+	error_set(e, 0, "bundle-invalid", "bundle %s: its path is not UTF-8, as JSON must be", resolved);
+	free(resolved);
+	return NULL;
 }
 
 static int

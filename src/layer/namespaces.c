@@ -49,6 +49,12 @@ plan_isolates(const struct plan *plan, uint64_t type)
 	return plan_creates(plan, type) || plan_joins(plan, type);
 }
 
+bool
+plan_waits(const struct plan *plan)
+{
+	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID);
+}
+
 static const char *
 offset_line(struct arena *arena, const char *clock, const struct config_time_offset *offset)
 {

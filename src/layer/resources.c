@@ -266,10 +266,10 @@ static int
 fail_missing(const struct plan *plan, const struct handles *h, const struct cgroup_value *v,
              struct error *e)
 {
+	static const char hybrid[] =
+		"on a hybrid host it belongs to v1: boot with systemd.unified_cgroup_hierarchy=1";
+	const char *why = "not in the cgroup v2 hierarchy", *advice = hybrid;
 	char controllers[512] = "";
-	const char *why = "not in the cgroup v2 hierarchy";
-	const char *advice = "on a hybrid host it belongs to v1: boot with "
-						 "systemd.unified_cgroup_hierarchy=1";
 
 	if (has_controller(h->cgroup, v->controller)) {
 		why = "there";

@@ -192,7 +192,7 @@ attend_init(const struct plan *plan, struct handles *h, struct error *e)
 {
 	if (steps_run(PHASE_MAP, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
-	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
+	if (plan_waits(plan) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
 	if (state_save(plan, h, e) < 0 || steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0)
 		return -1;

@@ -13,10 +13,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -149,18 +147,36 @@ run_poststop(const struct container *c)
 	hooks_run_poststop(&hooks->poststop, c->state->bundle, text);
 }
 
-/* No usable state: the cgroup is where the id alone would have put it. */
+/* Where the saved config puts the cgroup; without it, where the id alone would. */
+static const char *
+planned_cgroup(struct arena *arena, const struct container *c)
+{
+	struct plan_options options = {.id = c->id, .bundle = "/"};
+	const struct config *config;
+	const struct plan *plan;
+	struct json_doc *doc;
+	struct error ignored;
+
+	plan_options_host(&options);
+	if (json_load(arena, c->dir, "config.json", "config.json", &doc, &ignored) == 0 &&
+	    config_decode(arena, doc, &config, &ignored) == 0 &&
+	    plan_make(arena, config, &options, &plan, &ignored) == 0)
+		return plan->cgroup.path;
+	return arena_printf(arena, "/%s", c->id);
+}
+
+/* No usable state: no pid is known, but the cgroup is. */
 static int
 delete_damaged(struct container *c, struct error *e)
 {
-	char path[NAME_MAX + 2];
-	struct state state = {.cgroup_path = path};
+	struct arena arena = {0};
+	struct state state = {.cgroup_path = planned_cgroup(&arena, c)};
 	struct error ignored;
 	struct handles h;
 
 	handles_init(&h);
-	snprintf(path, sizeof(path), "/%s", c->id);
 	(void)steps_undo(&state, &h, &ignored);
+	arena_free(&arena);
 	return remove_folder(c, e);
 }
 

@@ -290,7 +290,7 @@ attend(const struct plan *plan, struct handles *h, const char *pid_file, struct 
 {
 	if (steps_run(PHASE_MAP, WHEN_EXEC, plan, h, e) < 0)
 		return -1;
-	if (plan_isolates(plan, CLONE_NEWUSER) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
+	if (plan_waits(plan) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
 	/* as in container_run(): the process finds START waiting for it */
 	if (steps_run(PHASE_ATTACH, WHEN_EXEC, plan, h, e) < 0 ||

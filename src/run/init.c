@@ -3,7 +3,7 @@
  * Init: the process that becomes the container's program.
  *
  *   parent                                   init
- *   clone3 ------------------------------->  waits for MAPPED (user namespace only)
+ *   clone3 ------------------------------->  waits for MAPPED (see plan_waits())
  *   MAP steps, MAPPED -------------------->  BUILD steps
  *   ATTACH steps                             |
  *   hooks <------------------------ MOUNTED  | (only when such hooks exist)
@@ -63,7 +63,7 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 {
 	sigset_t none;
 
-	if (plan_isolates(plan, CLONE_NEWUSER) && sync_expect(&h->sync, SYNC_MAPPED, NULL, e) < 0)
+	if (plan_waits(plan) && sync_expect(&h->sync, SYNC_MAPPED, NULL, e) < 0)
 		return -1;
 	if (become_root(plan, e) < 0)
 		return -1;
@@ -214,16 +214,20 @@ enter_root(struct handles *h, struct error *e)
 	return 0;
 }
 
-static int
-enter(const struct plan *plan, struct handles *h, struct error *e)
+int
+init_exec_enter(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const int keep[] = {h->sync.fd, h->target_pidfd, h->rootfs, log_settings.fd};
+	int types = (int)plan->exec_namespaces;
 
+	if (plan_joins(plan, CLONE_NEWPID))
+		types |= CLONE_NEWPID;
 	close_all_but(plan, keep, ARRAY_SIZE(keep));
+	h->cgroup = -1;
 	/* nothing in the container may look into this process (CVE-2016-9962) */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set(e, errno, "init-failed", "prctl");
-	if (plan->exec_namespaces != 0 && setns(h->target_pidfd, (int)plan->exec_namespaces) < 0)
+	if (types != 0 && setns(h->target_pidfd, types) < 0)
 		return error_set(e, errno, "namespace-failed", "join the container's namespaces");
 	close(h->target_pidfd);
 	return enter_root(h, e);
@@ -232,8 +236,10 @@ enter(const struct plan *plan, struct handles *h, struct error *e)
 static int
 live_exec(const struct plan *plan, struct handles *h, struct error *e)
 {
-	if (enter(plan, h, e) < 0 || settle(plan, h, e) < 0 ||
-	    steps_run(PHASE_CONFINE, WHEN_EXEC, plan, h, e) < 0)
+	/* with a pid namespace to join the intermediate has been there before */
+	if (!plan_joins(plan, CLONE_NEWPID) && init_exec_enter(plan, h, e) < 0)
+		return -1;
+	if (settle(plan, h, e) < 0 || steps_run(PHASE_CONFINE, WHEN_EXEC, plan, h, e) < 0)
 		return -1;
 	prctl(PR_SET_PDEATHSIG, 0);
 	if (sync_send(&h->sync, SYNC_READY, 0, e) < 0 ||

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From parent to init. In the ordinary case one clone3 does it all. Two cases
- * need more, because of what the kernel's rules are:
+ * From parent to init. In the ordinary case one clone3 does it all. Three cases
+ * need more, two of them because of what the kernel's rules are:
  *   - a pid namespace is joined for children only: the parent enters it, clones,
  *     and goes back;
  *   - new namespaces belong to the user namespace of who makes them: to join one
  *     by path, an intermediate joins it first, clones init as a sibling
- *     (CLONE_PARENT), says its pid, and ends.
+ *     (CLONE_PARENT), says its pid, and ends;
+ *   - a process that `exec` adds is seen by the container from its first moment:
+ *     the intermediate has let go of the host's files and root before (with
+ *     CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
  */
 #include "hako/spawn.h"
+#include "hako/init.h"
 #include "hako/proc.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
@@ -74,16 +78,26 @@ joined(const struct plan *plan, const struct handles *h, int type)
 
 /* Intermediate ----------------------------------------------------------------- */
 
+static int
+join_first(const struct plan *plan, struct handles *h, struct error *e)
+{
+	int pid_ns = joined(plan, h, CLONE_NEWPID);
+
+	if (h->target_pidfd >= 0)
+		return init_exec_enter(plan, h, e);
+	if (setns(joined(plan, h, CLONE_NEWUSER), CLONE_NEWUSER) < 0 ||
+	    (pid_ns >= 0 && setns(pid_ns, CLONE_NEWPID) < 0))
+		return error_set(e, errno, "namespace-failed", "join the user or pid namespace");
+	return 0;
+}
+
 static _Noreturn void
 intermediate_main(const struct plan *plan, struct handles *h, child_function child)
 {
-	int pid_ns = joined(plan, h, CLONE_NEWPID);
 	struct error e;
 	pid_t pid;
 
-	if (setns(joined(plan, h, CLONE_NEWUSER), CLONE_NEWUSER) < 0 ||
-	    (pid_ns >= 0 && setns(pid_ns, CLONE_NEWPID) < 0)) {
-		error_set(&e, errno, "namespace-failed", "join the user or pid namespace");
+	if (join_first(plan, h, &e) < 0) {
 		sync_send_error(h->sync.fd, &e);
 		_exit(1);
 	}
@@ -103,8 +117,9 @@ static int
 spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
                       child_function child, struct error *e)
 {
+	/* in the container's cgroup at once: afterwards its own would be out of bounds */
+	pid_t intermediate = h->target_pidfd >= 0 ? clone_child(plan, h, 0, NULL) : fork();
 	int64_t pid = 0;
-	pid_t intermediate = fork();
 	int rc;
 
 	if (intermediate == 0) {
@@ -112,7 +127,7 @@ spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
 		intermediate_main(plan, h, child);
 	}
 	if (intermediate < 0)
-		return error_set(e, errno, "clone-failed", "fork");
+		return fail_clone(plan, e);
 	rc = sync_expect(&h->sync, SYNC_SPAWNED, &pid, e);
 	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -164,7 +179,7 @@ spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_
 int
 spawn_init(const struct plan *plan, struct handles *h, child_function child, struct error *e)
 {
-	bool intermediate = plan_joins(plan, CLONE_NEWUSER) && h->target_pidfd < 0;
+	bool intermediate = plan_joins(plan, h->target_pidfd >= 0 ? CLONE_NEWPID : CLONE_NEWUSER);
 	struct proc_stat stat;
 	int ends[2], rc;
 

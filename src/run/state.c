@@ -11,6 +11,7 @@
 #include "hako/path.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 #include "hako/log.h"
 #include "hako/clock.h"
 #include "hako/error.h"
+#include "hako/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,22 +39,6 @@ log_wants(enum log_level level)
 	return level <= log_settings.level;
 }
 
-/* Bytes of the character at text; 0 when it is not UTF-8 (RFC 3629), or was cut. */
-static size_t
-character_length(const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-	size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
-
-	for (size_t i = 1; i < n; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
-	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f) || c[0] > 0xf4)
-		return 0;
-	return n;
-}
-
 /* JSON string of text into out, cut where it no longer fits. */
 static void
 quote(const char *text, char *out, size_t size)
@@ -62,7 +47,7 @@ quote(const char *text, char *out, size_t size)
 
 	while (*text != '\0' && n + 7 < size) {
 		unsigned char c = (unsigned char)*text;
-		size_t length = character_length(text);
+		size_t length = utf8_length(text);
 
 		if (c == '"' || c == '\\')
 			n += (size_t)snprintf(out + n, size - n, "\\%c", c);

@@ -26,7 +26,7 @@ SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 240  # seconds
 
-QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", "1024",
+QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "2", "-m", "1024",
         "-cpu", "max,la57=off", "-M", "q35,usb=off,vmport=off",
         "-nodefaults", "-display", "none", "-no-reboot"]
 KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2086
 # What the scripts in the guest share. Each is a list of
 #   check NAME [COMMAND [ARG...]]
 # which runs the command (without one: the function NAME) under set -e and prints one line:
@@ -17,7 +17,7 @@ if [ ! -d /b ]; then
 	cp -a /bin /b/rootfs/
 	rm /b/rootfs/bin/hako
 	chmod 1777 /b/rootfs/tmp
-	mkdir /run/user
+	mkdir -m 700 /run/hako /run/user
 	chown user:user /run/user
 fi
 
@@ -28,15 +28,19 @@ now() {
 	echo "$up"
 }
 
+seconds() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}"
+}
+
 # What containers could leave behind; nothing else in the guest changes any of it.
 traces() {
 	find $cgroups -mindepth 1 -type d
 	cat /proc/self/mountinfo
-	# shellcheck disable=SC2086
-	ls $roots 2>/dev/null
-	readlink /proc/[0-9]*/exe | grep hako
-	readlink /proc/[0-9]*/ns/pid | sort -u
-}
+	ls $roots
+	ls -l /proc/[0-9]*/exe | sed -n 's/.*-> \(.*hako.*\)/process \1/p'
+	stat -L -c 'pid namespace %i' /proc/[0-9]*/ns/pid | sort -u
+} 2>/dev/null
 
 nothing_left() {
 	traces >/tmp/after
@@ -45,8 +49,8 @@ nothing_left() {
 
 clean_up() {
 	for root in $roots; do
-		for id in $(ls "$root" 2>/dev/null); do
-			hako --root "$root" delete --force "$id"
+		for id in "$root"/*; do
+			[ ! -e "$id" ] || hako --root "$root" delete --force "${id##*/}"
 		done
 	done
 	find $cgroups -mindepth 1 -depth -type d | while read -r folder; do
@@ -65,22 +69,22 @@ check() {
 		set -eux
 		"$@"
 	) >/tmp/log 2>&1
-	[ $? = 0 ] || word='not ok'
-	if ! eventually nothing_left; then
-		[ "$word" != ok ] || diff /tmp/before /tmp/after >>/tmp/log
+	status=$? # "|| word=" would turn set -e off
+	[ $status = 0 ] || word='not ok'
+	if [ "$word" = ok ] && ! eventually nothing_left; then
 		word='not ok'
-		clean_up >>/tmp/log 2>&1
+		diff /tmp/before /tmp/after >>/tmp/log
 	fi
+	[ "$word" = ok ] || clean_up >>/tmp/log 2>&1
 	echo "$word $name $begin $(now)"
 	[ "$word" = ok ] || tail -n 60 /tmp/log | sed 's/^/# /'
 }
 
 # eventually COMMAND...: until it succeeds, but not for ever.
 eventually() {
-	tries=200
+	until=$(($(seconds) + 10))
 	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
+		[ "$(seconds)" -lt $until ] || return 1
 		usleep 50000
 	done 2>/dev/null
 }
@@ -97,7 +101,7 @@ fails() {
 	"$@" 2>/tmp/err || status=$?
 	cat /tmp/err
 	[ "$status" = "$expected" ]
-	[ "$(wc -l </tmp/err)" = 1 ]
+	[ "$(grep -vc '^+' /tmp/err)" = 1 ] # those are of set -x
 }
 
 # --- containers -------------------------------------------------------------

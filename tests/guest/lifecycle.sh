@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC1091,SC2016,SC2034,SC2086,SC2154
 # The commands on this kernel, by root and by an ordinary user.
-# shellcheck disable=SC2034  # variables for lib.sh
 . /guest/lib.sh
 
 commands() {

@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: MIT
+"""Kills, failing system calls, races, reused pids, fork bombs: nothing is left, nobody else is hit."""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from harness import kernel, private
+from harness.kernel import alive, eventually
+from harness.runtime import run
+
+SLEEP = ("/bin/sleep", "1000")
+CGROUP = pathlib.Path(private.CGROUP)
+PARTS = 4  # of a sweep, so that the workers share it
+CALL = re.compile(r"^(\w+)\(", re.MULTILINE)
+
+
+def strace(runtime, options, *args, **how):
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    argv = ["strace", "-qq", *map(str, options), *runtime.argv(*args)]
+    return run(argv, env=runtime.environment, check=False, timeout=10, **how)
+
+
+def calls(runtime, tmp_path, *args):
+    """Names of the system calls of a command, in order."""
+    strace(runtime, ["-o", tmp_path / "trace"], *args)
+    return CALL.findall((tmp_path / "trace").read_text())
+
+
+def images_start(names):
+    """Where the last image of hako begins to work: it has closed what it inherited."""
+    return len(names) - names[::-1].index("close_range")
+
+
+def killed(runtime, n, *args):
+    """Run a command and kill it where it makes its n-th system call."""
+    result = strace(runtime, ["-o", "/dev/null", "-e", f"inject=all:signal=KILL:when={n}"], *args)
+    assert result.returncode in (0, -9), result
+    return result
+
+
+# --- the runtime is killed --------------------------------------------------------------
+
+def simple(b):
+    return b
+
+
+def everything(b):
+    b.user_namespace(((0, 0, 65536),))
+    b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW",
+                          "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]}
+    b.linux["resources"] = {"devices": [{"allow": False, "access": "rwm"}],
+                            "unified": {"cgroup.max.depth": "3"}}
+    b.config["hooks"] = {kind: [{"path": "/bin/true"}] for kind in (
+        "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")}
+    b.linux["cgroupsPath"] = "/PARENT/sub"
+    return b
+
+
+def clean_up(runtime, id, leaks, where):
+    """What an engine does after a crash; then nothing may be left."""
+    result = runtime.run("delete", "--force", id, check=False)
+    assert (result.returncode, result.stderr) == (0, ""), (where, result)
+    left = leaks.wait()
+    assert left == [], (where, left)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("change", [simple, everything])
+@pytest.mark.parametrize("part", range(PARTS))
+def test_create_killed_anywhere(runtime, bundle, token, leaks, tmp_path, change, part):
+    """At every system call from the claim on the id to the end, and at some before."""
+    b = change(bundle(*SLEEP))
+    if "cgroupsPath" in b.linux:
+        b.linux["cgroupsPath"] = f"/{token}/sub"
+        (CGROUP / token).mkdir()
+        leaks.expected = [f"cgroup: {CGROUP / token}"]
+    box = runtime.container(b)
+    args = ("create", "--pid-file", tmp_path / "pid", "--bundle", b, box.id)
+    names = calls(runtime, tmp_path, *args)
+    box.delete("--force")
+    claim = images_start(names) + names[images_start(names):].index("mkdirat")
+    points = [*range(2, claim, 20), *range(claim, len(names) + 1)]
+    assert len(points) >= 40
+    try:
+        for n in points[part::PARTS]:
+            killed(runtime, n, *args)
+            result = runtime.run("delete", "--force", box.id, check=False)
+            assert (result.returncode, result.stderr) == (0, ""), (n, names[n - 1], result)
+            eventually(lambda: [r for r in leaks.find() if r != f"cgroup: {CGROUP / token}"] == [])
+        box.create()  # the id is free
+        box.start()
+        box.delete("--force")
+    finally:
+        if (CGROUP / token).exists():
+            (CGROUP / token).rmdir()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", ["start", "delete --force", "kill", "pause", "exec --detach", "run"])
+def test_other_commands_killed(runtime, bundle, leaks, tmp_path, command):
+    """At a dozen points of each: the container is as before, as after, or can be deleted."""
+    box = runtime.container(bundle(*SLEEP))
+    operands = ["--bundle", bundle("/bin/true"), box.id] if command == "run" else [box.id]
+    args = [*command.split(), *operands, *(SLEEP if "exec" in command else [])]
+    prepare = {"run": [], "start": ["create"]}.get(command, ["create", "start"])
+    for step in prepare:
+        getattr(box, step)()
+    names = calls(runtime, tmp_path, *args)
+    first = images_start(names)
+    box.delete("--force")
+    assert len(names) - first >= 10
+    for n in range(first, len(names) + 1, max(1, (len(names) - first) // 12)):
+        for step in prepare:
+            getattr(box, step)()
+        killed(runtime, n, *args)
+        clean_up(runtime, box.id, leaks, (n, names[n - 1]))
+
+
+@pytest.mark.parametrize("call", ["pivot_root", "move_mount", "sethostname", "capset", "setresuid"])
+def test_init_killed_while_it_builds(runtime, bundle, leaks, call):
+    """Calls that only init makes. The parent says so, and takes back what was made."""
+    result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={call}:signal=KILL"],
+                    "create", "--bundle", bundle(*SLEEP), runtime.new_id())
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result
+    assert "the other process ended" in result.stderr
+    assert leaks.wait() == []
+
+
+# --- system calls fail ---------------------------------------------------------------------
+
+FATAL = [
+    # call, errno, which one of a process
+    ("mkdirat", "ENOSPC", 1), ("mkdirat", "EIO", 2), ("flock", "ENOLCK", 1), ("write", "ENOSPC", 1),
+    ("write", "EIO", 2), ("socketpair", "EMFILE", 1), ("bind", "EADDRINUSE", 1), ("listen", "ENOMEM", 1),
+    ("clone3", "ENOMEM", 1), ("clone3", "EAGAIN", 1), ("clone3", "EPERM", 1), ("clone3", "ENOSPC", 1),
+    ("renameat", "ENOSPC", 1), ("renameat", "EIO", 1), ("openat2", "EMFILE", 1), ("openat2", "ENOMEM", 3),
+    ("fsopen", "EPERM", 1), ("fsconfig", "ENOMEM", 1), ("fsmount", "EPERM", 1), ("move_mount", "ENOMEM", 1),
+    ("move_mount", "EPERM", 4), ("pivot_root", "EBUSY", 1), ("umount2", "EPERM", 1), ("symlinkat", "ENOSPC", 1),
+    ("sethostname", "EPERM", 1), ("setgroups", "EPERM", 1), ("setresgid", "EPERM", 1),
+    ("setresuid", "EAGAIN", 1), ("capset", "EPERM", 1), ("keyctl", "EDQUOT", 1), ("sendto", "ENOBUFS", 1),
+    ("recvfrom", "ENOMEM", 1),
+]
+
+
+@pytest.mark.parametrize("call, errno, when", FATAL)
+def test_failing_call(runtime, bundle, leaks, tmp_path, call, errno, when):
+    result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={call}:error={errno}:when={when}"],
+                    "create", "--pid-file", tmp_path / "pid", "--bundle", bundle(*SLEEP), runtime.new_id())
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
+    assert result.stderr.startswith("hako: ")
+    assert not (tmp_path / "pid").exists()
+    assert leaks.wait() == []
+
+
+ERRNOS = {"openat": "EMFILE", "openat2": "EMFILE", "mkdirat": "ENOSPC", "write": "ENOSPC", "renameat": "EIO",
+          "clone3": "EAGAIN", "fork": "EAGAIN", "close": "EIO", "read": "EIO", "unlinkat": "EIO"}
+LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_group", "exit", "arch_prctl",
+            "set_tid_address", "set_robust_list", "rseq", "getrandom"}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_kind_of_call_fails_once(runtime, bundle, leaks, tmp_path, part):
+    """run either says why it cannot, or does without: never a crash, a hang, or anything left."""
+    b = bundle("/bin/echo", "here")
+    id = runtime.new_id()
+    args = ("run", "--bundle", b, id)
+    strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
+    points = set()
+    traces = [CALL.findall(path.read_text()) for path in tmp_path.glob("trace.*")]
+    for names in sorted(traces, key=len)[-2:]:  # parent and init
+        begin = images_start(names) if "execveat" in names else 0
+        end = names.index("execve", 1) if begin == 0 else len(names)
+        count = collections.Counter(names[:begin])
+        for name in names[begin:end]:
+            count[name] += 1
+            points.add((name, count[name]))
+    points = sorted(p for p in points if p[0] not in LEFT_OUT and (p[1] <= 3 or p[1] % 5 == 0))
+    assert len(points) > 60
+    for name, when in points[part::PARTS]:
+        errno = ERRNOS.get(name, "ENOMEM")
+        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={name}:error={errno}:when={when}"], *args)
+        where = (name, when, result)
+        if result.stdout == "here\n":
+            assert result.stderr == "" or result.returncode == 1, where
+        else:
+            assert (result.returncode, result.stderr.count("\n")) == (1, 1), where
+        runtime.run("delete", "--force", id)  # after a failing clean-up
+        left = leaks.wait()
+        assert left == [], (where, left)
+
+
+@pytest.mark.parametrize("limit", ["-n 3", "-n 5", "-n 7", "-n 9", "-n 11", "-n 13"])
+def test_few_descriptors(runtime, bundle, leaks, limit):
+    argv = runtime.argv("run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
+    result = run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *argv], env=runtime.environment, check=False)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) in ((0, "here\n", 0), (1, "", 1)), result
+    if limit in ("-n 3", "-n 5"):
+        assert "too many open files" in result.stderr
+    assert leaks.wait() == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(options): a tmpfs."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options):
+        run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder])
+        return folder
+
+    yield mount
+    private.umount(folder)
+
+
+@pytest.mark.parametrize("options", ["nr_inodes=2", "nr_inodes=3", "nr_inodes=4", "nr_inodes=5", "size=4k"])
+def test_full_disk(runtime, bundle, roots, small_disk, options):
+    runtime.root = small_disk(options) / "root"
+    box = runtime.container(bundle(*SLEEP))
+    box.bundle.config["annotations"] = {"a": "x" * 10_000}
+    result = box.create(check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result
+    assert "no space left on device" in result.stderr
+    assert not runtime.root.exists() or os.listdir(runtime.root) == []
+    assert not (CGROUP / box.id).exists()
+
+
+# --- races -------------------------------------------------------------------------------------
+
+def together(runtime, *commands):
+    """Start all commands at once; [(exit status, stderr)]."""
+    started = [runtime.popen(*c, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True) for c in commands]
+    return [(p.wait(30), p.stderr.read()) for p in started if not p.stderr.closed]
+
+
+def drain(runtime, commands, tmp_path):
+    """The same for commands whose containers live on: their output goes to files."""
+    files = [(tmp_path / f"err{n}").open("w+") for n in range(len(commands))]
+    started = [runtime.popen(*c, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=f)
+               for c, f in zip(commands, files)]
+    codes = [p.wait(30) for p in started]
+    return [(code, pathlib.Path(f.name).read_text()) for code, f in zip(codes, files)]
+
+
+def test_one_of_twenty_creates_wins(runtime, bundle, tmp_path):
+    b = bundle(*SLEEP)
+    b.save()
+    box = runtime.container(b)
+    ended = drain(runtime, [("create", "--bundle", b.path, box.id)] * 20, tmp_path)
+    assert sorted(code for code, _ in ended) == [0] + [1] * 19
+    assert all("already exists" in text for code, text in ended if code != 0)
+    assert kernel.cgroup_pids(CGROUP / box.id) == {box.pid}
+    box.start()
+    assert box.status == "running"
+
+
+def test_one_of_many_starts_wins(runtime, bundle, tmp_path):
+    box = runtime.container(bundle().sh("echo once >>/count; exec sleep 1000"))
+    box.create()
+    ended = drain(runtime, [("start", box.id)] * 10, tmp_path)
+    assert sorted(code for code, _ in ended) == [0] + [1] * 9
+    assert all("cannot start an already running container" in text for code, text in ended if code != 0)
+    assert eventually((box.bundle.rootfs / "count").read_text) == "once\n"
+
+
+@pytest.mark.parametrize("options, codes", [((), {0, 1}), (("--force",), {0})])
+def test_many_deletes(runtime, bundle, tmp_path, options, codes):
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    ended = drain(runtime, [("delete", *options, box.id)] * 10, tmp_path)
+    assert {code for code, _ in ended} <= codes and 0 in {code for code, _ in ended}
+    assert all("does not exist" in text for code, text in ended if code != 0)
+    assert os.listdir(runtime.root) == [] and not (CGROUP / box.id).exists()
+
+
+def test_create_against_delete(runtime, bundle, tmp_path, leaks):
+    b = bundle(*SLEEP)
+    b.save()
+    box = runtime.container(b)
+    for _ in range(15):
+        ended = drain(runtime, [("create", "--bundle", b.path, box.id), ("delete", "--force", box.id),
+                                ("delete", "--force", box.id), ("state", box.id)], tmp_path)
+        assert [code for code, _ in ended][:3] in ([0, 0, 0], [1, 0, 0]), ended
+        assert all(text.count("\n") <= 1 for _, text in ended)
+        clean_up(runtime, box.id, leaks, ended)
+
+
+def test_many_runs_of_one_id(runtime, bundle, tmp_path, leaks):
+    b = bundle("/bin/true")
+    b.save()
+    id = runtime.new_id()
+    ended = drain(runtime, [("run", "--bundle", b.path, id)] * 20, tmp_path)
+    assert {code for code, _ in ended} <= {0, 1} and 0 in {code for code, _ in ended}
+    assert all("already exists" in text for code, text in ended if code != 0)
+    assert leaks.wait() == []
+
+
+def test_many_containers_at_once(runtime, bundle, tmp_path, leaks):
+    b = bundle().sh("exit 7")
+    b.save()
+    ended = drain(runtime, [("run", "--bundle", b.path, runtime.new_id()) for _ in range(30)], tmp_path)
+    assert ended == [(7, "")] * 30
+    assert leaks.wait() == []
+
+
+# --- reused pids -----------------------------------------------------------------------------------
+
+@pytest.fixture
+def victim(token):
+    """A process of the same user that no command may touch."""
+    process = subprocess.Popen(["sleep", "1000"])
+    yield process
+    assert process.poll() is None and kernel.stat(process.pid)[0] == "S"
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("seconds_off", [-1, 1, 1000])
+def test_pid_of_another_process(runtime, bundle, victim, seconds_off):
+    """Its pid is in the state file, but not its start time."""
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    box.start()
+    real = box.pid
+    file = runtime.root / box.id / "state.json"
+    state = json.loads(file.read_text())
+    state.update(pid=victim.pid, startTime=kernel.start_time(victim.pid) + seconds_off)
+    file.write_text(json.dumps(state))
+    assert (box.status, box.pid) == ("stopped", 0)
+    for command, code in (("kill ID KILL", 1), ("kill ID STOP", 1), ("exec ID /bin/touch /x", 255),
+                          ("pause ID", 1), ("ps ID", 1), ("start ID", 1)):
+        result = runtime.run(*command.replace("ID", box.id).split(), check=False)
+        assert result.returncode == code and "stopped" in result.stderr + "not running" * 0 or "not running" in result.stderr
+    assert alive(real) and not kernel.frozen(CGROUP / box.id)
+    box.delete("--force")
+    eventually(lambda: not alive(real))  # found through the cgroup
+
+
+def test_pid_of_a_thread(runtime, bundle):
+    """Not a process: nothing can be signalled by it."""
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    thread = next(int(t) for t in os.listdir("/proc/self/task") if int(t) != os.getpid())
+    file = runtime.root / box.id / "state.json"
+    state = json.loads(file.read_text())
+    state.update(pid=thread, startTime=kernel.start_time(thread))
+    file.write_text(json.dumps(state))
+    result = box.kill("KILL", check=False)
+    assert (result.returncode, "container not running" in result.stderr) == (1, True)
+
+
+# --- containers that resist ---------------------------------------------------------------------------
+
+BOMB = "bomb() { bomb & bomb & wait; }; bomb; exec sleep 1000"
+ORPHANS = "for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & wait' &); done; exec sleep 1000"
+
+
+@pytest.mark.parametrize("own_pids", [True, False])
+@pytest.mark.parametrize("script, paused, at_least", [
+    (BOMB, False, 100), (BOMB, True, 100), (ORPHANS, False, 11), (ORPHANS, True, 11),
+    ("kill -STOP $$; sleep 1000", False, 1)])
+def test_delete_force_ends(runtime, bundle, token, own_pids, script, paused, at_least):
+    b = bundle().sh(script)
+    if not own_pids:
+        b.without_namespace("pid")
+    b.process["user"] = {"uid": 64123, "gid": 64123}  # not root: the limit holds
+    b.process["rlimits"] = [{"type": "RLIMIT_NPROC", "soft": 150, "hard": 150}]
+    box = runtime.container(b)
+    box.create(stderr=subprocess.DEVNULL)
+    box.start()
+    eventually(lambda: len(kernel.cgroup_pids(CGROUP / box.id)) >= at_least, seconds=20)
+    if paused:
+        runtime.run("pause", box.id)
+    begin = time.monotonic()
+    box.delete("--force")
+    assert time.monotonic() - begin < 10
+    assert not (CGROUP / box.id).exists()
+    assert os.listdir(runtime.root) == []
