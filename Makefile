@@ -83,8 +83,8 @@ benchers: $(BUILD)/tests/bench/timer $(BUILD)/tests/bench/floor
 
 # What this compiler knows and which libraries have an archive is asked once, and
 # again when the answer could be another one. Wrappers below need no answer.
-WRAPPERS = help format check check-unit check-integration memcheck lint format san fuzz cov bench demo dist clean \
-	uninstall
+WRAPPERS = help format check check-unit check-integration check-guest memcheck lint format san fuzz cov bench demo \
+	dist clean uninstall
 ifneq ($(filter-out $(WRAPPERS),$(or $(MAKECMDGOALS),all)),)
 PROBED_FOR := $(subst ",,$(CC) $(CFLAGS) $(LDFLAGS) $(HARDENING) $(PKGS) $(LINKAGE) $(VERSION))
 -include $(BUILD)/probe.mk
@@ -135,6 +135,11 @@ check-unit:
 check-integration:
 	@$(submake) -j$(JOBS) all
 	@$(CHECK) --integration tests
+
+check-guest:
+	@tests/install-deps build tests guest
+	@$(submake) -j$(JOBS) all
+	@$(CHECK) --integration tests/test_guest.py
 
 memcheck:
 	@tests/install-deps build tests
@@ -198,7 +203,7 @@ clean:
 	rm -rf build hako compile_commands.json hako-$(VERSION).tar.gz
 
 help:
-	@echo 'all check check-unit check-integration memcheck lint format san fuzz cov bench demo'
+	@echo 'all check check-unit check-integration check-guest memcheck lint format san fuzz cov bench demo'
 	@echo 'install uninstall dist clean compile_commands.json; V=1 shows commands'
 	@echo 'JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) HAKO_MUST_RUN=1 (a skipped test fails) BENCH="--help"'
 

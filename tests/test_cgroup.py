@@ -222,7 +222,6 @@ PAGES = "hugetlb.2MB"
     ({"memory": {"reservation": 1 << 26}}, "memory/reservation", "memory", "memory.low"),
     ({"memory": {"limit": 1 << 26, "swap": 1 << 27}}, "memory/limit", "memory", "memory.max"),
     ({"pids": {"limit": 5}}, "pids/limit", "pids", "pids.max"), ({"pids": {"limit": 0}}, "pids/limit", "pids", "pids.max"),
-    ({"pids": {"limit": -1}}, "pids/limit", "pids", "pids.max"),
     ({"cpu": {"shares": 512}}, "cpu/shares", "cpu", "cpu.weight"),
     ({"cpu": {"quota": 50000, "period": 100000}}, "cpu/quota", "cpu", "cpu.max"),
     ({"cpu": {"period": 50000}}, "cpu/period", "cpu", "cpu.max"), ({"cpu": {"idle": 1}}, "cpu/idle", "cpu", "cpu.idle"),
@@ -270,13 +269,13 @@ def test_unified_that_cannot_be(runtime, bundle, token, unified, pointer):
 
 
 @pytest.mark.parametrize("resources", [{}, {"memory": {}}, {"memory": {"limit": 0}}, {"cpu": {}}, {"cpu": {"shares": 0}},
-                                       {"cpu": {"quota": 0}}, {"memory": {"limit": -1}, "devices": []}])
+                                       {"cpu": {"quota": 0}}, {"memory": {"limit": -1}, "devices": []}, {"pids": {"limit": -1}},
+                                       {"cpu": {"quota": -1}}])
 def test_limits_that_limit_nothing(runtime, bundle, resources):
     """An engine's zeros: unset. No limit at all needs no controller either."""
     b = bundle("/bin/true")
     b.linux["resources"] = resources
-    result = runtime.run_bundle(b, check=False)
-    assert result.returncode == 0 or "memory.max" in result.stderr  # "max" is still a value to write
+    runtime.run_bundle(b)
 
 
 @pytest.mark.parametrize("resources, pointer", [
@@ -309,12 +308,11 @@ def test_disabled(runtime, bundle):
     """--cgroup-manager disabled: the container stays where its runtime is."""
     runtime.options = ["--cgroup-manager", "disabled"]
     b = bundle("/bin/sleep", "1000").without_mount("/sys/fs/cgroup")
-    before = {folder for folder, _, _ in os.walk(ROOT)}
     box = runtime.container(b)
     box.create()
     box.start()
     assert path_of(box.pid) == path_of("self")
-    assert {folder for folder, _, _ in os.walk(ROOT)} == before
+    assert [folder for folder, _, _ in os.walk(ROOT) if box.id in folder] == []
     assert box.probe()["pid"] > 1 and box.status == "running"
     box.delete("--force")
 

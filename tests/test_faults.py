@@ -13,6 +13,7 @@ import time
 import pytest
 
 from harness import kernel, private
+from harness.bundle import build_static
 from harness.kernel import alive, eventually
 from harness.runtime import run
 
@@ -140,38 +141,50 @@ def test_init_killed_while_it_builds(runtime, bundle, leaks, call):
 FATAL = [
     # call, errno, which one of a process
     ("mkdirat", "ENOSPC", 1), ("mkdirat", "EIO", 2), ("flock", "ENOLCK", 1), ("write", "ENOSPC", 1),
-    ("write", "EIO", 2), ("socketpair", "EMFILE", 1), ("bind", "EADDRINUSE", 1), ("listen", "ENOMEM", 1),
+    ("write", "EIO", 2), ("socketpair", "EMFILE", 1),
     ("clone3", "ENOMEM", 1), ("clone3", "EAGAIN", 1), ("clone3", "EPERM", 1), ("clone3", "ENOSPC", 1),
     ("renameat", "ENOSPC", 1), ("renameat", "EIO", 1), ("openat2", "EMFILE", 1), ("openat2", "ENOMEM", 3),
     ("fsopen", "EPERM", 1), ("fsconfig", "ENOMEM", 1), ("fsmount", "EPERM", 1), ("move_mount", "ENOMEM", 1),
     ("move_mount", "EPERM", 4), ("pivot_root", "EBUSY", 1), ("umount2", "EPERM", 1), ("symlinkat", "ENOSPC", 1),
-    ("sethostname", "EPERM", 1), ("setgroups", "EPERM", 1), ("setresgid", "EPERM", 1),
-    ("setresuid", "EAGAIN", 1), ("capset", "EPERM", 1), ("keyctl", "EDQUOT", 1), ("sendto", "ENOBUFS", 1),
+    ("sethostname", "EPERM", 1), ("setgroups", "EPERM", 1), ("setgroups", "ENOMEM", 1), ("setresgid", "EPERM", 1),
+    ("setresuid", "EAGAIN", 1), ("capset", "EPERM", "1+"), ("keyctl", "EDQUOT", 1), ("sendto", "ENOBUFS", 1),
     ("recvfrom", "ENOMEM", 1),
 ]
 
 
 @pytest.mark.parametrize("call, errno, when", FATAL)
-def test_failing_call(runtime, bundle, leaks, tmp_path, call, errno, when):
+def test_failing_call(runtime, bundle, leaks, call, errno, when):
     result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={call}:error={errno}:when={when}"],
-                    "create", "--pid-file", tmp_path / "pid", "--bundle", bundle(*SLEEP), runtime.new_id())
+                    "run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
     assert result.stderr.startswith("hako: ")
+    assert leaks.wait() == []
+
+
+@pytest.mark.parametrize("call, errno", [("bind", "EADDRINUSE"), ("listen", "ENOMEM")])
+def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
+    result = strace(runtime, ["-o", "/dev/null", "-e", f"inject={call}:error={errno}"], "create",
+                    "--pid-file", tmp_path / "pid", "--bundle", bundle(*SLEEP), runtime.new_id())
+    assert (result.returncode, "make the socket for start" in result.stderr) == (1, True), result
     assert not (tmp_path / "pid").exists()
     assert leaks.wait() == []
 
 
 ERRNOS = {"openat": "EMFILE", "openat2": "EMFILE", "mkdirat": "ENOSPC", "write": "ENOSPC", "renameat": "EIO",
-          "clone3": "EAGAIN", "fork": "EAGAIN", "close": "EIO", "read": "EIO", "unlinkat": "EIO"}
+          "clone3": "EAGAIN", "fork": "EAGAIN", "read": "EIO", "unlinkat": "EIO"}
 LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_group", "exit", "arch_prctl",
-            "set_tid_address", "set_robust_list", "rseq", "getrandom"}
+            "set_tid_address", "set_robust_list", "rseq", "getrandom",
+            # without wait4 there is no waiting; close closes when it fails, but not under strace
+            "wait4", "close"}
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("change", [simple, everything])
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_kind_of_call_fails_once(runtime, bundle, leaks, tmp_path, part):
+def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
     """run either says why it cannot, or does without: never a crash, a hang, or anything left."""
-    b = bundle("/bin/echo", "here")
+    b = change(bundle("/bin/echo", "here"))
+    b.linux.pop("cgroupsPath", None)
     id = runtime.new_id()
     args = ("run", "--bundle", b, id)
     strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
@@ -184,12 +197,14 @@ def test_every_kind_of_call_fails_once(runtime, bundle, leaks, tmp_path, part):
         for name in names[begin:end]:
             count[name] += 1
             points.add((name, count[name]))
-    points = sorted(p for p in points if p[0] not in LEFT_OUT and (p[1] <= 3 or p[1] % 5 == 0))
-    assert len(points) > 60
+    points = sorted(point for point in points if point[0] not in LEFT_OUT)
+    assert len(points) > 150
     for name, when in points[part::PARTS]:
         errno = ERRNOS.get(name, "ENOMEM")
         result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={name}:error={errno}:when={when}"], *args)
         where = (name, when, result)
+        if "while loading shared libraries" in result.stderr:
+            continue
         if result.stdout == "here\n":
             assert result.stderr == "" or result.returncode == 1, where
         else:
@@ -203,6 +218,8 @@ def test_every_kind_of_call_fails_once(runtime, bundle, leaks, tmp_path, part):
 def test_few_descriptors(runtime, bundle, leaks, limit):
     argv = runtime.argv("run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
     result = run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *argv], env=runtime.environment, check=False)
+    if "while loading shared libraries" in result.stderr:
+        pytest.skip("hako is linked dynamically")
     assert (result.returncode, result.stdout, result.stderr.count("\n")) in ((0, "here\n", 0), (1, "", 1)), result
     if limit in ("-n 3", "-n 5"):
         assert "too many open files" in result.stderr
@@ -237,27 +254,23 @@ def test_full_disk(runtime, bundle, roots, small_disk, options):
 
 # --- races -------------------------------------------------------------------------------------
 
-def together(runtime, *commands):
+def together(runtime, commands, tmp_path):
     """Start all commands at once; [(exit status, stderr)]."""
-    started = [runtime.popen(*c, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.PIPE, text=True) for c in commands]
-    return [(p.wait(30), p.stderr.read()) for p in started if not p.stderr.closed]
-
-
-def drain(runtime, commands, tmp_path):
-    """The same for commands whose containers live on: their output goes to files."""
-    files = [(tmp_path / f"err{n}").open("w+") for n in range(len(commands))]
-    started = [runtime.popen(*c, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=f)
-               for c, f in zip(commands, files)]
-    codes = [p.wait(30) for p in started]
-    return [(code, pathlib.Path(f.name).read_text()) for code, f in zip(codes, files)]
+    paths = [tmp_path / f"stderr{n}" for n in range(len(commands))]
+    started = []
+    for command, path in zip(commands, paths):
+        with path.open("w") as file:
+            started.append(runtime.popen(*command, stdin=subprocess.DEVNULL,
+                                         stdout=subprocess.DEVNULL, stderr=file))
+    codes = [process.wait(30) for process in started]
+    return [(code, path.read_text()) for code, path in zip(codes, paths)]
 
 
 def test_one_of_twenty_creates_wins(runtime, bundle, tmp_path):
     b = bundle(*SLEEP)
     b.save()
     box = runtime.container(b)
-    ended = drain(runtime, [("create", "--bundle", b.path, box.id)] * 20, tmp_path)
+    ended = together(runtime, [("create", "--bundle", b.path, box.id)] * 20, tmp_path)
     assert sorted(code for code, _ in ended) == [0] + [1] * 19
     assert all("already exists" in text for code, text in ended if code != 0)
     assert kernel.cgroup_pids(CGROUP / box.id) == {box.pid}
@@ -268,7 +281,7 @@ def test_one_of_twenty_creates_wins(runtime, bundle, tmp_path):
 def test_one_of_many_starts_wins(runtime, bundle, tmp_path):
     box = runtime.container(bundle().sh("echo once >>/count; exec sleep 1000"))
     box.create()
-    ended = drain(runtime, [("start", box.id)] * 10, tmp_path)
+    ended = together(runtime, [("start", box.id)] * 10, tmp_path)
     assert sorted(code for code, _ in ended) == [0] + [1] * 9
     assert all("cannot start an already running container" in text for code, text in ended if code != 0)
     assert eventually((box.bundle.rootfs / "count").read_text) == "once\n"
@@ -278,9 +291,9 @@ def test_one_of_many_starts_wins(runtime, bundle, tmp_path):
 def test_many_deletes(runtime, bundle, tmp_path, options, codes):
     box = runtime.container(bundle(*SLEEP))
     box.create()
-    ended = drain(runtime, [("delete", *options, box.id)] * 10, tmp_path)
+    ended = together(runtime, [("delete", *options, box.id)] * 10, tmp_path)
     assert {code for code, _ in ended} <= codes and 0 in {code for code, _ in ended}
-    assert all("does not exist" in text for code, text in ended if code != 0)
+    assert all("does not exist" in text for code, text in ended if code != 0), ended
     assert os.listdir(runtime.root) == [] and not (CGROUP / box.id).exists()
 
 
@@ -289,7 +302,7 @@ def test_create_against_delete(runtime, bundle, tmp_path, leaks):
     b.save()
     box = runtime.container(b)
     for _ in range(15):
-        ended = drain(runtime, [("create", "--bundle", b.path, box.id), ("delete", "--force", box.id),
+        ended = together(runtime, [("create", "--bundle", b.path, box.id), ("delete", "--force", box.id),
                                 ("delete", "--force", box.id), ("state", box.id)], tmp_path)
         assert [code for code, _ in ended][:3] in ([0, 0, 0], [1, 0, 0]), ended
         assert all(text.count("\n") <= 1 for _, text in ended)
@@ -300,7 +313,7 @@ def test_many_runs_of_one_id(runtime, bundle, tmp_path, leaks):
     b = bundle("/bin/true")
     b.save()
     id = runtime.new_id()
-    ended = drain(runtime, [("run", "--bundle", b.path, id)] * 20, tmp_path)
+    ended = together(runtime, [("run", "--bundle", b.path, id)] * 20, tmp_path)
     assert {code for code, _ in ended} <= {0, 1} and 0 in {code for code, _ in ended}
     assert all("already exists" in text for code, text in ended if code != 0)
     assert leaks.wait() == []
@@ -309,7 +322,7 @@ def test_many_runs_of_one_id(runtime, bundle, tmp_path, leaks):
 def test_many_containers_at_once(runtime, bundle, tmp_path, leaks):
     b = bundle().sh("exit 7")
     b.save()
-    ended = drain(runtime, [("run", "--bundle", b.path, runtime.new_id()) for _ in range(30)], tmp_path)
+    ended = together(runtime, [("run", "--bundle", b.path, runtime.new_id()) for _ in range(30)], tmp_path)
     assert ended == [(7, "")] * 30
     assert leaks.wait() == []
 
@@ -341,7 +354,8 @@ def test_pid_of_another_process(runtime, bundle, victim, seconds_off):
     for command, code in (("kill ID KILL", 1), ("kill ID STOP", 1), ("exec ID /bin/touch /x", 255),
                           ("pause ID", 1), ("ps ID", 1), ("start ID", 1)):
         result = runtime.run(*command.replace("ID", box.id).split(), check=False)
-        assert result.returncode == code and "stopped" in result.stderr + "not running" * 0 or "not running" in result.stderr
+        assert result.returncode == code, result
+        assert "not running" in result.stderr or "stopped" in result.stderr, result
     assert alive(real) and not kernel.frozen(CGROUP / box.id)
     box.delete("--force")
     eventually(lambda: not alive(real))  # found through the cgroup
@@ -362,19 +376,21 @@ def test_pid_of_a_thread(runtime, bundle):
 
 # --- containers that resist ---------------------------------------------------------------------------
 
-BOMB = "bomb() { bomb & bomb & wait; }; bomb; exec sleep 1000"
+BOMB = "bomb & exec sleep 1000"
 ORPHANS = "for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & wait' &); done; exec sleep 1000"
 
 
 @pytest.mark.parametrize("own_pids", [True, False])
 @pytest.mark.parametrize("script, paused, at_least", [
-    (BOMB, False, 100), (BOMB, True, 100), (ORPHANS, False, 11), (ORPHANS, True, 11),
+    (BOMB, False, 50), (BOMB, True, 50), (ORPHANS, False, 11), (ORPHANS, True, 11),
     ("kill -STOP $$; sleep 1000", False, 1)])
 def test_delete_force_ends(runtime, bundle, token, own_pids, script, paused, at_least):
     b = bundle().sh(script)
+    shutil.copy(build_static("bomb.c"), b.rootfs / "bin")
     if not own_pids:
         b.without_namespace("pid")
-    b.process["user"] = {"uid": 64123, "gid": 64123}  # not root: the limit holds
+    uid = 100_000 + int(token[2:], 16) % 1_000_000
+    b.process["user"] = {"uid": uid, "gid": uid}  # not root: the limit holds
     b.process["rlimits"] = [{"type": "RLIMIT_NPROC", "soft": 150, "hard": 150}]
     box = runtime.container(b)
     box.create(stderr=subprocess.DEVNULL)

@@ -133,7 +133,8 @@ def test_cwd_is_made(runtime, bundle):
     b = bundle()
     b.process["cwd"] = "/made/for/it"
     b.process["user"]["uid"] = 1000
-    assert runtime.probe(b)["cwd"] == "/made/for/it"
+    seen = runtime.probe(b)
+    assert seen["cwd"] == "/made/for/it" and "HOME=/home/user" in seen["env"]
     assert stat.filemode((b.rootfs / "made/for").stat().st_mode) == "drwxr-xr-x"
 
 
@@ -452,5 +453,10 @@ def test_session_and_signals(runtime, bundle):
 
 def test_process_is_the_first_of_its_cgroup_and_namespace(runtime, bundle):
     seen = runtime.probe(bundle())
-    assert (seen["pid"], seen["ppid"]) == (1, 0)
+    assert [seen[name] for name in ("pid", "ppid", "sid", "pgid")] == [1, 0, 1, 1]
+    box = runtime.container(bundle("/bin/sleep", "100"))
+    box.create()
+    box.start()
+    seen = box.probe()
+    assert seen["sid"] == seen["pgid"] == seen["pid"] != 1
     assert seen["status"]["Seccomp"] == "0" and seen["status"]["Threads"] == "1"

@@ -93,7 +93,7 @@ make_leaf(const struct plan *plan, int root, bool *ret_made)
 	const char *name = strrchr(plan->cgroup.path, '/') + 1;
 	autoclose int above = -1;
 	char path[PATH_MAX];
-	int parent = root;
+	int parent = root, leaf;
 
 	if (name > plan->cgroup.path + 1) {
 		snprintf(path, sizeof(path), "%.*s", (int)(name - plan->cgroup.path), plan->cgroup.path);
@@ -105,7 +105,14 @@ make_leaf(const struct plan *plan, int root, bool *ret_made)
 	*ret_made = mkdirat(parent, name, 0755) == 0;
 	if (!*ret_made && errno != EEXIST)
 		return -1;
-	return path_open_beneath(parent, name, O_PATH | O_DIRECTORY);
+	leaf = path_open_beneath(parent, name, O_PATH | O_DIRECTORY);
+	if (leaf < 0 && *ret_made) {
+		int saved = errno;
+
+		unlinkat(parent, name, AT_REMOVEDIR);
+		errno = saved;
+	}
+	return leaf;
 }
 
 static bool

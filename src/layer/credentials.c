@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -203,13 +204,15 @@ read_capabilities(struct capability_sets *sets)
 	return 0;
 }
 
-/* With CAP_SETGID only the namespace can forbid it, by /proc/PID/setgroups. */
+/* With CAP_SETGID only a user namespace can forbid it, by /proc/PID/setgroups. */
 static bool
-is_denied_by_namespace(void)
+is_denied_by_namespace(const struct plan *plan)
 {
 	struct capability_sets own;
 
-	return errno == EPERM && read_capabilities(&own) == 0 &&
+	if (errno != EPERM || (plan->options.privileged && !plan_isolates(plan, CLONE_NEWUSER)))
+		return false;
+	return read_capabilities(&own) == 0 &&
 	       (own.effective & bit(CAP_SETGID)) != 0;
 }
 
@@ -226,7 +229,7 @@ set_groups(const struct plan *plan, struct error *e)
 		if (setgroups(process->group_count, process->groups) == 0)
 			return 0;
 		code = errno;
-		if (!is_denied_by_namespace()) {
+		if (!is_denied_by_namespace(plan)) {
 			errno = code;
 			return fail_user(plan, "additionalGids", "set the groups", e);
 		}

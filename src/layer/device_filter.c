@@ -398,7 +398,9 @@ attach(int cgroup, int program)
 static const struct json *
 rules_at(const struct plan *plan)
 {
-	return plan->config->linux_->resources->devices.at;
+	const struct config_resources *resources = plan->config->linux_->resources;
+
+	return resources != NULL ? resources->devices.at : NULL; /* there are rules without any, too */
 }
 
 /* Without privileges nobody gets at a device: nodes cannot be made, binds are nodev. */

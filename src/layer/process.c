@@ -237,7 +237,10 @@ LAYER_RUN(process_find_home)
 	(void)e;
 	if (plan->process.args == NULL || !plan->process.home_missing)
 		return 0;
-	passwd = path_open_in_root(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	/* / is the container's since the pivot */
+	passwd = sys_openat2(AT_FDCWD, "/etc/passwd",
+	                     O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
+	                     RESOLVE_NO_MAGICLINKS);
 	if (passwd >= 0 &&
 	    (passwd_lookup(passwd, plan->process.uid, PASSWD_HOME, home + 5, PATH_MAX) < 0 ||
 	     home[5] != '/'))

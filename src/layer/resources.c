@@ -157,7 +157,7 @@ plan_cpu_max(struct planner *p, const struct config_cpu *cpu)
 
 	if ((cpu->quota == NULL || *cpu->quota == 0) && !period)
 		return;
-	add(p, at, "cpu", "cpu.max",
+	add(p, at, limited || period ? "cpu" : NULL, "cpu.max",
 	    arena_printf(p->arena, "%s %" PRIu64, limited ? limit_text(p->arena, *cpu->quota) : "max",
 	                 period ? *cpu->period : 100000));
 }

@@ -145,16 +145,37 @@ find_status(const struct container *c)
 
 /* Open -------------------------------------------------------------------------- */
 
+/* Deleted, or deleted and made anew, since it was opened. */
+static bool
+is_gone(const struct container *c)
+{
+	struct stat held, named;
+
+	return fstat(c->dir, &held) < 0 ||
+	       fstatat(c->root_dir, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       held.st_ino != named.st_ino || held.st_dev != named.st_dev;
+}
+
 int
 container_refresh(struct arena *arena, struct container *c, bool damaged_ok, struct error *e)
 {
+	struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
 	c->state = NULL;
 	c->status = STATUS_STOPPED;
-	if (state_load(arena, c->dir, &c->state, &c->state_error) < 0) {
+	for (int i = 0; state_load(arena, c->dir, &c->state, &c->state_error) < 0; i++) {
+		bool busy; /* not written yet, or about to be deleted */
+
 		if (damaged_ok)
 			return 0;
-		*e = c->state_error;
-		return -1;
+		busy = is_locked_by_another(c);
+		if (is_gone(c))
+			return error_set(e, 0, "container-missing", "container does not exist");
+		if (!busy || i == LOCK_TRIES) {
+			*e = c->state_error;
+			return -1;
+		}
+		nanosleep(&pause, NULL);
 	}
 	c->status = find_status(c);
 	return 0;
@@ -189,7 +210,6 @@ int
 container_lock(struct container *c, struct error *e)
 {
 	struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-	struct stat held, named;
 
 	for (int i = 0; flock(c->dir, LOCK_EX | LOCK_NB) < 0; i++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -199,9 +219,7 @@ container_lock(struct container *c, struct error *e)
 			                 "another hako is working on this container");
 		nanosleep(&pause, NULL);
 	}
-	/* deleted, or deleted and made anew, while we waited */
-	if (fstat(c->dir, &held) < 0 || fstatat(c->root_dir, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    held.st_ino != named.st_ino || held.st_dev != named.st_dev)
+	if (is_gone(c))
 		return error_set(e, 0, "container-missing", "container does not exist");
 	c->locked = true;
 	return 0;

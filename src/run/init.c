@@ -57,7 +57,10 @@ become_root(const struct plan *plan, struct error *e)
 	return 0;
 }
 
-/* A clean slate: no signal blocked, and no file mode weakened by the caller's umask. */
+/*
+ * A clean slate: no signal blocked, no file mode weakened by the caller's umask, and
+ * no way to the caller's terminal and process group (TIOCSTI, CVE-2017-5226).
+ */
 static int
 settle(const struct plan *plan, struct handles *h, struct error *e)
 {
@@ -69,6 +72,8 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 		return -1;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return error_set(e, errno, "init-failed", "prctl");
+	if (setsid() < 0)
+		return error_set(e, errno, "init-failed", "setsid");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	umask(0);

@@ -123,9 +123,11 @@ spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
 	int rc;
 
 	if (intermediate == 0) {
+		close(h->sync.fd);
 		h->sync = (struct sync){.fd = child_end, .interrupt = -1};
 		intermediate_main(plan, h, child);
 	}
+	close(child_end); /* its end must be heard */
 	if (intermediate < 0)
 		return fail_clone(plan, e);
 	rc = sync_expect(&h->sync, SYNC_SPAWNED, &pid, e);
@@ -145,6 +147,7 @@ spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_
                struct error *e)
 {
 	int parent_end = h->sync.fd, pid_ns = joined(plan, h, CLONE_NEWPID);
+	autoclose int other_end = child_end;
 	autoclose int own = -1;
 	int pidfd = -1;
 	pid_t pid;
@@ -187,7 +190,6 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 		return -1;
 	h->sync.fd = ends[0];
 	rc = (intermediate ? spawn_by_intermediate : spawn_directly)(plan, h, ends[1], child, e);
-	close(ends[1]);
 	if (rc < 0)
 		return -1;
 	if (proc_stat(h->init_pid, &stat) < 0)

@@ -41,11 +41,14 @@ new_block(size_t size, bool small)
 {
 	struct arena_block *block;
 
-	if (small)
+	if (small) {
 		block = calloc(1, size);
-	else
+	} else {
 		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (block == NULL || block == MAP_FAILED)
+		if (block == MAP_FAILED)
+			block = NULL;
+	}
+	if (block == NULL)
 		out_of_memory();
 	block->small = small;
 	block->size = size - sizeof(*block);

@@ -57,7 +57,7 @@ proc_open(pid_t pid, uint64_t start_time)
 	}
 	fd = sys_pidfd_open(pid, 0);
 	if (fd < 0) {
-		if (errno == EINVAL) /* a thread's id, not a process's */
+		if (errno == EINVAL || errno == ENOENT) /* a thread's id, not a process's */
 			errno = ESRCH;
 		return -1;
 	}

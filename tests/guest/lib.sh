@@ -38,7 +38,7 @@ traces() {
 	find $cgroups -mindepth 1 -type d
 	cat /proc/self/mountinfo
 	ls $roots
-	ls -l /proc/[0-9]*/exe | sed -n 's/.*-> \(.*hako.*\)/process \1/p'
+	grep -l hako /proc/[0-9]*/comm
 	stat -L -c 'pid namespace %i' /proc/[0-9]*/ns/pid | sort -u
 } 2>/dev/null
 

@@ -34,6 +34,18 @@ run_status() {
 }
 check run_gives_the_status run_status
 
+# What `spec` writes has nearly every layer in it.
+spec() {
+	rm /b/config.json
+	hako spec --bundle /b
+	echo 'echo hello; exit 7' >/tmp/in
+	status=0
+	hako run --bundle /b c </tmp/in >/tmp/out || status=$?
+	[ $status = 7 ]
+	[ "$(cat /tmp/out)" = hello ]
+}
+check spec_runs spec
+
 # --- an ordinary user -------------------------------------------------------
 
 # The next bundles are for the user, who is root in their containers.
@@ -45,7 +57,7 @@ rootless() {
 }
 
 user_hako() {
-	su -s /bin/sh user -c "exec hako --root /run/user $*" </dev/null
+	su -s /bin/sh user -c "exec hako --root /run/user $*"
 }
 
 rootless_without_limits() {
@@ -55,6 +67,18 @@ rootless_without_limits() {
 	[ "$(tr '\n' ' ' </tmp/out)" = '0 done ' ]
 }
 check rootless_without_limits
+
+rootless_spec() {
+	rm /b/config.json
+	hako spec --rootless --file /tmp/spec
+	sed "s/\"hostID\": 0/\"hostID\": 1000/" /tmp/spec >/b/config.json
+	echo 'id -u; exit 7' >/tmp/in
+	status=0
+	user_hako run --bundle /b c </tmp/in >/tmp/out || status=$?
+	[ $status = 7 ]
+	[ "$(cat /tmp/out)" = 0 ]
+}
+check rootless_spec_runs rootless_spec
 
 rootless_limits_refused() {
 	rootless

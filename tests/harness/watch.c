@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile neighbour: holds the executable of every process it sees that is not
- * its own, and tries to write to it; asks for secrets of the host through
+ * A hostile neighbour: holds the executable of every process it sees that is neither
+ * its own nor /bin/busybox, and tries to write to it; asks for secrets of the host through
  * /proc/PID/{root,cwd,fd}. Prints what it managed to do, a line each; at a line on
  * standard input it tries once more to write to what it holds, and ends.
  *
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ enum { HELD_MAX = 400 };
 
 static int held[HELD_MAX];
 static int count;
-static struct stat own;
+static struct stat own[2];
 
 static void
 try_to_write(int fd)
@@ -40,6 +41,15 @@ try_to_write(int fd)
 	close(writable);
 }
 
+static bool
+is_own(const struct stat *st)
+{
+	for (int i = 0; i < 2; i++)
+		if (st->st_ino == own[i].st_ino && st->st_dev == own[i].st_dev)
+			return true;
+	return false;
+}
+
 static void
 hold(const char *pid)
 {
@@ -51,8 +61,7 @@ hold(const char *pid)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	if (count == HELD_MAX || fstat(fd, &st) < 0 ||
-	    (st.st_ino == own.st_ino && st.st_dev == own.st_dev)) {
+	if (count == HELD_MAX || fstat(fd, &st) < 0 || is_own(&st)) {
 		close(fd);
 		return;
 	}
@@ -110,7 +119,7 @@ main(int argc, char **argv)
 {
 	struct pollfd in = {.fd = 0, .events = POLLIN};
 
-	if (argc != 2 || stat("/proc/self/exe", &own) < 0)
+	if (argc != 2 || stat("/proc/self/exe", &own[0]) < 0 || stat("/bin/busybox", &own[1]) < 0)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("watching\n");
