@@ -282,8 +282,6 @@ def test_limits_that_limit_nothing(runtime, bundle, resources):
     ({"memory": {"swap": 1 << 27}}, "memory/swap"), ({"memory": {"limit": 2000, "swap": 1000}}, "memory/swap"),
     ({"memory": {"limit": -2}}, "memory/limit"), ({"memory": {"limit": "1g"}}, "memory/limit"),
     ({"cpu": {"idle": 2}}, "cpu/idle"), ({"pids": {}}, "pids"),
-    ({"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}, "hugepageLimits"), ({"rdma": {"x": {"hcaHandles": 1}}}, "rdma"),
-    ({"blockIO": {"weight": 100}}, "blockIO/weight"), ({"network": {"classID": 1}}, "network/classID"),
 ])
 def test_refused_limits(runtime, bundle, resources, pointer):
     b = bundle()

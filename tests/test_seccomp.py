@@ -111,7 +111,6 @@ def test_nothing_to_filter(filtered, seccomp):
     ({"defaultErrnoRet": 1}, "/defaultErrnoRet"), ({"architectures": ["SCMP_ARCH_X"]}, "/architectures/0"),
     ({"flags": ["SECCOMP_FILTER_FLAG_X"]}, "/flags/0"), ({"listenerMetadata": "x"}, "/listenerMetadata"),
     ({"syscalls": [rule()]}, "/syscalls/0/names"), ({"syscalls": [rule("read", action="SCMP_ACT_X")]}, "/syscalls/0/action"),
-    ({"syscalls": [rule("read", action="SCMP_ACT_NOTIFY")]}, "/syscalls/0/action"),
     ({"syscalls": [rule("read", action="SCMP_ACT_KILL") | {"errnoRet": 1}]}, "/syscalls/0/errnoRet"),
     ({"syscalls": [rule("getpgrp", errno=5000)]}, None), ({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 5000}, None),
     ({"syscalls": [rule("getpgrp", args=[(6, "SCMP_CMP_EQ", 1)])]}, "/syscalls/0/args/0/index"),

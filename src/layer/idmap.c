@@ -58,14 +58,36 @@ LAYER_PLAN(idmap_plan)
 	return 0;
 }
 
+/* What it has to say becomes part of hako's error, instead of a line of its own. */
+static pid_t
+start_helper(const char *const argv[], int *ret_errors)
+{
+	posix_spawn_file_actions_t actions;
+	int ends[2], rc;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+	rc = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(ends[1]);
+	*ret_errors = ends[0];
+	errno = rc;
+	return rc == 0 ? child : -1;
+}
+
 /* newuidmap PID CONTAINER HOST SIZE ...: the same numbers, as words. */
 static int
 run_helper(const char *helper, pid_t pid, const char *map, const struct json *at, struct error *e)
 {
 	char *words = strdup(map), *save = NULL, number[16];
 	const char *argv[3 + 3 * 340];
+	autoclose int errors = -1;
+	char text[200] = "";
 	size_t argc = 0;
-	int status, rc;
+	int status;
 	pid_t child;
 
 	if (words == NULL)
@@ -77,15 +99,17 @@ run_helper(const char *helper, pid_t pid, const char *map, const struct json *at
 	     w = strtok_r(NULL, " \n", &save))
 		argv[argc++] = w;
 	argv[argc] = NULL;
-	rc = posix_spawnp(&child, helper, NULL, NULL, (char *const *)argv, environ);
+	child = start_helper(argv, &errors);
 	free_cleaner(&words);
-	if (rc != 0)
-		return json_error(at, e, rc, "idmap-failed", "run %s (package uidmap)", helper);
+	if (child < 0)
+		return json_error(at, e, errno, "idmap-failed", "run %s (package uidmap)", helper);
+	(void)!read(errors, text, sizeof(text) - 1);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return json_error(at, e, 0, "idmap-failed",
-		                  "%s refused the mapping: see /etc/subuid and /etc/subgid", helper);
+		                  "%s refused the mapping (see /etc/subuid and /etc/subgid): %.*s",
+		                  helper, (int)strcspn(text, "\n"), text);
 	return 0;
 }
 

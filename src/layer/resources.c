@@ -23,11 +23,16 @@ add(struct planner *p, const struct json *at, const char *controller, const char
 {
 	struct cgroup_plan *cgroup = &p->plan->cgroup;
 
-	/* no limit needs no controller: without the file it is as it should be */
-	if (strcmp(value, "max") == 0)
-		controller = NULL;
 	cgroup->values[cgroup->value_count++] = (struct cgroup_value){
 		.at = at, .controller = controller, .file = file, .value = value};
+}
+
+/* No limit needs no controller: without the file it is as it should be. */
+static void
+add_limit(struct planner *p, const struct json *at, const char *controller, const char *file,
+          const char *value)
+{
+	add(p, at, strcmp(value, "max") == 0 ? NULL : controller, file, value);
 }
 
 /* -1 and below mean no limit. */
@@ -60,7 +65,7 @@ plan_swap(struct planner *p, const struct config_memory *memory, struct error *e
 
 	if (memory->swap == NULL || *memory->swap == 0) {
 		if (limit < 0)
-			add(p, json_member(memory->at, "limit"), NULL, "memory.swap.max", "max");
+			add_limit(p, json_member(memory->at, "limit"), NULL, "memory.swap.max", "max");
 		return 0;
 	}
 	swap = *memory->swap;
@@ -71,7 +76,7 @@ plan_swap(struct planner *p, const struct config_memory *memory, struct error *e
 		return json_error(at, e, 0, "resource-invalid", "swap is less than the memory limit");
 	swap = swap < 0 ? -1 : swap - limit;
 	/* without swap accounting in the kernel there is nothing to limit */
-	add(p, at, swap == 0 ? NULL : "memory", "memory.swap.max", limit_text(p->arena, swap));
+	add_limit(p, at, swap == 0 ? NULL : "memory", "memory.swap.max", limit_text(p->arena, swap));
 	return 0;
 }
 
@@ -81,10 +86,10 @@ plan_memory(struct planner *p, const struct config_memory *memory, struct error 
 	if (memory == NULL)
 		return 0;
 	if (memory->limit != NULL && *memory->limit != 0)
-		add(p, json_member(memory->at, "limit"), "memory", "memory.max",
+		add_limit(p, json_member(memory->at, "limit"), "memory", "memory.max",
 		    limit_text(p->arena, *memory->limit));
 	if (memory->reservation != NULL && *memory->reservation != 0)
-		add(p, json_member(memory->at, "reservation"), "memory", "memory.low",
+		add_limit(p, json_member(memory->at, "reservation"), "memory", "memory.low",
 		    limit_text(p->arena, *memory->reservation));
 	if (plan_swap(p, memory, e) < 0)
 		return -1;
@@ -198,7 +203,7 @@ plan_pids(struct planner *p, const struct config_pids *pids)
 {
 	if (pids == NULL || pids->limit == NULL)
 		return;
-	add(p, json_member(pids->at, "limit"), "pids", "pids.max",
+	add_limit(p, json_member(pids->at, "limit"), "pids", "pids.max",
 	    *pids->limit == 0 ? "1" : limit_text(p->arena, *pids->limit));
 }
 

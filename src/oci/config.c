@@ -155,11 +155,14 @@ int
 config_decode(struct arena *arena, const struct json_doc *doc, const struct config **ret_config,
               struct error *e)
 {
+	static const struct config_linux nothing;
 	struct config *config = arena_alloc(arena, sizeof(*config));
 
 	if (decode_object(arena, &config_fields, doc->root, config, e) < 0 ||
 	    config_check(arena, config, e) < 0)
 		return -1;
+	if (config->linux_ == NULL) /* nothing in it is required: to be absent is to be empty */
+		config->linux_ = &nothing;
 	*ret_config = config;
 	return 0;
 }

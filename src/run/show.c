@@ -19,18 +19,32 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+/* A value with a newline in it must not pass for a line of the plan. */
+static void
+put(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			fprintf(out, "\\x%02x", (unsigned)*text);
+		else
+			fputc(*text, out);
+}
+
 static void
 line(FILE *out, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 static void
 line(FILE *out, const char *what, const char *format, ...)
 {
+	autofree char *text = NULL;
 	va_list args;
 
-	fprintf(out, "  %-12s ", what);
 	va_start(args, format);
-	vfprintf(out, format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
+	fprintf(out, "  %-12s ", what);
+	put(out, text != NULL ? text : "(out of memory)");
 	fputc('\n', out);
 }
 
@@ -131,6 +145,13 @@ show_propagation(FILE *out, const struct mount_plan *m)
 }
 
 static void
+put_after(FILE *out, const char *before, const char *text)
+{
+	fputs(before, out);
+	put(out, text);
+}
+
+static void
 show_mount(FILE *out, const struct mount_plan *m)
 {
 	static const char *const kinds[] = {
@@ -139,20 +160,23 @@ show_mount(FILE *out, const struct mount_plan *m)
 		[MOUNT_CGROUP] = "mount",
 	};
 
-	fprintf(out, "  %-12s %s", kinds[m->kind], m->destination);
+	fprintf(out, "  %-12s ", kinds[m->kind]);
+	put(out, m->destination);
 	if (m->kind == MOUNT_FILESYSTEM || m->kind == MOUNT_CGROUP)
-		fprintf(out, " %s", m->type);
+		put_after(out, " ", m->type);
 	if (m->source != NULL && m->kind != MOUNT_REMOUNT)
-		fprintf(out, " from %s", m->source);
+		put_after(out, " from ", m->source);
 	if (m->recursive)
 		fprintf(out, " (recursive)");
 	show_attributes(out, m->attr_set, m->attr_clear, false);
 	show_attributes(out, m->recursive_set, m->recursive_clear, true);
 	show_propagation(out, m);
 	for (size_t i = 0; i < m->flags.count; i++)
-		fprintf(out, " %s", m->flags.items[i]);
-	for (size_t i = 0; i < m->data.count; i++)
-		fprintf(out, " %s=%s", m->data.items[i].key, m->data.items[i].value);
+		put_after(out, " ", m->flags.items[i]);
+	for (size_t i = 0; i < m->data.count; i++) {
+		put_after(out, " ", m->data.items[i].key);
+		put_after(out, "=", m->data.items[i].value);
+	}
 	fprintf(out, "%s%s\n", m->tmpcopyup ? " tmpcopyup" : "",
 	        m->readonly_late ? " ro (at the end)" : "");
 }
@@ -160,11 +184,11 @@ show_mount(FILE *out, const struct mount_plan *m)
 static void
 show_rootfs(FILE *out, const struct plan *plan)
 {
-	unsigned long p = plan->root_propagation & ~(unsigned long)MS_REC;
-
 	fprintf(out, "root\n");
 	line(out, "rootfs", "%s%s", plan->rootfs, plan->root_readonly ? " ro" : "");
-	line(out, "propagation", "%s", name_of(propagation_names, p));
+	line(out, "propagation", "%s", name_of(propagation_names, plan->root_propagation));
+	if (plan->root_propagation_after != 0)
+		line(out, "and then", "%s", name_of(propagation_names, plan->root_propagation_after));
 	fprintf(out, "mounts\n");
 	for (size_t i = 0; i < plan->mount_count; i++)
 		show_mount(out, &plan->mounts[i]);

@@ -82,9 +82,9 @@ check() {
 
 # eventually COMMAND...: until it succeeds, but not for ever.
 eventually() {
-	until=$(($(seconds) + 10))
+	deadline=$(($(seconds) + 10))
 	until "$@"; do
-		[ "$(seconds)" -lt $until ] || return 1
+		[ "$(seconds)" -lt $deadline ] || return 1
 		usleep 50000
 	done 2>/dev/null
 }
