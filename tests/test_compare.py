@@ -11,20 +11,25 @@ from harness import mountinfo
 from test_mounts import ATTRIBUTES, RECURSIVE
 from test_seccomp import DOCKER
 
-SKIPPED_STATUS = {"Pid", "Tgid", "NSpid", "NSpgid", "NSsid", "NStgid", "PPid", "TracerPid", "State", "FDSize",
-                  "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches", "Speculation_Store_Bypass",
+SKIPPED_STATUS = {"Pid", "Tgid", "NSpid", "NSpgid", "NSsid", "NStgid", "PPid", "TracerPid",
+                  "State", "FDSize",
+                  "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches",
+                  "Speculation_Store_Bypass",
                   "SpeculationIndirectBranch", "untag_mask", "SigQ"}
 SCRIPT = r"""
 find /dev -maxdepth 1 | sort | while read f; do stat -c '%n %F %a %u:%g %t:%T' $f; done
-echo; for s in net/ipv4/ip_unprivileged_port_start net/core/somaxconn kernel/msgmax kernel/domainname; do
+echo
+for s in net/ipv4/ip_unprivileged_port_start net/core/somaxconn kernel/msgmax kernel/domainname; do
 echo $s $(cat /proc/sys/$s); done
 echo; stat -c '%n %F %a %u:%g' / /made /made/file /tmpfs /etc/masked 2>&1; true
 """
 
 
 TESTS = [f"{how}:{path}" for how in "rw" for path in (
-    "/proc/sys/kernel/hostname", "/proc/kcore", "/etc/masked", "/dev/null", "/dev/tty", "/sys/kernel", "/new")]
-TESTS += ["c:/new", "d:/proc/acpi", "cat:/proc/keys", "c:/sys/fs/cgroup/x", "c:/proc/sys/x", "m:/tmp", "k:/tmp/node",
+    "/proc/sys/kernel/hostname", "/proc/kcore", "/etc/masked", "/dev/null", "/dev/tty",
+    "/sys/kernel", "/new")]
+TESTS += ["c:/new", "d:/proc/acpi", "cat:/proc/keys", "c:/sys/fs/cgroup/x", "c:/proc/sys/x",
+          "m:/tmp", "k:/tmp/node",
           "s:250", "s:600", "s:165"]
 
 
@@ -50,7 +55,8 @@ def user(b):
 def readonly(b):
     b.config["root"]["readonly"] = True
     b.linux["rootfsPropagation"] = "private"
-    b.process["rlimits"] = [{"type": f"RLIMIT_{name}", "soft": 100, "hard": 200} for name in ("NOFILE", "NPROC", "CORE")]
+    b.process["rlimits"] = [{"type": f"RLIMIT_{name}", "soft": 100, "hard": 200}
+                            for name in ("NOFILE", "NPROC", "CORE")]
 
 
 def seccomp(b):
@@ -64,9 +70,10 @@ def shared(b):
 
 
 def options(b):
-    """Every option alone; where two contradict each other, hako obeys the later one, as mount(8)."""
+    """Every option alone; of two that contradict each other hako obeys the later, as mount(8)."""
     (b.rootfs / "tmp").chmod(0o1777)
-    for i, word in enumerate(w for w in ATTRIBUTES if "," not in w and w != "defaults" and "symfollow" not in w):
+    for i, word in enumerate(w for w in ATTRIBUTES if "," not in w and w != "defaults"
+                             and "symfollow" not in w):
         b.mount(f"/m/{i}", "tmpfs", *[word] * bool(word), "size=4k", type="tmpfs")
         b.mount(f"/b/{i}", b.path / "dir", "bind", *[word] * bool(word))
 
@@ -76,26 +83,28 @@ def recursive(b):
         b.mount(f"/r/{i}", b.path / "dir", "rbind", word)
 
 
-RUNS = [(name, change) for change in (plain, userns, user, readonly, seccomp, shared, options) for name in ("crun", "runc")]
+RUNS = [(name, change) for change in (plain, userns, user, readonly, seccomp, shared, options)
+        for name in ("crun", "runc")]
 RUNS += [("runc", recursive)]  # crun 1.8 fails with rnoatime
 
+NULLS = "mount /(etc/masked|proc/keys|proc/timer_list)"
 EMPTY = "hako's empty tmpfs is nosuid, nodev and noexec as well"
 DIFFERENCES = {  # what may differ from crun 1.8 and runc 1.1, and why
     "crun": {
         "env": "an empty HOME is looked up like a missing one, as runc does",
-        "keyring": "name and permissions are those of runc; crun has it belong to nobody in a user namespace",
-        "mount /(etc/masked|proc/keys|proc/timer_list)": "crun makes the null device read-only: no difference to who opens it",
+        "keyring": "name and permissions are those of runc",
+        NULLS: "crun makes the null device read-only: no difference to who opens it",
         "mount /(proc/acpi|sys/firmware)": EMPTY,
         "stat /made": "crun gives directories that it makes the sticky bit",
         "stat /tmpfs": "a tmpfs takes the mode of the directory below it, as with runc",
         "dev /dev/mqueue": "made with the namespaces by one clone3, before anyone is root of them",
-        "mount /dev/(full|null|random|tty|urandom|zero)": "nosuid and noexec mean nothing for a device",
+        "mount /dev/(full|null|random|tty|urandom|zero)": "nosuid, noexec: nothing to a device",
         "tests s:600": "a system call newer than the profile is ENOSYS, as with runc",
     },
     "runc": {
         "domainname|sysctl kernel/domainname": "runc 1.1 does not know the property",
         "dev /dev/core": "runc makes the link only where /proc/kcore exists",
-        "mount /(etc/masked|proc/keys|proc/timer_list)": "runc takes the container's null device, hako the host's",
+        NULLS: "runc takes the container's null device, hako the host's",
         "mount /(proc/acpi|sys/firmware)": EMPTY,
         "dev /dev/mqueue": "made with the namespaces by one clone3, before anyone is root of them",
         "keyring": "in a user namespace runc cannot widen the permissions",
@@ -109,7 +118,8 @@ def prepare(bundle, change):
     (b.path / "dir").mkdir()
     (b.path / "file").write_text("")
     b.file("/etc/masked", "x")
-    b.mount("/made/dir", b.path / "dir", "bind", "rprivate").mount("/made/file", b.path / "file", "bind", "ro")
+    b.mount("/made/dir", b.path / "dir", "bind", "rprivate").mount("/made/file", b.path / "file",
+                                                                   "bind", "ro")
     b.mount("/tmpfs", "tmpfs", "nosuid", "size=1m", type="tmpfs")
     b.linux["maskedPaths"] += ["/etc/masked"]
     b.linux["devices"] = [{"path": "/dev/pipe", "type": "p", "fileMode": 0o640, "uid": 3, "gid": 4}]
@@ -134,16 +144,19 @@ def observe(runtime, bundle, change):
               if k not in SKIPPED_STATUS and not k.startswith(("Vm", "Rss", "Huge", "x86"))}
     for name in ("tests", "limits"):
         found |= {f"{name} {k}": v for k, v in seen.pop(name).items()}
-    found["env"] = {k: v for k, v in (e.split("=", 1) for e in seen.pop("env")) if not k.startswith("HAKO")}
+    found["env"] = {k: v for k, v in (e.split("=", 1) for e in seen.pop("env"))
+                    if not k.startswith("HAKO")}
     found["fds"] = sorted(seen.pop("fds"))
     found["keyring"] = re.sub("hk[0-9a-f]+-[0-9]+", "ID", str(seen.pop("keyring")))
-    found["cgroup"] = [re.sub("hk[0-9a-f]+-[0-9]+", "ID", row) for row in seen.pop("cgroup") if row.startswith("0::")]
+    found["cgroup"] = [re.sub("hk[0-9a-f]+-[0-9]+", "ID", row) for row in seen.pop("cgroup")
+                       if row.startswith("0::")]
     for name in ("pid", "ppid", "sid", "pgid", "interfaces"):
         found[name] = bool(seen[name]) if change is shared else seen[name]
         seen.pop(name)
     out = runtime.run_bundle(prepare(bundle, change).sh(SCRIPT), input="").stdout
     for part, text in zip(("dev", "sysctl", "stat"), out.split("\n\n")):
-        found |= {f"{part} {row.split()[0]}": " ".join(row.split()[1:]) for row in text.splitlines()}
+        found |= {f"{part} {row.split()[0]}": " ".join(row.split()[1:])
+                  for row in text.splitlines()}
     return found | seen
 
 
@@ -151,7 +164,8 @@ def observe(runtime, bundle, change):
 def test_compare(runtime, request, bundle, name, change):
     other = request.getfixturevalue(name)
     ours, theirs = observe(runtime, bundle, change), observe(other, bundle, change)
-    different = {key: (ours.get(key), theirs.get(key)) for key in sorted(ours.keys() | theirs.keys())
+    different = {key: (ours.get(key), theirs.get(key))
+                 for key in sorted(ours.keys() | theirs.keys())
                  if ours.get(key) != theirs.get(key)}
     known = re.compile("|".join(DIFFERENCES[name]))
     assert {key: both for key, both in different.items() if not known.fullmatch(key)} == {}

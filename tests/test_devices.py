@@ -10,7 +10,8 @@ import pytest
 from harness import mountinfo
 from harness.refused import refused
 
-DEFAULTS = {"null": "1:3", "zero": "1:5", "full": "1:7", "random": "1:8", "urandom": "1:9", "tty": "5:0"}
+DEFAULTS = {"null": "1:3", "zero": "1:5", "full": "1:7", "random": "1:8", "urandom": "1:9",
+            "tty": "5:0"}
 LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
          "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx", "core": "/proc/kcore"}
 CHARACTER, BLOCK, FIFO = "character special file", "block special file", "fifo"
@@ -34,7 +35,8 @@ def listed(runtime, bundle, *paths):
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_defaults(runtime, bundle, umask):
     b = bundle()
-    found = runtime.run_bundle(b.sh("cd /dev; stat -c '%n %F %a %u:%g %t:%T' " + " ".join(DEFAULTS)), umask=umask)
+    b.sh("cd /dev; stat -c '%n %F %a %u:%g %t:%T' " + " ".join(DEFAULTS))
+    found = runtime.run_bundle(b, umask=umask)
     assert found.stdout.splitlines() == [
         f"{name} {CHARACTER} 666 0:0 {numbers}" for name, numbers in DEFAULTS.items()]
     assert runtime.run_bundle(b.sh("cd /dev; ls -A")).stdout.split() == sorted(
@@ -42,14 +44,16 @@ def test_defaults(runtime, bundle, umask):
 
 
 def test_defaults_work(runtime, bundle):
-    script = "head -c 3 /dev/zero | od -An -tx1; echo x >/dev/full; head -c 8 /dev/urandom | wc -c; cat /dev/null"
+    script = "head -c 3 /dev/zero | od -An -tx1; echo x >/dev/full;" \
+             "head -c 8 /dev/urandom | wc -c; cat /dev/null"
     result = runtime.run_bundle(bundle().sh(script))
     assert result.stdout.split() == ["00", "00", "00", "8"]
     assert "No space left on device" in result.stderr
 
 
 def test_links(runtime, bundle):
-    b = bundle().sh("cd /dev; for l in %s; do readlink $l; done; echo through >>/dev/stdout" % " ".join(LINKS))
+    b = bundle().sh(f"cd /dev; for l in {' '.join(LINKS)}; do readlink $l; done;"
+                    "echo through >>/dev/stdout")
     assert runtime.run_bundle(b).stdout.split() == [*LINKS.values(), "through"]
 
 
@@ -95,7 +99,8 @@ def test_custom_defaults(runtime, bundle):
     b = bundle()
     b.linux["devices"] = [device("/dev/plain"), device("/dev/zero", minor=5, fileMode=0o600, uid=3)]
     assert listed(runtime, b, "/dev/plain", "/dev/zero", "/dev/null") == {
-        "/dev/plain": (CHARACTER, "666", "0:0", "1:3"), "/dev/null": (CHARACTER, "666", "0:0", "1:3"),
+        "/dev/plain": (CHARACTER, "666", "0:0", "1:3"),
+        "/dev/null": (CHARACTER, "666", "0:0", "1:3"),
         "/dev/zero": (CHARACTER, "600", "3:0", "1:5")}  # the config's row stands for the default
 
 
@@ -111,7 +116,8 @@ def test_conflict(runtime, bundle, present):
     b = bundle()
     b.linux["devices"] = [device("/dev/sub/ok"), device("/there")]
     there = b.rootfs / "there"
-    {"file": lambda: there.write_text("kept"), "directory": there.mkdir, "fifo": lambda: os.mkfifo(there),
+    {"file": lambda: there.write_text("kept"), "directory": there.mkdir,
+     "fifo": lambda: os.mkfifo(there),
      "link": lambda: there.symlink_to("/dev/null"),
      "other": lambda: os.mknod(there, 0o600 | stat.S_IFCHR, os.makedev(1, 5)),
      "block": lambda: os.mknod(there, 0o600 | stat.S_IFBLK, os.makedev(1, 3))}[present]()
@@ -122,7 +128,8 @@ def test_conflict(runtime, bundle, present):
 
 @pytest.mark.parametrize("devices, pointer", [
     ([device("/a"), device("/a", minor=5)], "/linux/devices/1/path"),
-    ([device("/a", major=None)], "/linux/devices/0"), ([device("/a", "x")], "/linux/devices/0/type"),
+    ([device("/a", major=None)], "/linux/devices/0"),
+    ([device("/a", "x")], "/linux/devices/0/type"),
     ([device("a")], "/linux/devices/0/path"), ([device("/a", major=-1)], "/linux/devices/0/major"),
     ([device("/a/..")], "/linux/devices/0"), ([device("/")], "/linux/devices/0"),
 ])
@@ -137,14 +144,16 @@ def test_bound_dev_is_untouched(runtime, bundle, tmp_path, kind):
     source = tmp_path / "dev"
     source.mkdir()
     (source / "ptmx").write_text("a file")
-    b = bundle().without_mount("/dev/pts", "/dev/shm", "/dev/mqueue", "/dev").mount("/dev", source, kind)
+    b = bundle().without_mount("/dev/pts", "/dev/shm", "/dev/mqueue",
+                               "/dev").mount("/dev", source, kind)
     assert runtime.run_bundle(b.sh("ls -A /dev")).stdout == "ptmx\n"
     assert os.listdir(source) == ["ptmx"] and (source / "ptmx").read_text() == "a file"
 
 
 def test_devices_of_the_config_go_into_a_bound_dev(runtime, bundle, tmp_path):
     (tmp_path / "dev").mkdir()
-    b = bundle().without_mount("/dev/pts", "/dev/shm", "/dev/mqueue", "/dev").mount("/dev", tmp_path / "dev", "bind")
+    b = bundle().without_mount("/dev/pts", "/dev/shm", "/dev/mqueue",
+                               "/dev").mount("/dev", tmp_path / "dev", "bind")
     b.linux["devices"] = [device("/dev/mine")]
     assert runtime.run_bundle(b.sh("ls -A /dev")).stdout == "mine\n"
 
@@ -166,7 +175,8 @@ def rule(allow, type=None, major=None, minor=None, access=None):
 
 
 # numbers without a device behind them: what may be opened is not there
-NODES = {"/n/0": ("c", 1, 100), "/n/1": ("c", 1, 101), "/n/2": ("c", 10, 100), "/n/3": ("b", 200, 100)}
+NODES = {"/n/0": ("c", 1, 100), "/n/1": ("c", 1, 101), "/n/2": ("c", 10, 100),
+         "/n/3": ("b", 200, 100)}
 ERRNO = {"y": {"ENXIO", "ENODEV"}, "n": {"EPERM"}}
 DENY = rule(False)
 FILTERS = [  # for every node: may be opened to read, to write; the rules
@@ -220,7 +230,8 @@ def test_default_rules_stand(runtime, bundle):
     b = bundle().capabilities("CAP_MKNOD")
     b.linux["resources"] = {"devices": [DENY, rule(False, "c", 1, 3, "rwm")]}
     b.linux["devices"] = [device("/dev/console2", "c", 5, 1), device("/dev/tun", "c", 10, 200)]
-    found = runtime.probe(b, *(f"w:/dev/{name}" for name in DEFAULTS), "w:/dev/ptmx", "r:/dev/console2",
+    found = runtime.probe(b, *(f"w:/dev/{name}" for name in DEFAULTS), "w:/dev/ptmx",
+                          "r:/dev/console2",
                           "r:/dev/tun", "k:/made", "w:/made")["tests"]
     assert found.pop("r:/dev/console2") == "EPERM"
     assert found.pop("r:/dev/tun") != "EPERM"
@@ -248,14 +259,16 @@ def test_filter_holds_for_exec(runtime, bundle):
 def test_filter_of_many_rules(runtime, bundle):
     b = bundle()
     b.linux["devices"] = [device(path, *numbers) for path, numbers in NODES.items()]
-    b.linux["resources"] = {"devices": [DENY] + [rule(True, "bc"[i % 2], 300 + i, i, "rwm") for i in range(400)]
+    b.linux["resources"] = {"devices": [DENY] + [rule(True, "bc"[i % 2], 300 + i, i, "rwm")
+                                                 for i in range(400)]
                             + [rule(True, "c", 1, 101, "rw")]}
     found = openings(runtime, b, NODES)
     assert [code == "EPERM" for code in found.values()] == [True, True, False, False] + [True] * 4
 
 
 @pytest.mark.parametrize("row, pointer", [
-    (rule(True, "d"), "type"), (rule(True, "c", access="rx"), "access"), (rule(True, "c", 1 << 33), "major"),
+    (rule(True, "d"), "type"), (rule(True, "c", access="rx"), "access"),
+    (rule(True, "c", 1 << 33), "major"),
     ({"type": "c"}, None)])
 def test_refused_rules(runtime, bundle, row, pointer):
     b = bundle()
@@ -269,7 +282,8 @@ def test_devices_in_user_namespace_are_the_hosts(runtime, bundle):
     assert set(seen["tests"].values()) == {"ok"}
     found = mountinfo.parse(seen["mounts"])
     assert {f"/dev/{name}" for name in DEFAULTS} <= found.keys()
-    assert listed(runtime, b, "/dev/null") == {"/dev/null": (CHARACTER, "666", "65534:65534", "1:3")}
+    assert listed(runtime, b, "/dev/null") == {"/dev/null": (CHARACTER, "666", "65534:65534",
+                                                             "1:3")}
 
 
 def test_devices_in_user_namespace_that_the_host_lacks(runtime, bundle):

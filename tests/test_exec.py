@@ -196,6 +196,12 @@ def test_flags(bundle, running, options, look, expected):
     assert look(running(b).probe(options=options.split())) == expected
 
 
+def test_nothing_is_blocked_and_nothing_regained(box):
+    """With no_new_privs in the config, and hako waiting with all signals blocked."""
+    status = box.probe()["status"]
+    assert (status["NoNewPrivs"], status["SigBlk"]) == ("1", "0" * 16)
+
+
 def test_options_after_the_command_belong_to_it(box):
     assert box.exec("/bin/echo", "-u", "5", "--help").stdout == "-u 5 --help\n"
 

@@ -185,6 +185,22 @@ def test_delete_when_init_is_gone_and_others_live(runtime, bundle):
     assert not (CGROUP / box.id).exists()
 
 
+def test_smallest_config(runtime, bundle):
+    """Without /linux there is no namespace of its own, only another root."""
+    b = bundle().sh("ls -d /home /bin; exec sleep 1000")
+    b.config = {key: b.config[key] for key in ("ociVersion", "root", "process")}
+    before = private.mounts()
+    box = runtime.container(b)
+    created = box.create()
+    box.start()
+    eventually(lambda: "/bin\n" in created.stdout and "/home: No such file" in created.stderr)
+    assert kernel.namespaces(box.pid) == kernel.namespaces(os.getpid())
+    assert box.exec("/bin/ls", "-d", "/bin").stdout == "/bin\n"
+    assert private.mounts() == before
+    box.delete("--force")
+    assert private.mounts() == before
+
+
 # --- identity ---------------------------------------------------------------------
 
 def test_an_id_is_taken_once(runtime, bundle, box_in):
@@ -440,6 +456,10 @@ def test_create_gives_its_streams_to_the_process(runtime, bundle):
     started = box.start(input="not this\n")
     eventually(lambda: created.stdout == "got a line\n")
     assert started.stdout == ""
+
+
+def test_no_signal_is_blocked(runtime, bundle):
+    assert runtime.probe(bundle())["status"]["SigBlk"] == "0" * 16
 
 
 FORWARDED = ("HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "ALRM", "CONT", "TSTP", "RTMIN+1")

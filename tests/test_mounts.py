@@ -195,8 +195,10 @@ def test_bind_of_directory_takes_only_the_top(runtime, bundle, tree):
 
 def test_bind_of_file(runtime, bundle, volume):
     source = volume(file="of the host")
-    b = bundle().mount("/etc/passwd", source / "file", "bind", "ro").mount("/new/f", source / "file", "bind")
-    assert shell(runtime, b, "cat /etc/passwd; echo changed >/new/f; ! touch /etc/passwd") == "of the host"
+    b = bundle().mount("/etc/passwd", source / "file", "bind",
+                       "ro").mount("/new/f", source / "file", "bind")
+    assert shell(runtime, b,
+                 "cat /etc/passwd; echo changed >/new/f; ! touch /etc/passwd") == "of the host"
     assert (source / "file").read_text() == "changed\n"
 
 
@@ -245,7 +247,8 @@ def test_new_directories_in_a_setgid_directory(runtime, bundle, volume):
     assert (b.rootfs / "shared/new").stat().st_gid == 1000
 
 
-@pytest.mark.parametrize("destination, source", [("/etc/passwd", "volume"), ("/etc", "volume/file")])
+@pytest.mark.parametrize("destination, source", [("/etc/passwd", "volume"),
+                                                 ("/etc", "volume/file")])
 def test_file_on_directory(runtime, bundle, volume, destination, source):
     folder = volume(file="")
     b = bundle().mount(destination, folder.parent / source, "bind")
@@ -255,7 +258,8 @@ def test_file_on_directory(runtime, bundle, volume, destination, source):
 @pytest.mark.parametrize("source", ["absent", "file/below"])
 def test_missing_source(runtime, bundle, volume, source):
     b = bundle().mount("/data", volume(file="") / source, "bind")
-    assert f"bind mount source {b.mounts[-1]['source']}: no" in refused(runtime, b, "/mounts/7/source")
+    assert f"bind mount source {b.mounts[-1]['source']}: no" in refused(runtime, b,
+                                                                        "/mounts/7/source")
     assert not (b.rootfs / "data").exists()
 
 
@@ -268,14 +272,16 @@ def test_source_that_an_earlier_mount_provides(runtime, bundle):
 
 def test_order(runtime, bundle, volume):
     """The later mount covers the earlier one."""
-    b = bundle().mount("/data", volume("one", a=""), "bind").mount("/data", volume("two", b=""), "bind")
+    b = bundle().mount("/data", volume("one", a=""), "bind").mount("/data", volume("two", b=""),
+                                                                   "bind")
     assert shell(runtime, b, "ls /data") == "b\n"
 
 
 def test_changes_of_a_bind_reach_the_host_and_its_mounts_do_not(runtime, bundle, volume):
     source = volume()
     before = private.mounts()
-    b = bundle().mount("/data", source, "bind").mount("/data/inner", "tmpfs", "size=4k", type="tmpfs")
+    b = bundle().mount("/data", source, "bind").mount("/data/inner", "tmpfs", "size=4k",
+                                                      type="tmpfs")
     assert shell(runtime, b, "touch /data/seen /data/inner/hidden; ls /data") == "inner\nseen\n"
     assert sorted(os.listdir(source)) == ["inner", "seen"] and os.listdir(source / "inner") == []
     assert private.mounts() == before
@@ -313,7 +319,8 @@ def test_readonly_dev(runtime, bundle):
 
 
 def test_tmpcopyup(runtime, bundle):
-    b = bundle().mount("/data", "tmpfs", "tmpcopyup", "size=1m", type="tmpfs").capabilities("CAP_DAC_OVERRIDE")
+    b = bundle().mount("/data", "tmpfs", "tmpcopyup", "size=1m",
+                       type="tmpfs").capabilities("CAP_DAC_OVERRIDE")
     b.file("/data/sub/file", "content", 0o640)
     (b.rootfs / "data/link").symlink_to("/etc/passwd")
     (b.rootfs / "data/dangling").symlink_to("nowhere")
@@ -324,15 +331,18 @@ def test_tmpcopyup(runtime, bundle):
     (b.rootfs / "data").chmod(0o711)
     os.chown(b.rootfs / "data", 11, 12)
     os.utime(b.rootfs / "data/sub/file", (1000, 2000))
-    out = shell(runtime, b, "cd /data; stat -c '%n %a %u:%g' . sub sub/file; stat -c '%Y %F' sub/file;"
-                            "cat sub/file; readlink link; readlink dangling; stat -c %F fifo;"
+    out = shell(runtime, b, "cd /data; stat -c '%n %a %u:%g' . sub sub/file;"
+                            "stat -c '%Y %F' sub/file; cat sub/file; readlink link; readlink dangling;"
+                            "stat -c %F fifo;"
                             "rm -r sub fifo; touch new")
-    assert out.splitlines() == [". 711 11:12", "sub 2750 8:9", "sub/file 640 5:7", "2000 regular file",
+    assert out.splitlines() == [". 711 11:12", "sub 2750 8:9", "sub/file 640 5:7",
+                                "2000 regular file",
                                 "content/etc/passwd", "nowhere", "fifo"]
     assert sorted(os.listdir(b.rootfs / "data")) == ["dangling", "fifo", "link", "sub"]
 
 
-@pytest.mark.parametrize("type, options", [("bind", ["bind", "tmpcopyup"]), ("proc", ["tmpcopyup"])])
+@pytest.mark.parametrize("type, options", [("bind", ["bind", "tmpcopyup"]),
+                                           ("proc", ["tmpcopyup"])])
 def test_tmpcopyup_is_for_tmpfs(runtime, bundle, volume, type, options):
     b = bundle().mount("/data", volume(), *options, type=type)
     assert "tmpcopyup is only for tmpfs" in refused(runtime, b, "/mounts/7/options")
@@ -341,7 +351,8 @@ def test_tmpcopyup_is_for_tmpfs(runtime, bundle, volume, type, options):
 # --- remounts ---
 
 def test_remount(runtime, bundle, volume):
-    b = bundle().mount("/tmpfs", "tmpfs", "size=4k", "nosuid", type="tmpfs").mount("/bind", volume(), "bind")
+    b = bundle().mount("/tmpfs", "tmpfs", "size=4k", "nosuid",
+                       type="tmpfs").mount("/bind", volume(), "bind")
     b.mount("/tmpfs", "", "remount", "size=8k", "nodev", type="tmpfs")
     b.mount("/bind", "", "bind", "remount", "ro", "noexec")
     found = mounted(runtime, b)
@@ -362,7 +373,8 @@ def test_default_filesystems(runtime, bundle):
     seen = runtime.probe(bundle(), "r:/proc/self/status", "d:/sys/class", "c:/dev/mqueue/queue",
                          "c:/dev/shm/segment", "r:/dev/ptmx", "d:/dev/pts", "c:/sys/new")
     found = mountinfo.parse(seen["mounts"])
-    assert {p: m.type for p, m in found.items() if p.startswith(("/dev", "/proc", "/sys"))}.items() >= {
+    assert {p: m.type for p, m in found.items()
+            if p.startswith(("/dev", "/proc", "/sys"))}.items() >= {
         "/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/dev/shm": "tmpfs",
         "/dev/mqueue": "mqueue", "/sys": "sysfs", "/sys/fs/cgroup": "cgroup2"}.items()
     assert found["/dev/pts"].superblock >= {"gid=5", "mode=620", "ptmxmode=666"}
@@ -373,7 +385,8 @@ def test_default_filesystems(runtime, bundle):
 
 
 def test_devpts_is_new(runtime, bundle):
-    assert shell(runtime, bundle(), "ls /dev/pts; exec 3<>/dev/ptmx; ls /dev/pts") == "ptmx\n0\nptmx\n"
+    assert shell(runtime, bundle(),
+                 "ls /dev/pts; exec 3<>/dev/ptmx; ls /dev/pts") == "ptmx\n0\nptmx\n"
 
 
 def test_cgroup_with_namespace_shows_only_the_own_part(runtime, bundle, token):
@@ -461,17 +474,20 @@ def test_linked_destination(runtime, bundle, volume, links, destination, lands, 
     assert os.listdir(outside) == ["witness"]
 
 
-@pytest.mark.parametrize("target", ["file", "/etc/passwd", "/new/file", "../../new", "{outside}/absent"])
+@pytest.mark.parametrize("target", ["file", "/etc/passwd", "/new/file", "../../new",
+                                    "{outside}/absent"])
 def test_linked_destination_of_a_file(runtime, bundle, volume, target):
     outside = volume("outside", witness="")
     b = bundle().mount("/link", volume(file="content") / "file", "bind")
     (b.rootfs / "link").symlink_to(target.format(outside=outside))
-    assert shell(runtime, b, "cat /link; readlink /link") == f"content{target.format(outside=outside)}\n"
+    assert shell(runtime, b,
+                 "cat /link; readlink /link") == f"content{target.format(outside=outside)}\n"
     assert os.listdir(outside) == ["witness"]
 
 
 @pytest.mark.parametrize("target, message", [("loop", "too many levels of symbolic links"),
-                                             ("/", "leads to the root"), ("/proc/1", "leads into /proc"),
+                                             ("/", "leads to the root"),
+                                             ("/proc/1", "leads into /proc"),
                                              ("/proc/self/root", "")])
 def test_links_that_must_not_be_followed(runtime, bundle, volume, target, message):
     b = bundle().mount("/loop", volume(), "bind")
@@ -494,13 +510,15 @@ def test_proc_and_sys_must_be_real(runtime, bundle, destination, made):
 
 # --- /proc ---
 
-@pytest.mark.parametrize("file", ["cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime"])
+@pytest.mark.parametrize("file", ["cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps",
+                                  "uptime"])
 def test_files_that_may_cover_those_of_proc(runtime, bundle, volume, file):
     b = bundle().mount(f"/proc/{file}", volume(fake="made up") / "fake", "bind")
     assert shell(runtime, b, f"cat /proc/{file}") == "made up"
 
 
-@pytest.mark.parametrize("destination", ["/proc/self/attr", "/proc/sys/kernel/core_pattern", "/proc/1",
+@pytest.mark.parametrize("destination", ["/proc/self/attr", "/proc/sys/kernel/core_pattern",
+                                         "/proc/1",
                                          "/proc/", "/./proc/../proc/version", "/proc/meminfo/x"])
 def test_mounts_over_proc_are_refused(runtime, bundle, volume, destination):
     b = bundle().mount(destination, volume(), "bind")
@@ -532,7 +550,8 @@ def test_thousand_mounts(runtime, bundle, volume):
 
 
 def test_long_paths(runtime, bundle, volume):
-    long = "/".join("x" * 250 for _ in range(15))  # 3,764 bytes, the most that fits with the bundle's path
+    long = "/".join("x" * 250
+                    for _ in range(15))  # 3,764 bytes, the most that fits with the bundle's path
     folder = volume()
     b = bundle().mount(f"/{long}", "tmpfs", "size=4k", type="tmpfs")
     assert "/" + long in mounted(runtime, b)

@@ -25,7 +25,8 @@ def bare(bundle, *namespaces):
     """A config that needs no namespace: no mounts, no names."""
     bundle.config.pop("hostname")
     bundle.config["mounts"] = []
-    bundle.linux.update(maskedPaths=[], readonlyPaths=[], namespaces=[{"type": n} for n in namespaces])
+    bundle.linux.update(maskedPaths=[], readonlyPaths=[],
+                        namespaces=[{"type": n} for n in namespaces])
     return bundle
 
 
@@ -169,7 +170,8 @@ def test_delete_in_a_joined_pid_namespace_kills_all(runtime, bundle, other):
     box.create()
     box.start()
     end = time.monotonic() + 5
-    while other.exec("/bin/ps", "-o", "args").stdout.count("sleep 99") < 3 and time.monotonic() < end:
+    while other.exec("/bin/ps", "-o",
+                     "args").stdout.count("sleep 99") < 3 and time.monotonic() < end:
         pass
     box.delete("--force")
     left = other.exec("/bin/ps", "-o", "args").stdout
@@ -184,9 +186,12 @@ def test_wrong_type(runtime, bundle, kind):
     assert f"is not a {kind} namespace" in message
 
 
-@pytest.mark.parametrize("path, message", [("/proc/0/ns/net", "no such file"), ("/etc/passwd", "is not a network"),
-                                           ("/dev/zero", "is not a network"), ("/", "is not a network"),
-                                           ("{fifo}", "is not a network"), ("/dev/null", "is not a network")])
+@pytest.mark.parametrize("path, message", [("/proc/0/ns/net", "no such file"),
+                                           ("/etc/passwd", "is not a network"),
+                                           ("/dev/zero", "is not a network"),
+                                           ("/", "is not a network"),
+                                           ("{fifo}", "is not a network"),
+                                           ("/dev/null", "is not a network")])
 def test_path_that_is_no_namespace(runtime, bundle, tmp_path, path, message):
     os.mkfifo(tmp_path / "fifo")
     b = bundle().namespace("network", path.format(fifo=tmp_path / "fifo"))
@@ -197,11 +202,13 @@ def test_user_namespace_joined(runtime, bundle, holder):
     """An intermediate joins it first, so that the new namespaces belong to it."""
     pid = holder("--user", "--map-root-user")
     b = bundle().namespace("user", f"/proc/{pid}/ns/user").capabilities("CAP_SYS_ADMIN")
-    next(m for m in b.mounts if m["type"] == "devpts")["options"].remove("gid=5")  # it is not mapped
+    next(m for m in b.mounts if m["type"]
+         == "devpts")["options"].remove("gid=5")  # it is not mapped
     seen = runtime.probe(b, "m:/tmp")
     assert seen["namespaces"]["user"] == own("user", pid)
     assert {k for k in FILES if seen["namespaces"][FILES[k]] == own(k)} == {"time"}
-    assert seen["uid_map"][0].split() == ["0", "0", "1"] and seen["status"]["Uid"].split() == ["0"] * 4
+    assert seen["uid_map"][0].split() == ["0", "0",
+                                          "1"] and seen["status"]["Uid"].split() == ["0"] * 4
     assert seen["tests"] == {"m:/tmp": "ok"}  # the mount namespace is one it has power over
 
 
@@ -210,9 +217,11 @@ def test_user_and_pid_namespace_of_another_container(runtime, bundle):
     first.create()
     first.start()
     b = bundle().namespace("user", f"/proc/{first.pid}/ns/user")
-    b.namespace("pid", f"/proc/{first.pid}/ns/pid").namespace("network", f"/proc/{first.pid}/ns/net")
+    b.namespace("pid", f"/proc/{first.pid}/ns/pid").namespace("network",
+                                                              f"/proc/{first.pid}/ns/net")
     seen = runtime.probe(b)
-    assert [k for k in FILES if seen["namespaces"][FILES[k]] == own(k, first.pid)] == ["pid", "network", "user", "time"]
+    assert [k for k in FILES if seen["namespaces"][FILES[k]]
+            == own(k, first.pid)] == ["pid", "network", "user", "time"]
     assert seen["pid"] > 1 and seen["uid_map"][0].split() == ["0", "1000000", "65536"]
 
 
@@ -283,9 +292,8 @@ def test_offsets_without_namespace(runtime, bundle):
 # --- network, names, cgroup ---
 
 def test_loopback_is_up(runtime, bundle):
-    b = bundle().sh("ip link show lo; ping -c 1 -W 1 127.0.0.1; nc -l -p 99 & sleep .1; echo hi | nc -w 1 127.0.0.1 99")
-    b.capabilities("CAP_NET_RAW", "CAP_NET_BIND_SERVICE")
-    out = runtime.run_bundle(b, check=False).stdout
+    b = bundle().sh("ip link show lo; ping -c 1 -W 1 127.0.0.1")
+    out = runtime.run_bundle(b.capabilities("CAP_NET_RAW")).stdout
     assert "LOOPBACK,UP,LOWER_UP" in out and "1 packets received" in out
     seen = runtime.probe(bundle())
     assert [row.split(":")[0].strip() for row in seen["interfaces"][2:]] == ["lo"]

@@ -16,7 +16,8 @@ NULL = "character special file 1:3"
 def masked(runtime, bundle):
     """masked(paths, script, prepare): output of a script in a container that masks these paths."""
     def run(paths, script, prepare=lambda bundle: None, **linux):
-        b = bundle().sh(script).capabilities("CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER")
+        b = bundle().sh(script).capabilities("CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH",
+                                             "CAP_FOWNER")
         b.linux.update({"maskedPaths": list(paths), "readonlyPaths": [], **linux})
         b.file("/etc/secret", "secret")
         b.file("/folder/secret", "secret")
@@ -27,7 +28,8 @@ def masked(runtime, bundle):
 
 
 def test_masked_file(masked):
-    result = masked(["/etc/secret"], "cat /etc/secret; echo x >/etc/secret; stat -c '%F %t:%T' /etc/secret")
+    result = masked(["/etc/secret"],
+                    "cat /etc/secret; echo x >/etc/secret; stat -c '%F %t:%T' /etc/secret")
     assert (result.stdout, result.stderr) == (NULL + "\n", "")
 
 
@@ -81,7 +83,8 @@ def test_directories_share_one_tmpfs(runtime, bundle):
 
 
 def test_a_container_cannot_uncover(masked):
-    result = masked(["/etc/secret", "/folder"], "umount /etc/secret; mount -o remount,rw /folder; cat /etc/secret")
+    result = masked(["/etc/secret", "/folder"],
+                    "umount /etc/secret; mount -o remount,rw /folder; cat /etc/secret")
     assert "secret" not in result.stdout
 
 
@@ -90,8 +93,10 @@ def test_kernel_files(runtime, bundle):
     b = bundle().capabilities("CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE")
     masks = ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/proc/scsi",
              "/sys/kernel/notes", "/proc/self/environ", "/sys/fs/cgroup"]
-    b.linux["maskedPaths"] = [path for path in masks if os.path.exists(path) or path.startswith("/proc/self")]
-    seen = runtime.probe(b, *(f"cat:{path}" for path in b.linux["maskedPaths"] if not os.path.isdir(path)))
+    b.linux["maskedPaths"] = [path for path in masks if os.path.exists(path)
+                              or path.startswith("/proc/self")]
+    seen = runtime.probe(b, *(f"cat:{path}" for path in b.linux["maskedPaths"]
+                              if not os.path.isdir(path)))
     found = mountinfo.parse(seen["mounts"])
     assert len(b.linux["maskedPaths"]) >= 5
     assert set(seen["tests"].values()) == {""}
@@ -105,8 +110,10 @@ def test_masked_paths_in_user_namespace(runtime, bundle):
     b.file("/etc/secret", "secret")
     b.file("/folder/secret", "secret")
     b.linux["maskedPaths"] = ["/etc/secret", "/folder", "/proc/keys"]
-    seen = runtime.probe(b, "cat:/etc/secret", "r:/folder/secret", "c:/folder/new", "cat:/proc/keys")
-    assert seen["tests"] == {"cat:/etc/secret": "", "r:/folder/secret": "ENOENT", "c:/folder/new": "EROFS",
+    seen = runtime.probe(b, "cat:/etc/secret", "r:/folder/secret", "c:/folder/new",
+                         "cat:/proc/keys")
+    assert seen["tests"] == {"cat:/etc/secret": "", "r:/folder/secret": "ENOENT",
+                             "c:/folder/new": "EROFS",
                              "cat:/proc/keys": ""}
 
 
@@ -115,12 +122,16 @@ def test_masked_paths_in_user_namespace(runtime, bundle):
 def test_readonly_paths(runtime, bundle):
     b = bundle().capabilities("CAP_DAC_OVERRIDE", "CAP_NET_ADMIN", "CAP_SYS_ADMIN")
     b.file("/folder/sub/file", "text")
-    b.linux.update(maskedPaths=[], readonlyPaths=["/proc/sys", "/etc/passwd", "/folder", "/folder", "/absent"])
-    seen = runtime.probe(b, "w:/proc/sys/net/ipv4/ip_forward", "w:/etc/passwd", "w:/folder/sub/file",
+    b.linux.update(maskedPaths=[], readonlyPaths=["/proc/sys", "/etc/passwd", "/folder", "/folder",
+                                                  "/absent"])
+    seen = runtime.probe(b, "w:/proc/sys/net/ipv4/ip_forward", "w:/etc/passwd",
+                         "w:/folder/sub/file",
                          "c:/folder/new", "w:/etc/group", "cat:/folder/sub/file", "r:/absent")
     assert seen["tests"] == {
-        "w:/proc/sys/net/ipv4/ip_forward": "EROFS", "w:/etc/passwd": "EROFS", "w:/folder/sub/file": "EROFS",
-        "c:/folder/new": "EROFS", "w:/etc/group": "ok", "cat:/folder/sub/file": "text", "r:/absent": "ENOENT"}
+        "w:/proc/sys/net/ipv4/ip_forward": "EROFS", "w:/etc/passwd": "EROFS",
+        "w:/folder/sub/file": "EROFS",
+        "c:/folder/new": "EROFS", "w:/etc/group": "ok", "cat:/folder/sub/file": "text",
+        "r:/absent": "ENOENT"}
     found = mountinfo.parse(seen["mounts"])
     assert all("ro" in found[path].options for path in ("/proc/sys", "/etc/passwd", "/folder"))
     assert "rw" in found["/proc"].options
@@ -136,9 +147,11 @@ def test_readonly_keeps_the_options_of_the_mount(runtime, bundle):
 
 def test_readonly_is_recursive(runtime, bundle):
     """A mount below a read-only path is no way to write there."""
-    b = bundle().mount("/data", "tmpfs", "size=8k", type="tmpfs").mount("/data/sub", "tmpfs", "size=8k", type="tmpfs")
+    b = bundle().mount("/data", "tmpfs", "size=8k", type="tmpfs").mount("/data/sub", "tmpfs",
+                                                                        "size=8k", type="tmpfs")
     b.linux.update(maskedPaths=[], readonlyPaths=["/data"])
-    assert runtime.probe(b, "c:/data/x", "c:/data/sub/x")["tests"] == {"c:/data/x": "EROFS", "c:/data/sub/x": "EROFS"}
+    assert runtime.probe(b, "c:/data/x", "c:/data/sub/x")["tests"] == {"c:/data/x": "EROFS",
+                                                                       "c:/data/sub/x": "EROFS"}
 
 
 def test_masked_and_readonly(runtime, bundle):

@@ -12,7 +12,8 @@ from harness.refused import refused
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # numbers of <linux/capability.h>
-CAPS = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETUID": 7, "CAP_NET_BIND_SERVICE": 10,
+CAPS = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_KILL": 5, "CAP_SETUID": 7,
+        "CAP_NET_BIND_SERVICE": 10,
         "CAP_NET_RAW": 13, "CAP_SYS_ADMIN": 21, "CAP_AUDIT_WRITE": 29}
 SETS = {"effective": "CapEff", "permitted": "CapPrm", "inheritable": "CapInh", "bounding": "CapBnd",
         "ambient": "CapAmb"}
@@ -20,7 +21,8 @@ SETS = {"effective": "CapEff", "permitted": "CapPrm", "inheritable": "CapInh", "
 
 def environment(runtime, bundle, *env):
     """{name: value}; every entry, also a second one of a name, must be there once."""
-    bundle.process["env"] = [PATH, *env, *(e for e in bundle.process["env"] if e.startswith("HAKO_TEST="))]
+    bundle.process["env"] = [PATH, *env, *(e for e in bundle.process["env"]
+                                           if e.startswith("HAKO_TEST="))]
     rows = [row.partition("=")[::2] for row in runtime.probe(bundle)["env"]]
     assert len(rows) == len(dict(rows)), rows
     return dict(rows)
@@ -37,10 +39,12 @@ def test_args_are_passed_as_they_are(runtime, bundle):
 
 @pytest.mark.parametrize("command, env, found", [
     ("prog", ["PATH=/bin:/opt"], "/bin/prog"), ("prog", ["PATH=/opt:/bin"], "/opt/prog"),
-    ("prog", ["PATH=/nowhere:/etc/passwd:/opt"], "/opt/prog"), ("prog", ["PATH=/bin", "PATH=/opt"], "/opt/prog"),
+    ("prog", ["PATH=/nowhere:/etc/passwd:/opt"], "/opt/prog"),
+    ("prog", ["PATH=/bin", "PATH=/opt"], "/opt/prog"),
     ("prog", [], "/usr/bin/prog"),  # the usual directories when there is no PATH
     ("prog", ["PATH=/dir:/noexec:/opt"], "/opt/prog"), ("alias", ["PATH=/bin:/opt"], "/opt/alias"),
-    ("prog", ["PATH=:/bin"], "prog"), ("prog", ["PATH=."], "./prog"), ("prog", ["PATH=/nowhere:"], "prog"),
+    ("prog", ["PATH=:/bin"], "prog"), ("prog", ["PATH=."], "./prog"),
+    ("prog", ["PATH=/nowhere:"], "prog"),
     ("./prog", [PATH], "./prog"), ("../bin/prog", [], "../bin/prog"),
 ])
 def test_lookup(runtime, bundle, command, env, found):
@@ -61,7 +65,8 @@ def test_name_of_the_program_stays(runtime, bundle):
 @pytest.mark.parametrize("command, message", [
     ("absent", 'exec: "absent": executable file not found in $PATH'),
     ("/bin/absent", 'exec: "/bin/absent": stat /bin/absent: no such file or directory'),
-    ("/etc", 'exec: "/etc": is a directory'), ("/etc/passwd", 'exec: "/etc/passwd": permission denied'),
+    ("/etc", 'exec: "/etc": is a directory'),
+    ("/etc/passwd", 'exec: "/etc/passwd": permission denied'),
     ("/etc/passwd/x", 'stat /etc/passwd/x: not a directory'), ("./sh", "no such file or directory"),
     ("noexec", 'exec: "noexec": permission denied'), ("/loop", "symbolic links"),
 ])
@@ -75,7 +80,8 @@ def test_program_that_cannot_be_run(runtime, bundle, command, message, when):
     assert list(runtime.root.iterdir()) == []
 
 
-@pytest.mark.parametrize("content, message", [(b"", "exec format error"), (b"\x7fELFbroken", "exec format error"),
+@pytest.mark.parametrize("content, message", [(b"", "exec format error"),
+                                              (b"\x7fELFbroken", "exec format error"),
                                               (b"#!/absent\n", "no such file or directory")])
 def test_program_that_the_kernel_refuses(runtime, bundle, content, message):
     b = bundle("/broken")
@@ -114,10 +120,14 @@ def test_environment_that_cannot_be(runtime, bundle, entry):
 
 @pytest.mark.parametrize("uid, env, passwd, home", [
     (0, [], None, "/root"), (1000, [], None, "/home/user"), (1000, ["HOME=/else"], None, "/else"),
-    (0, ["HOME="], None, "/root"), (0, ["HOME=/x", "HOME="], None, "/root"), (0, ["HOME=", "HOME=/x"], None, "/x"),
-    (4711, [], None, "/"), (0, [], "", "/"), (0, [], "root:x:0:0:root", "/"), (0, [], "root:x:00:0::/zeros:", "/zeros"),
-    (7, [], "a:x:70:7::/seventy:\nb:x:7:8::/seven:/bin/sh", "/seven"), (7, [], "b:x:7:8::relative:/bin/sh", "/"),
-    (7, [], "b:x:7x:8::/wrong:\nc:x: 7:8::/wrong:\n", "/"), (7, [], "#b:x:7\n\n::::::\nb:x:7:8::/h:", "/h"),
+    (0, ["HOME="], None, "/root"), (0, ["HOME=/x", "HOME="], None, "/root"),
+    (0, ["HOME=", "HOME=/x"], None, "/x"),
+    (4711, [], None, "/"), (0, [], "", "/"), (0, [], "root:x:0:0:root", "/"),
+    (0, [], "root:x:00:0::/zeros:", "/zeros"),
+    (7, [], "a:x:70:7::/seventy:\nb:x:7:8::/seven:/bin/sh", "/seven"),
+    (7, [], "b:x:7:8::relative:/bin/sh", "/"),
+    (7, [], "b:x:7x:8::/wrong:\nc:x: 7:8::/wrong:\n", "/"),
+    (7, [], "#b:x:7\n\n::::::\nb:x:7:8::/h:", "/h"),
 ])
 def test_home(runtime, bundle, uid, env, passwd, home):
     b = bundle()
@@ -138,7 +148,8 @@ def test_cwd_is_made(runtime, bundle):
     assert stat.filemode((b.rootfs / "made/for").stat().st_mode) == "drwxr-xr-x"
 
 
-@pytest.mark.parametrize("cwd, seen", [("/var/../tmp//./", "/tmp"), ("/link", "/tmp"), ("/link/sub", "/tmp/sub"),
+@pytest.mark.parametrize("cwd, seen", [("/var/../tmp//./", "/tmp"), ("/link", "/tmp"),
+                                       ("/link/sub", "/tmp/sub"),
                                        ("/", "/"), ("/..", "/"), ("/proc/self", "/proc/1")])
 def test_cwd(runtime, bundle, cwd, seen):
     b = bundle()
@@ -189,7 +200,8 @@ def test_cwd_must_be_absolute(runtime, bundle, cwd):
 
 # --- user, umask, streams ---
 
-@pytest.mark.parametrize("umask, seen", [(None, "0022"), (0, "0000"), (0o77, "0077"), (0o777, "0777"), (0o027, "0027")])
+@pytest.mark.parametrize("umask, seen", [(None, "0022"), (0, "0000"), (0o77, "0077"),
+                                         (0o777, "0777"), (0o027, "0027")])
 def test_umask(runtime, bundle, umask, seen):
     b = bundle("/bin/sleep", "100")
     if umask is not None:
@@ -203,7 +215,8 @@ def test_umask(runtime, bundle, umask, seen):
 
 
 @pytest.mark.parametrize("user, groups", [
-    ({"uid": 0, "gid": 0}, []), ({"uid": 1000, "gid": 1001}, []), ({"uid": 4294967294, "gid": 4294967294}, []),
+    ({"uid": 0, "gid": 0}, []), ({"uid": 1000, "gid": 1001}, []),
+    ({"uid": 4294967294, "gid": 4294967294}, []),
     ({"uid": 0, "gid": 0, "additionalGids": [5, 1000, 4294967294]}, [5, 1000, 4294967294]),
     ({"uid": 7, "gid": 8, "additionalGids": list(range(100, 400))}, list(range(100, 400))),
 ])
@@ -212,15 +225,20 @@ def test_ids(runtime, bundle, user, groups):
     b.process["user"] = user
     # what the caller has must not stay
     argv = runtime.argv("run", "--bundle", b.args("/bin/probe"), runtime.new_id())
-    out = subprocess.run(argv, env=runtime.environment, stdout=subprocess.PIPE, check=True, extra_groups=[77, 78])
+    out = subprocess.run(argv, env=runtime.environment, stdout=subprocess.PIPE, check=True,
+                         extra_groups=[77, 78])
     status = json.loads(out.stdout)["status"]
-    assert status["Uid"].split() == [str(user["uid"])] * 4 and status["Gid"].split() == [str(user["gid"])] * 4
+    assert status["Uid"].split() == [str(user["uid"])] * 4
+    assert status["Gid"].split() == [str(user["gid"])] * 4
     assert status["Groups"].split() == [str(g) for g in groups]
 
 
-@pytest.mark.parametrize("user, pointer", [({"uid": 4294967295, "gid": 0}, "uid"), ({"uid": -1, "gid": 0}, "uid"),
-                                           ({"uid": 0, "gid": 2**32}, "gid"), ({"uid": "0", "gid": 0}, "uid"),
-                                           ({"uid": 0, "gid": 0, "additionalGids": [2**32 - 1]}, "additionalGids/0")])
+@pytest.mark.parametrize("user, pointer", [({"uid": 4294967295, "gid": 0}, "uid"),
+                                           ({"uid": -1, "gid": 0}, "uid"),
+                                           ({"uid": 0, "gid": 2**32}, "gid"),
+                                           ({"uid": "0", "gid": 0}, "uid"),
+                                           ({"uid": 0, "gid": 0, "additionalGids": [2**32 - 1]},
+                                            "additionalGids/0")])
 def test_ids_that_cannot_be(runtime, bundle, user, pointer):
     b = bundle()
     b.process["user"] = user
@@ -233,7 +251,8 @@ def test_streams_belong_to_the_user(runtime, bundle, tmp_path):
     files = [open(tmp_path / name, "w+", encoding="ascii") for name in ("out", "err")]
     before = os.stat("/dev/null")
     runtime.run_bundle(b, stdout=files[0], stderr=files[1])
-    assert [(os.fstat(f.fileno()).st_uid, os.fstat(f.fileno()).st_gid) for f in files] == [(1000, 0)] * 2
+    assert [(os.fstat(f.fileno()).st_uid, os.fstat(f.fileno()).st_gid)
+            for f in files] == [(1000, 0)] * 2
     assert [(tmp_path / name).read_text() for name in ("out", "err")] == ["out\n", "err\n"]
     assert os.stat("/dev/null").st_uid == before.st_uid  # standard input
 
@@ -242,7 +261,8 @@ def test_pipes_belong_to_the_user(runtime, bundle):
     b = bundle().sh("cat /dev/stdin >/dev/stdout")
     b.process.update(user={"uid": 1000, "gid": 1000}, capabilities={})
     argv = runtime.argv("run", "--bundle", b, runtime.new_id())
-    done = subprocess.run(argv, env=runtime.environment, input=b"through", stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(argv, env=runtime.environment, input=b"through", stdout=subprocess.PIPE,
+                          check=True)
     assert done.stdout == b"through"
 
 
@@ -257,14 +277,18 @@ ALL_FIVE = {name: ["CAP_CHOWN", "CAP_KILL"] for name in SETS}
     (1000, ALL_FIVE, dict.fromkeys(SETS, {"CAP_CHOWN", "CAP_KILL"})),
     (0, {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]},
      {"bounding": {"CAP_KILL"}, "effective": {"CAP_KILL"}, "permitted": {"CAP_KILL"}}),
-    (1000, {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}, {"bounding": {"CAP_KILL"}}),
+    (1000, {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]},
+     {"bounding": {"CAP_KILL"}}),
     (1000, {"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
             "inheritable": ["CAP_KILL", "CAP_CHOWN"], "ambient": ["CAP_CHOWN"]},
-     {"bounding": {"CAP_KILL", "CAP_CHOWN"}, "inheritable": {"CAP_KILL", "CAP_CHOWN"}, "permitted": {"CAP_CHOWN"},
+     {"bounding": {"CAP_KILL", "CAP_CHOWN"}, "inheritable": {"CAP_KILL", "CAP_CHOWN"},
+      "permitted": {"CAP_CHOWN"},
       "effective": {"CAP_CHOWN"}, "ambient": {"CAP_CHOWN"}}),
     (0, {}, {}), (1000, {}, {}), (0, None, {}), (1000, None, {}),
-    (0, {"effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}, {}),  # no bounding set: empty, not full
-    (0, {"bounding": ["CAP_CHOWN"]}, {"bounding": {"CAP_CHOWN"}, "permitted": {"CAP_CHOWN"}, "effective": {"CAP_CHOWN"}}),
+    # no bounding set: an empty one, not a full one
+    (0, {"effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}, {}),
+    (0, {"bounding": ["CAP_CHOWN"]}, {"bounding": {"CAP_CHOWN"}, "permitted": {"CAP_CHOWN"},
+                                      "effective": {"CAP_CHOWN"}}),
     (0, {"bounding": ["CAP_CHOWN"], "inheritable": ["CAP_CHOWN"]},
      {name: {"CAP_CHOWN"} for name in SETS if name != "ambient"}),
 ])
@@ -275,7 +299,8 @@ def test_capabilities(runtime, bundle, uid, sets, expected):
     if sets is None:
         del b.process["capabilities"]
     status = runtime.probe(b)["status"]
-    wanted = {line: sum(1 << CAPS[cap] for cap in expected.get(name, ())) for name, line in SETS.items()}
+    wanted = {line: sum(1 << CAPS[cap] for cap in expected.get(name, ()))
+              for name, line in SETS.items()}
     assert {line: int(status[line], 16) for line in SETS.values()} == wanted
 
 
@@ -313,14 +338,17 @@ def test_no_new_privileges(runtime, bundle, value):
 
 # --- limits, scores ---
 
-LIMITS = {"CPU": 100, "FSIZE": 1 << 20, "DATA": 1 << 30, "STACK": 1 << 20, "CORE": 0, "RSS": 1 << 30, "NPROC": 500,
-          "NOFILE": 100, "MEMLOCK": 4096, "AS": 1 << 32, "LOCKS": 50, "SIGPENDING": 100, "MSGQUEUE": 1000, "NICE": 0,
+LIMITS = {"CPU": 100, "FSIZE": 1 << 20, "DATA": 1 << 30, "STACK": 1 << 20, "CORE": 0,
+          "RSS": 1 << 30, "NPROC": 500,
+          "NOFILE": 100, "MEMLOCK": 4096, "AS": 1 << 32, "LOCKS": 50, "SIGPENDING": 100,
+          "MSGQUEUE": 1000, "NICE": 0,
           "RTPRIO": 0, "RTTIME": 1000000}
 
 
 def test_rlimits(runtime, bundle):
     b = bundle()
-    b.process["rlimits"] = [{"type": f"RLIMIT_{name}", "soft": hard // 2, "hard": hard} for name, hard in LIMITS.items()]
+    b.process["rlimits"] = [{"type": f"RLIMIT_{name}", "soft": hard // 2, "hard": hard}
+                            for name, hard in LIMITS.items()]
     limits = runtime.probe(b)["limits"]
     assert limits == {name.lower(): [hard // 2, hard] for name, hard in LIMITS.items()}
 
@@ -342,9 +370,11 @@ def test_rlimits_too_small_for_hako_itself(runtime, bundle):
 
 
 @pytest.mark.parametrize("rlimits, pointer", [
-    ([{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}, {"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}], "1/type"),
-    ([{"type": "RLIMIT_NOTHING", "soft": 1, "hard": 1}], "0/type"), ([{"type": "RLIMIT_CPU", "soft": 1}], "0"),
-    ([{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}], "0/soft"), ([{"type": "RLIMIT_CPU", "soft": -1, "hard": 1}], "0/soft"),
+    ([{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1}] * 2, "1/type"),
+    ([{"type": "RLIMIT_NOTHING", "soft": 1, "hard": 1}], "0/type"),
+    ([{"type": "RLIMIT_CPU", "soft": 1}], "0"),
+    ([{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}], "0/soft"),
+    ([{"type": "RLIMIT_CPU", "soft": -1, "hard": 1}], "0/soft"),
 ])
 def test_rlimits_that_cannot_be(runtime, bundle, rlimits, pointer):
     b = bundle()
@@ -357,12 +387,14 @@ def test_oom_score(runtime, bundle, score):
     b = bundle()
     if score is not None:
         b.process["oomScoreAdj"] = score
-    argv = runtime.argv("run", "--bundle", b.args("/bin/cat", "/proc/self/oom_score_adj"), runtime.new_id())
+    argv = runtime.argv("run", "--bundle", b.args("/bin/cat", "/proc/self/oom_score_adj"),
+                        runtime.new_id())
     # hako is called with 100: without a value of its own the container keeps that
     script = 'echo 100 >/proc/self/oom_score_adj; exec "$@"'
-    done = subprocess.run(["sh", "-c", script, "sh", *argv], env=runtime.environment, stdout=subprocess.PIPE, text=True,
+    done = subprocess.run(["sh", "-c", script, "sh", *argv], env=runtime.environment,
+                          stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.PIPE, check=False)
-    if score == 0 and done.returncode:  # lowering takes CAP_SYS_RESOURCE, which not every machine gives
+    if score == 0 and done.returncode:  # it takes CAP_SYS_RESOURCE, which not every machine gives
         assert "/process/oomScoreAdj" in done.stderr and "permission denied" in done.stderr
     else:
         assert done.stdout == f"{100 if score is None else score}\n"
@@ -375,7 +407,8 @@ def test_oom_score_that_cannot_be(runtime, bundle, score):
     refused(runtime, b, "/process/oomScoreAdj")
 
 
-@pytest.mark.parametrize("domain, machine, number", [("LINUX", "x86_64", 0), ("LINUX32", "i686", 8), (None, "x86_64", 0)])
+@pytest.mark.parametrize("domain, machine, number", [("LINUX", "x86_64", 0),
+                                                     ("LINUX32", "i686", 8), (None, "x86_64", 0)])
 def test_personality(runtime, bundle, domain, machine, number):
     b = bundle("/bin/sleep", "100")
     if domain:
@@ -434,7 +467,8 @@ def test_nothing_of_the_host_is_open_while_the_container_waits(runtime, bundle):
     """A directory of the host must not even be there to be found (/proc/PID/fd)."""
     box = runtime.container(bundle("/bin/true"))
     box.create()
-    links = [os.readlink(f"/proc/{box.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{box.pid}/fd") if int(fd) > 2]
+    links = [os.readlink(f"/proc/{box.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{box.pid}/fd")
+             if int(fd) > 2]
     assert [link for link in links if not link.startswith(("socket:", "anon_inode:"))] == []
     assert os.readlink(f"/proc/{box.pid}/cwd") == os.readlink(f"/proc/{box.pid}/root")
 
@@ -444,7 +478,8 @@ def test_session_and_signals(runtime, bundle):
     argv = runtime.argv("run", "--bundle", bundle("/bin/probe"), runtime.new_id())
     script = 'import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32));' \
              'os.execv(sys.argv[1], sys.argv[1:])'
-    out = subprocess.run(["/usr/bin/python3", "-c", script, *argv], env=runtime.environment, check=True,
+    out = subprocess.run(["/usr/bin/python3", "-c", script, *argv], env=runtime.environment,
+                         check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     seen = json.loads(out)
     assert int(seen["status"]["SigBlk"], 16) == 0

@@ -45,7 +45,8 @@ def wait_for(condition):
 
 # --- path, readonly ---
 
-@pytest.mark.parametrize("path", ["rootfs", "./rootfs", "other/../rootfs", "{bundle}/rootfs", "{bundle}/link"])
+@pytest.mark.parametrize("path", ["rootfs", "./rootfs", "other/../rootfs", "{bundle}/rootfs",
+                                  "{bundle}/link"])
 def test_path(runtime, bundle, path):
     b = bundle()
     (b.path / "other").mkdir()
@@ -57,8 +58,10 @@ def test_path(runtime, bundle, path):
     assert mountinfo.parse(seen["mounts"])["/"].root.endswith("/rootfs")
 
 
-@pytest.mark.parametrize("path, message", [("absent", "no such file or directory"), ("file", "not a directory"),
-                                           ("file/x", "not a directory"), ("loop", "symbolic links")])
+@pytest.mark.parametrize("path, message", [("absent", "no such file or directory"),
+                                           ("file", "not a directory"),
+                                           ("file/x", "not a directory"),
+                                           ("loop", "symbolic links")])
 def test_path_that_is_no_directory(runtime, bundle, path, message):
     b = bundle()
     (b.path / "file").write_text("")
@@ -72,15 +75,18 @@ def test_readonly(runtime, bundle, tmp_path):
     b = bundle().mount("/made/volume", tmp_path / "volume", "bind")
     b.config["root"]["readonly"] = True
     b.process["cwd"] = "/made/cwd"
-    seen = runtime.probe(b, "c:/new", "w:/etc/passwd", "c:/made/volume/new", "c:/dev/shm/new", "c:new")
+    seen = runtime.probe(b, "c:/new", "w:/etc/passwd", "c:/made/volume/new", "c:/dev/shm/new",
+                         "c:new")
     assert "ro" in mountinfo.parse(seen["mounts"])["/"].options
-    assert seen["tests"] == {"c:/new": "EROFS", "w:/etc/passwd": "EROFS", "c:/made/volume/new": "ok",
+    assert seen["tests"] == {"c:/new": "EROFS", "w:/etc/passwd": "EROFS",
+                             "c:/made/volume/new": "ok",
                              "c:/dev/shm/new": "ok", "c:new": "EROFS"}
     b.file("/etc/new", "the host still writes")
 
 
 def test_readonly_false_is_writable(runtime, bundle):
-    assert runtime.probe(bundle(), "c:/new", "w:/etc/passwd")["tests"] == {"c:/new": "ok", "w:/etc/passwd": "ok"}
+    assert runtime.probe(bundle(), "c:/new", "w:/etc/passwd")["tests"] == {"c:/new": "ok",
+                                                                           "w:/etc/passwd": "ok"}
 
 
 # --- pivot ---
@@ -113,7 +119,8 @@ def test_mounts_of_the_host_below_the_rootfs_come_along(runtime, bundle):
 
 # --- propagation ---
 
-PROPAGATION = {  # rootfsPropagation -> of the container's root, of a mount that is shared on the host
+# rootfsPropagation -> of the container's root, of a mount that is shared on the host
+PROPAGATION = {
     None: (set(), {"master"}),
     "private": (set(), set()), "rprivate": (set(), set()),
     "slave": (set(), {"master"}), "rslave": (set(), {"master"}),
@@ -154,8 +161,10 @@ def test_rootfs_on_a_shared_mount_leaks_nothing(runtime, bundle, shared, mode):
 
 
 @pytest.mark.parametrize("mode, option, to_container, to_host", [
-    (None, "rslave", True, False), (None, "rprivate", False, False), ("slave", "rshared", True, False),
-    ("shared", "rshared", True, True), ("rshared", "rshared", True, True), ("shared", "rslave", True, False),
+    (None, "rslave", True, False), (None, "rprivate", False, False),
+    ("slave", "rshared", True, False),
+    ("shared", "rshared", True, True), ("rshared", "rshared", True, True),
+    ("shared", "rslave", True, False),
     ("shared", "rprivate", False, False), ("private", "rshared", False, False),
 ])
 def test_events_of_a_volume(runtime, bundle, shared, mode, option, to_container, to_host):
@@ -165,7 +174,8 @@ def test_events_of_a_volume(runtime, bundle, shared, mode, option, to_container,
     if mode:
         b.linux["rootfsPropagation"] = mode
     before = private.mounts()
-    box = runtime.container(b.sh("mount -t tmpfs t /volume/theirs && echo up && exec sleep 100"), None)
+    box = runtime.container(b.sh("mount -t tmpfs t /volume/theirs && echo up && exec sleep 100"),
+                            None)
     out = box.create()
     private.mount("tmpfs", shared / "below", "tmpfs")
     box.start()

@@ -38,13 +38,16 @@ def test_spec(rootless, bundle, user):
     b.config = json.loads((b.path / "config.json").read_text())
     b.process["env"] += [f"HAKO_TEST={rootless.token}"]
     seen = rootless.probe(b, "c:/dev/shm/new", "c:/new", "w:/dev/null", "d:/sys/class")
-    assert seen["tests"] == {"c:/dev/shm/new": "ok", "c:/new": "EROFS", "w:/dev/null": "ok", "d:/sys/class": "ok"}
+    assert seen["tests"] == {"c:/dev/shm/new": "ok", "c:/new": "EROFS", "w:/dev/null": "ok",
+                             "d:/sys/class": "ok"}
     assert seen["uid_map"][0].split() == ["0", str(user.uid), "1"] and seen["hostname"] == "hako"
 
 
 def test_run(rootless, own, user):
-    seen = rootless.probe(own(), "r:/etc/passwd", "c:/new", "w:/dev/null", "k:/tmp/node", "cat:/proc/keys")
-    assert seen["tests"] == {"r:/etc/passwd": "ok", "c:/new": "ok", "w:/dev/null": "ok", "k:/tmp/node": "EPERM",
+    seen = rootless.probe(own(), "r:/etc/passwd", "c:/new", "w:/dev/null", "k:/tmp/node",
+                          "cat:/proc/keys")
+    assert seen["tests"] == {"r:/etc/passwd": "ok", "c:/new": "ok", "w:/dev/null": "ok",
+                             "k:/tmp/node": "EPERM",
                              "cat:/proc/keys": ""}
     assert seen["status"]["Uid"].split() == seen["status"]["Gid"].split() == ["0"] * 4
     assert (seen["setgroups"], seen["pid"], seen["hostname"]) == ("deny", 1, "hako")
@@ -63,7 +66,8 @@ def test_files_belong_to_the_user(rootless, own, user):
 
 
 def test_life(rootless, own, user):
-    box = rootless.container(own("/bin/sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"))
+    box = rootless.container(own("/bin/sh", "-c",
+                                 "trap 'exit 7' TERM; echo up; while :; do sleep 0.02; done"))
     out = box.create()
     pid = box.pid
     assert box.status == "created" and os.stat(f"/proc/{pid}").st_uid in (0, user.uid)
@@ -71,7 +75,8 @@ def test_life(rootless, own, user):
     box.wait_for("running")
     assert box.exec("/bin/sh", "-c", "echo $$; id -u; exit 3", check=False).returncode == 3
     seen = box.probe("r:/etc/passwd", options=["--env", "A=1", "--cwd", "/tmp"])
-    assert seen["namespaces"]["user"] == os.readlink(f"/proc/{pid}/ns/user") and seen["cwd"] == "/tmp"
+    assert seen["namespaces"]["user"] == os.readlink(f"/proc/{pid}/ns/user")
+    assert seen["cwd"] == "/tmp" and "A=1" in seen["env"]
     assert [row["id"] for row in rootless.run("list", "--format", "json").json()] == [box.id]
     while "up" not in out.stdout:
         pass
@@ -100,14 +105,16 @@ def test_default_root(rootless, own, user):
     b = own("/bin/true")
     argv = [rootless.path, "run", "--bundle", os.fspath(b), f"{rootless.token}-default"]
     env = {**rootless.environment, **user.env}
-    as_user = {"user": user.uid, "group": user.gid, "extra_groups": [], "text": True, "check": False,
+    as_user = {"user": user.uid, "group": user.gid, "extra_groups": [], "text": True,
+               "check": False,
                "stderr": subprocess.PIPE, "cwd": user.home}
     assert subprocess.run(argv, env=env, **as_user).returncode == 0
     folder = pathlib.Path(user.env["XDG_RUNTIME_DIR"]) / "hako"
     assert folder.stat().st_mode & 0o077 == 0
     del env["XDG_RUNTIME_DIR"]
     result = subprocess.run(argv, env=env, **as_user)
-    assert result.returncode != 0 and "XDG_RUNTIME_DIR" in result.stderr and result.stderr.count("\n") == 1
+    assert result.returncode != 0 and "XDG_RUNTIME_DIR" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 # --- ids ---
@@ -115,17 +122,20 @@ def test_default_root(rootless, own, user):
 def test_subordinate_ids(rootless, own, user):
     """newuidmap and newgidmap write what /etc/subuid grants."""
     first, count = user.subuid
-    b = own().user_namespace([(0, user.uid, 1), (1, first, count)], [(0, user.gid, 1), (1, first, count)])
+    b = own().user_namespace([(0, user.uid, 1), (1, first, count)],
+                             [(0, user.gid, 1), (1, first, count)])
     b.process["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [5]}
     b.rootfs.joinpath("tmp").chmod(0o1777)
     seen = rootless.probe(b, "c:/tmp/new")
-    assert seen["status"]["Uid"].split() == ["1000"] * 4 and seen["status"]["Groups"].split() == ["5"]
+    assert seen["status"]["Uid"].split() == ["1000"] * 4
+    assert seen["status"]["Groups"].split() == ["5"]
     assert seen["setgroups"] == "allow"
     assert (b.rootfs / "tmp/new").stat().st_uid == first + 999
 
 
 @pytest.mark.parametrize("uids, pointer", [
-    ([(0, 0, 1)], "uidMappings"), ([(0, 64777, 1), (1, 1, 100)], "uidMappings"), ([(0, 64777, 2)], "uidMappings"),
+    ([(0, 0, 1)], "uidMappings"), ([(0, 64777, 1), (1, 1, 100)], "uidMappings"),
+    ([(0, 64777, 2)], "uidMappings"),
     ([(0, 1_879_048_192 - 1, 2)], "uidMappings")])
 def test_ids_of_others(rootless, own, user, uids, pointer):
     b = own().user_namespace(uids, [(0, user.gid, 1)])
@@ -183,7 +193,8 @@ def test_sources_that_the_user_cannot_reach(rootless, own, tmp_path):
     (tmp_path / "secret/below").mkdir(mode=0o700, parents=True)
     (tmp_path / "secret").chmod(0o700)
     b = own().mount("/tmp", tmp_path / "secret", "bind")  # it can be bound, and not be read
-    assert rootless.probe(b, "d:/tmp", "d:/tmp/below")["tests"] == {"d:/tmp": "EACCES", "d:/tmp/below": "EACCES"}
+    assert rootless.probe(b, "d:/tmp", "d:/tmp/below")["tests"] == {"d:/tmp": "EACCES",
+                                                                    "d:/tmp/below": "EACCES"}
     b.mounts[-1]["source"] += "/below"
     assert "permission denied" in refused(rootless, b, f"/mounts/{len(b.mounts) - 1}/source")
 
@@ -195,7 +206,8 @@ def test_flags_of_the_hosts_mounts_stay(rootless, own, user):
     private.mount("tmpfs", volume, "tmpfs", 2 | 4 | 1)  # nosuid, nodev, read-only
     try:
         b = own().mount("/tmp", volume, "bind")
-        assert mountinfo.parse(rootless.probe(b)["mounts"])["/tmp"].options >= {"nosuid", "nodev", "ro"}
+        assert mountinfo.parse(rootless.probe(b)["mounts"])["/tmp"].options >= {"nosuid", "nodev",
+                                                                                "ro"}
         b.mounts[-1]["options"] = ["bind", "rw"]
         assert "may not clear" in refused(rootless, b)
     finally:
@@ -221,10 +233,11 @@ def delegated(token, user):
 def test_delegated_cgroup(rootless, own, delegated, user):
     """cgroupsPath below it: tracked, limited, paused, and removed in the end."""
     b = own("/bin/sleep", "1000")
-    b.linux.update(cgroupsPath=f"/{delegated.name}/box", resources={"unified": {"cgroup.max.depth": "3"}})
+    b.linux.update(cgroupsPath=f"/{delegated.name}/box",
+                   resources={"unified": {"cgroup.max.depth": "3"}})
     argv = rootless.argv("create", "--bundle", b, box_id := rootless.new_id())
-    script = f'echo $$ >{delegated}/runtime/cgroup.procs; exec setpriv --reuid {user.uid} --regid {user.gid} ' \
-             '--clear-groups "$@"'
+    script = f'echo $$ >{delegated}/runtime/cgroup.procs; exec setpriv --reuid {user.uid} ' \
+             f'--regid {user.gid} --clear-groups "$@"'
     run(["sh", "-c", script, "sh", *argv], env={**rootless.environment, **user.env}, cwd=user.home)
     box = rootless.container(b, box_id)
     box.start()

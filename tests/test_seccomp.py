@@ -36,7 +36,8 @@ def rule(*names, action="SCMP_ACT_ERRNO", args=None, errno=ERRNO):
 
 
 def profile(*rules, default="SCMP_ACT_ALLOW", **more):
-    return {"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": list(rules), **more}
+    return {"defaultAction": default, "architectures": ["SCMP_ARCH_X86_64"],
+            "syscalls": list(rules), **more}
 
 
 @pytest.fixture
@@ -61,13 +62,15 @@ def status_of(runtime, bundle, seccomp, script):
 # --- actions ---
 
 @pytest.mark.parametrize("action, errno, outcome", [
-    ("SCMP_ACT_ERRNO", None, "EPERM"), ("SCMP_ACT_ERRNO", 42, NAME), ("SCMP_ACT_ERRNO", 38, "ENOSYS"),
+    ("SCMP_ACT_ERRNO", None, "EPERM"), ("SCMP_ACT_ERRNO", 42, NAME),
+    ("SCMP_ACT_ERRNO", 38, "ENOSYS"),
     ("SCMP_ACT_ERRNO", 0, "ok"), ("SCMP_ACT_ERRNO", 4095, None), ("SCMP_ACT_LOG", None, "ok"),
     ("SCMP_ACT_ALLOW", None, "ok"), ("SCMP_ACT_TRACE", 7, "ENOSYS"),  # without a tracer
 ])
 def test_actions(filtered, action, errno, outcome):
     call = f"s:{SCHED_YIELD}"
-    seen = filtered(profile(rule("sched_yield", action=action, errno=errno), rule("getpgrp")), call, f"s:{GETPGRP}")
+    seen = filtered(profile(rule("sched_yield", action=action, errno=errno), rule("getpgrp")),
+                    call, f"s:{GETPGRP}")
     assert seen["tests"] == {call: outcome, f"s:{GETPGRP}": NAME}
     assert (seen["status"]["Seccomp"], seen["status"]["Seccomp_filters"]) == ("2", "1")
 
@@ -80,15 +83,19 @@ def test_actions_that_kill(runtime, bundle, action):
     assert runtime.run_bundle(b.args("/bin/probe"), check=False).returncode == 0
 
 
-@pytest.mark.parametrize("action, out", [("TRAP", "trapped\n"), ("KILL_PROCESS", ""), ("KILL_THREAD", "")])
+@pytest.mark.parametrize("action, out", [("TRAP", "trapped\n"), ("KILL_PROCESS", ""),
+                                         ("KILL_THREAD", "")])
 def test_trap_can_be_handled(runtime, bundle, action, out):
     seccomp = profile(rule("umask", action=f"SCMP_ACT_{action}"))
-    result = status_of(runtime, bundle, seccomp, "trap 'echo trapped; exit 3' SYS; umask 077; exit 4")
+    result = status_of(runtime, bundle, seccomp,
+                       "trap 'echo trapped; exit 3' SYS; umask 077; exit 4")
     assert (result.stdout, result.returncode) == (out, 3 if out else KILLED)
 
 
-@pytest.mark.parametrize("default, errno, outcome", [("SCMP_ACT_ERRNO", None, "EPERM"), ("SCMP_ACT_ERRNO", 42, NAME),
-                                                     ("SCMP_ACT_LOG", None, "ok"), ("SCMP_ACT_TRACE", 3, "ENOSYS")])
+@pytest.mark.parametrize("default, errno, outcome", [("SCMP_ACT_ERRNO", None, "EPERM"),
+                                                     ("SCMP_ACT_ERRNO", 42, NAME),
+                                                     ("SCMP_ACT_LOG", None, "ok"),
+                                                     ("SCMP_ACT_TRACE", 3, "ENOSYS")])
 def test_default_action(filtered, default, errno, outcome):
     """What no rule names; DOCKER's list lets the probe live."""
     seccomp = DOCKER | {"defaultAction": default, "syscalls": [
@@ -101,18 +108,25 @@ def test_default_action(filtered, default, errno, outcome):
 
 
 @pytest.mark.parametrize("seccomp", [{"defaultAction": "SCMP_ACT_ALLOW"},
-                                     {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [], "architectures": []}])
+                                     {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [],
+                                      "architectures": []}])
 def test_nothing_to_filter(filtered, seccomp):
     assert filtered(seccomp)["status"]["Seccomp"] == "0"
 
 
 @pytest.mark.parametrize("change, pointer", [
-    ({"defaultAction": "SCMP_ACT_NOTIFY"}, "/defaultAction"), ({"defaultAction": "SCMP_ACT_X"}, "/defaultAction"),
-    ({"defaultErrnoRet": 1}, "/defaultErrnoRet"), ({"architectures": ["SCMP_ARCH_X"]}, "/architectures/0"),
-    ({"flags": ["SECCOMP_FILTER_FLAG_X"]}, "/flags/0"), ({"listenerMetadata": "x"}, "/listenerMetadata"),
-    ({"syscalls": [rule()]}, "/syscalls/0/names"), ({"syscalls": [rule("read", action="SCMP_ACT_X")]}, "/syscalls/0/action"),
-    ({"syscalls": [rule("read", action="SCMP_ACT_KILL") | {"errnoRet": 1}]}, "/syscalls/0/errnoRet"),
-    ({"syscalls": [rule("getpgrp", errno=5000)]}, None), ({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 5000}, None),
+    ({"defaultAction": "SCMP_ACT_NOTIFY"}, "/defaultAction"),
+    ({"defaultAction": "SCMP_ACT_X"}, "/defaultAction"),
+    ({"defaultErrnoRet": 1}, "/defaultErrnoRet"),
+    ({"architectures": ["SCMP_ARCH_X"]}, "/architectures/0"),
+    ({"flags": ["SECCOMP_FILTER_FLAG_X"]}, "/flags/0"),
+    ({"listenerMetadata": "x"}, "/listenerMetadata"),
+    ({"syscalls": [rule()]}, "/syscalls/0/names"),
+    ({"syscalls": [rule("read", action="SCMP_ACT_X")]}, "/syscalls/0/action"),
+    ({"syscalls": [rule("read", action="SCMP_ACT_KILL") | {"errnoRet": 1}]},
+     "/syscalls/0/errnoRet"),
+    ({"syscalls": [rule("getpgrp", errno=5000)]}, None),
+    ({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 5000}, None),
     ({"syscalls": [rule("getpgrp", args=[(6, "SCMP_CMP_EQ", 1)])]}, "/syscalls/0/args/0/index"),
     ({"syscalls": [rule("getpgrp", args=[(0, "SCMP_CMP_X", 1)])]}, "/syscalls/0/args/0/op"),
     ({"syscalls": [rule("getpgrp", args=[(0, "SCMP_CMP_EQ", -1)])]}, "/syscalls/0/args/0/value"),
@@ -133,11 +147,13 @@ OPERATORS = [  # op, value, valueTwo; arguments for which the rule holds, and fo
     ("EQ", 5, None, [5], [4, 6, BIG, 0]), ("NE", 5, None, [4, 6, BIG, 0], [5]),
     ("LT", 5, None, [0, 4], [5, 6, BIG]), ("LE", 5, None, [0, 5], [6, BIG]),
     ("GT", 5, None, [6, BIG], [5, 0]), ("GE", 5, None, [5, 6, BIG], [4]),
-    ("EQ", BIG, None, [BIG], [5, 0x1_0000_0004, 0x2_0000_0005]), ("LT", BIG, None, [5, 0x1_0000_0004], [BIG, 2**63]),
+    ("EQ", BIG, None, [BIG], [5, 0x1_0000_0004, 0x2_0000_0005]),
+    ("LT", BIG, None, [5, 0x1_0000_0004], [BIG, 2**63]),
     ("GT", BIG, None, [0x1_0000_0006, 0x2_0000_0000, 2**64 - 1], [BIG, 0xffffffff]),
     ("EQ", 2**64 - 1, None, [2**64 - 1], [2**32 - 1]),
     ("MASKED_EQ", 0xf0, 0x50, [0x50, 0x5f, 0x150], [0x40, 0, 0xf0]),
-    ("MASKED_EQ", 0xf0_0000_0000, 0x50_0000_0000, [0x50_0000_0000, 0xf50_0000_0001], [0, 0x40_0000_0000]),
+    ("MASKED_EQ", 0xf0_0000_0000, 0x50_0000_0000, [0x50_0000_0000, 0xf50_0000_0001],
+     [0, 0x40_0000_0000]),
     ("MASKED_EQ", 1, 0, [0, 2], [1, 3]),
 ]
 
@@ -145,7 +161,8 @@ OPERATORS = [  # op, value, valueTwo; arguments for which the rule holds, and fo
 @pytest.mark.parametrize("op, value, second, holds, fails", OPERATORS)
 def test_operators(filtered, op, value, second, holds, fails):
     arg = (2, f"SCMP_CMP_{op}", value) + ((second,) if second is not None else ())
-    seen = filtered(profile(rule("sched_yield", args=[arg])), *(f"s:{SCHED_YIELD},0,0,{n}" for n in holds + fails))
+    seen = filtered(profile(rule("sched_yield", args=[arg])),
+                    *(f"s:{SCHED_YIELD},0,0,{n}" for n in holds + fails))
     assert list(seen["tests"].values()) == [NAME] * len(holds) + ["ok"] * len(fails)
 
 
@@ -157,12 +174,14 @@ def test_operators(filtered, op, value, second, holds, fails):
     ([(i, "SCMP_CMP_EQ", i) for i in range(6)], {"0,1,2,3,4,5": NAME, "0,1,2,3,4,6": "ok"}),
 ])
 def test_several_arguments(filtered, args, calls):
-    seen = filtered(profile(rule("sched_yield", args=args)), *(f"s:{SCHED_YIELD},{call}" for call in calls))
+    seen = filtered(profile(rule("sched_yield", args=args)),
+                    *(f"s:{SCHED_YIELD},{call}" for call in calls))
     assert list(seen["tests"].values()) == list(calls.values())
 
 
 def test_several_rules_for_a_call(filtered):
-    rules = [rule("sched_yield", args=[(0, "SCMP_CMP_EQ", n)], errno=errno) for n, errno in ((1, 42), (2, 38), (3, 61))]
+    rules = [rule("sched_yield", args=[(0, "SCMP_CMP_EQ", n)], errno=errno)
+             for n, errno in ((1, 42), (2, 38), (3, 61))]
     seen = filtered(profile(*rules), *(f"s:{SCHED_YIELD},{n}" for n in range(5)))
     assert list(seen["tests"].values()) == ["ok", NAME, "ENOSYS", "ENODATA", "ok"]
 
@@ -170,7 +189,8 @@ def test_several_rules_for_a_call(filtered):
 # --- names, architectures, flags ---
 
 def test_unknown_names_are_ignored(filtered):
-    assert filtered(profile(rule("no_such_call", "getpgrp", "neither")), f"s:{GETPGRP}")["tests"] == {f"s:{GETPGRP}": NAME}
+    assert filtered(profile(rule("no_such_call", "getpgrp", "neither")),
+                    f"s:{GETPGRP}")["tests"] == {f"s:{GETPGRP}": NAME}
 
 
 def test_calls_newer_than_the_profile(filtered):
@@ -207,8 +227,10 @@ def test_numbers_of_x32_are_no_way_around(runtime, bundle):
     assert seen.returncode == KILLED or set(seen.json()["tests"].values()) <= {"EPERM", "ENOSYS"}
 
 
-@pytest.mark.parametrize("flags", [None, [], ["SECCOMP_FILTER_FLAG_TSYNC"], ["SECCOMP_FILTER_FLAG_LOG"],
-                                   ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"], ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+@pytest.mark.parametrize("flags", [None, [], ["SECCOMP_FILTER_FLAG_TSYNC"],
+                                   ["SECCOMP_FILTER_FLAG_LOG"],
+                                   ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"],
+                                   ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
                                    ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG",
                                     "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]])
 def test_flags(filtered, flags):
@@ -224,7 +246,7 @@ def test_flags(filtered, flags):
 @pytest.mark.parametrize("caps", [[], ["CAP_KILL"], ["CAP_SYS_ADMIN"]])
 @pytest.mark.parametrize("userns", [False, True])
 def test_privileges(runtime, bundle, nnp, uid, caps, userns):
-    """Loading takes no_new_privs or CAP_SYS_ADMIN; the container keeps only what the config gives."""
+    """Loading takes no_new_privs or CAP_SYS_ADMIN; the container has only what the config gives."""
     b = bundle().capabilities(*caps)
     if userns:
         b.user_namespace()
@@ -234,11 +256,13 @@ def test_privileges(runtime, bundle, nnp, uid, caps, userns):
     assert seen["tests"] == {f"s:{GETPGRP}": NAME}
     assert (seen["status"]["Seccomp"], seen["status"]["NoNewPrivs"]) == ("2", str(int(nnp)))
     allowed = sum({"CAP_KILL": 1 << 5, "CAP_SYS_ADMIN": 1 << 21}[cap] for cap in caps)
-    assert [int(seen["status"][line], 16) for line in ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb")] == [
+    sets = ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb")
+    assert [int(seen["status"][line], 16) for line in sets] == [
         allowed, *[allowed if uid == 0 else 0] * 2, 0, 0]
 
 
-MINIMAL = ["execve", "exit_group", "brk", "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "prlimit64",
+MINIMAL = ["execve", "exit_group", "brk", "arch_prctl", "set_tid_address", "set_robust_list",
+           "rseq", "prlimit64",
            "readlink", "readlinkat", "getrandom", "mprotect", "prctl", "getuid",
            "setgid", "setuid", "getgid", "newfstatat"]
 
@@ -250,7 +274,8 @@ def test_hako_needs_nothing_but_execve(runtime, bundle, nnp, uid, how):
     """The filter kills at once whoever calls what `busybox true` does not."""
     b = bundle("/bin/busybox", "true")
     b.process.update(noNewPrivileges=nnp, user={"uid": uid, "gid": uid})
-    b.linux["seccomp"] = profile(rule(*MINIMAL, action="SCMP_ACT_ALLOW"), default="SCMP_ACT_KILL_PROCESS")
+    b.linux["seccomp"] = profile(rule(*MINIMAL, action="SCMP_ACT_ALLOW"),
+                                 default="SCMP_ACT_KILL_PROCESS")
     box = runtime.container(b)
     if how == "run":
         assert box.run(check=False).returncode == 0
@@ -280,11 +305,11 @@ def test_profile_without_execve(runtime, bundle):
     assert "/bin/true" in refused(runtime, b, "/process/args")
 
 
-def test_hooks_are_not_filtered(runtime, bundle, tmp_path):
+def test_hooks_are_not_filtered(runtime, bundle):
     b = bundle("/bin/probe", f"s:{GETPGRP}")
-    b.config["hooks"] = {"startContainer": [{"path": "/bin/probe", "args": ["probe", f"s:{GETPGRP}"]}]}
+    script = "cat /proc/self/status >/tmp/status"
+    b.config["hooks"] = {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
     b.linux["seccomp"] = profile(rule("getpgrp"))
-    b.config["hooks"]["startContainer"][0].update(path="/bin/sh", args=["sh", "-c", "cat /proc/self/status >/tmp/status"])
     assert runtime.run_bundle(b).json()["tests"] == {f"s:{GETPGRP}": NAME}
     assert "Seccomp:\t0\n" in (b.rootfs / "tmp/status").read_text()
 
@@ -293,17 +318,20 @@ def test_hooks_are_not_filtered(runtime, bundle, tmp_path):
 
 def test_shell_below_the_profile_of_docker(runtime, bundle):
     script = """set -e
-        mkdir /tmp/d; echo text >/tmp/d/f; cat /tmp/d/f | tr a-z A-Z; ls -l /tmp/d >/dev/null; rm -r /tmp/d
-        sleep 0.01 & wait $!; ps >/dev/null; date >/dev/null; id -u; kill -0 $$; umask; ln -s a /tmp/l; echo $(uname)
-        ! unshare -U true 2>/dev/null; ! mount -t tmpfs t /tmp 2>/dev/null; ! hostname changed 2>/dev/null"""
+        mkdir /tmp/d; echo text >/tmp/d/f; cat /tmp/d/f | tr a-z A-Z; ls -l /tmp/d >/dev/null
+        rm -r /tmp/d; sleep 0.01 & wait $!; ps >/dev/null; date >/dev/null; id -u; kill -0 $$
+        umask; ln -s a /tmp/l; echo $(uname); ! unshare -U true 2>/dev/null
+        ! mount -t tmpfs t /tmp 2>/dev/null; ! hostname changed 2>/dev/null"""
     b = bundle().sh(script).capabilities("CAP_KILL")
     b.linux["seccomp"] = DOCKER
     assert runtime.run_bundle(b).stdout.split() == ["TEXT", "0", "0022", "Linux"]
 
 
 def test_calls_below_the_profile_of_docker(filtered):
-    calls = {"s:165": "EPERM", "s:272,0x10000000": "EPERM", "s:56,0x10000000": "EPERM", "s:250": "EPERM",
-             "s:246": "EPERM", "s:175": "EPERM", "s:135,0xffffffff": "ok", "s:135,0x20": "EPERM", "s:39": "ok",
+    calls = {"s:165": "EPERM", "s:272,0x10000000": "EPERM", "s:56,0x10000000": "EPERM",
+             "s:250": "EPERM",
+             "s:246": "EPERM", "s:175": "EPERM", "s:135,0xffffffff": "ok", "s:135,0x20": "EPERM",
+             "s:39": "ok",
              "s:435": "ENOSYS"}
     seen = filtered(DOCKER, *calls)["tests"]
     del calls["s:435"], seen["s:435"]  # clone3: an errno that lets libc fall back
@@ -318,13 +346,15 @@ def test_large_profile(filtered):
 
 def test_profile_that_is_too_large(runtime, bundle):
     b = bundle()
-    b.linux["seccomp"] = profile(*(rule("sched_yield", args=[(0, "SCMP_CMP_EQ", n)]) for n in range(5000)))
+    b.linux["seccomp"] = profile(*(rule("sched_yield", args=[(0, "SCMP_CMP_EQ", n)])
+                                   for n in range(5000)))
     assert "large" in refused(runtime, b) or "many" in refused(runtime, b)
 
 
 # --- cache ---
 
-PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH, PTRACE_SECCOMP_GET_FILTER = 0x4206, 0x4207, 17, 0x420C
+PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
+PTRACE_SECCOMP_GET_FILTER = 0x420C
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -374,23 +404,28 @@ def test_cache_gives_the_same_program(runtime, programs, seccomp):
     assert file.stat().st_mode & 0o022 == 0 and first in file.read_bytes()
     before = file.stat()
     assert programs(seccomp) == first
-    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)  # it was a hit
+    after = file.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)  # it was a hit
     other = programs(profile(rule("sched_yield")))
     assert other != first and len(cached(runtime)) == 2
 
 
-@pytest.mark.parametrize("what", ["empty", "half", "zeros", "program", "key", "longer", "garbage", "directory", "fifo",
+@pytest.mark.parametrize("what", ["empty", "half", "zeros", "program", "key", "longer", "garbage",
+                                  "directory", "fifo",
                                   "link", "writable", "owner", "folder", "absent"])
 def test_damaged_cache_is_ignored(runtime, programs, tmp_path, what):
     seccomp = profile(rule("getpgrp"))
     good = programs(seccomp)
     file, = cached(runtime)
     content = file.read_bytes()
-    allow = good.replace(bytes([0x2a, 0, 5, 0]), bytes([0, 0, 0xff, 0x7f]))  # RET_ERRNO | 42 -> RET_ALLOW
+    # RET_ERRNO | 42 -> RET_ALLOW
+    allow = good.replace(bytes([0x2a, 0, 5, 0]), bytes([0, 0, 0xff, 0x7f]))
     assert allow != good
     harmful = content.replace(good, allow)
-    replace = {"empty": b"", "half": content[:len(content) // 2], "zeros": bytes(len(content)), "program": harmful,
-               "key": content.replace(b"getpgrp", b"getpid_"), "longer": content + bytes(8), "garbage": os.urandom(500)}
+    replace = {"empty": b"", "half": content[:len(content) // 2], "zeros": bytes(len(content)),
+               "program": harmful,
+               "key": content.replace(b"getpgrp", b"getpid_"), "longer": content + bytes(8),
+               "garbage": os.urandom(500)}
     if what in replace:
         file.write_bytes(replace[what])
     elif what == "folder":

@@ -17,8 +17,10 @@ ALLOWED = {  # name in config.json -> path below /proc/sys, value
     "kernel.msgmax": ("kernel/msgmax", "9000"), "kernel.msgmnb": ("kernel/msgmnb", "9001"),
     "kernel.msgmni": ("kernel/msgmni", "99"), "kernel.sem": ("kernel/sem", "200\t300\t400\t500"),
     "kernel.shmall": ("kernel/shmall", "1000"), "kernel/shmmax": ("kernel/shmmax", "100000"),
-    "kernel.shmmni": ("kernel/shmmni", "77"), "kernel.shm_rmid_forced": ("kernel/shm_rmid_forced", "1"),
-    "fs.mqueue.msg_max": ("fs/mqueue/msg_max", "5"), "kernel.domainname": ("kernel/domainname", "example.org"),
+    "kernel.shmmni": ("kernel/shmmni", "77"),
+    "kernel.shm_rmid_forced": ("kernel/shm_rmid_forced", "1"),
+    "fs.mqueue.msg_max": ("fs/mqueue/msg_max", "5"),
+    "kernel.domainname": ("kernel/domainname", "example.org"),
 }
 NAMESPACE = {"net": "network", "fs": "ipc", "kernel": "ipc", "user": "user"}
 
@@ -45,7 +47,8 @@ def test_allowed(runtime, bundle):
 def test_interface_with_a_dot_in_its_name(runtime, bundle):
     """net.ipv4.conf.eth0/1.forwarding and net/ipv4/conf/eth0.1/forwarding are the same."""
     script = "ip link set lo name eth0.1 && echo ok && exec sleep 100"
-    with subprocess.Popen(["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", script], stdout=subprocess.PIPE,
+                          text=True) as holder:
         try:
             assert holder.stdout.readline() == "ok\n"
             b = bundle().namespace("network", f"/proc/{holder.pid}/ns/net")
@@ -60,17 +63,22 @@ def test_interface_with_a_dot_in_its_name(runtime, bundle):
 
 def test_user_namespace(runtime, bundle):
     b = bundle().user_namespace()
-    b.linux["sysctl"] = {"user.max_mnt_namespaces": "55", "net.ipv4.ip_forward": "1", "kernel.msgmax": "9000"}
+    b.linux["sysctl"] = {"user.max_mnt_namespaces": "55", "net.ipv4.ip_forward": "1",
+                         "kernel.msgmax": "9000"}
     before = host("user/max_mnt_namespaces")
-    seen = runtime.probe(b, "cat:/proc/sys/user/max_mnt_namespaces", "cat:/proc/sys/net/ipv4/ip_forward")
+    seen = runtime.probe(b, "cat:/proc/sys/user/max_mnt_namespaces",
+                         "cat:/proc/sys/net/ipv4/ip_forward")
     assert list(seen["tests"].values()) == ["55", "1"]
     assert host("user/max_mnt_namespaces") == before
 
 
 @pytest.mark.parametrize("name", [
-    "kernel.core_pattern", "vm.swappiness", "kernel.hostname", "kernel.panic", "fs.file-max", "kernel.msgmaxx",
-    "kernel", "net", "kernel/sem/x", "fs.mqueuex.msg_max", "debug.x", "user.max_mnt_namespaces", "dev.cdrom.info",
-    "net/../vm/swappiness", "net.ipv4/../../vm.swappiness", "net//core/somaxconn", "/net/core/somaxconn", "",
+    "kernel.core_pattern", "vm.swappiness", "kernel.hostname", "kernel.panic", "fs.file-max",
+    "kernel.msgmaxx",
+    "kernel", "net", "kernel/sem/x", "fs.mqueuex.msg_max", "debug.x", "user.max_mnt_namespaces",
+    "dev.cdrom.info",
+    "net/../vm/swappiness", "net.ipv4/../../vm.swappiness", "net//core/somaxconn",
+    "/net/core/somaxconn", "",
     "net/ipv4/./ip_forward", "net/ipv4/ip_forward/", "..", "net/..", "NET.core.somaxconn",
 ])
 def test_refused(runtime, bundle, name):
@@ -90,8 +98,10 @@ def apart(make_runtime, hako, tmp_path):
     return make_runtime(script)
 
 
-@pytest.mark.parametrize("name, namespace", [("net.ipv4.ip_forward", "network"), ("kernel.msgmax", "ipc"),
-                                             ("fs.mqueue.msg_max", "ipc"), ("kernel.domainname", "uts"),
+@pytest.mark.parametrize("name, namespace", [("net.ipv4.ip_forward", "network"),
+                                             ("kernel.msgmax", "ipc"),
+                                             ("fs.mqueue.msg_max", "ipc"),
+                                             ("kernel.domainname", "uts"),
                                              ("user.max_mnt_namespaces", "user")])
 def test_without_the_namespace(apart, bundle, name, namespace):
     b = bundle().without_namespace(namespace)
@@ -102,8 +112,10 @@ def test_without_the_namespace(apart, bundle, name, namespace):
 
 
 @pytest.mark.parametrize("pointer, namespace, path", [
-    ("/linux/sysctl/net.ipv4.ip_forward", "network", "net"), ("/linux/sysctl/kernel.msgmax", "ipc", "ipc"),
-    ("/linux/sysctl/kernel.domainname", "uts", "uts"), ("/hostname", "uts", "uts"), ("/domainname", "uts", "uts")])
+    ("/linux/sysctl/net.ipv4.ip_forward", "network", "net"),
+    ("/linux/sysctl/kernel.msgmax", "ipc", "ipc"),
+    ("/linux/sysctl/kernel.domainname", "uts", "uts"), ("/hostname", "uts", "uts"),
+    ("/domainname", "uts", "uts")])
 def test_the_runtimes_own_namespace_by_path(apart, bundle, pointer, namespace, path):
     b = bundle().namespace(namespace, f"/proc/self/ns/{path}")
     b.config.pop("hostname")

@@ -28,7 +28,8 @@ def test_maps(runtime, bundle, name):
     assert [tuple(map(int, row.split())) for row in seen["uid_map"]] == rows
     assert [tuple(map(int, row.split())) for row in seen["gid_map"]] == gids
     assert seen["setgroups"] == "allow"
-    assert (os.stat(f"/proc/{box.pid}").st_uid, os.stat(f"/proc/{box.pid}").st_gid) == (rows[0][1], gids[0][1])
+    assert (os.stat(f"/proc/{box.pid}").st_uid, os.stat(f"/proc/{box.pid}").st_gid) == (rows[0][1],
+                                                                                        gids[0][1])
 
 
 def test_user_of_the_process(runtime, bundle):
@@ -40,7 +41,8 @@ def test_user_of_the_process(runtime, bundle):
 
 
 @pytest.mark.parametrize("user, pointer, message", [
-    ({"uid": 65536, "gid": 0}, "uid", "unmapped uid 65536"), ({"uid": 0, "gid": 70000}, "gid", "unmapped gid 70000"),
+    ({"uid": 65536, "gid": 0}, "uid", "unmapped uid 65536"),
+    ({"uid": 0, "gid": 70000}, "gid", "unmapped gid 70000"),
     ({"uid": 0, "gid": 0, "additionalGids": [5, 65536]}, "additionalGids/1", "unmapped gid 65536")])
 def test_unmapped_ids(runtime, bundle, user, pointer, message):
     b = bundle().user_namespace()
@@ -86,12 +88,12 @@ def test_a_single_id_that_is_not_root(runtime, bundle):
 
 
 def test_ownership(runtime, bundle):
-    """What the container makes belongs to its mapped ids on the host; files of others are nobody's."""
+    """What the container makes belongs to its mapped ids on the host; other files are nobody's."""
     b = bundle().user_namespace().capabilities("CAP_CHOWN", "CAP_DAC_OVERRIDE")
     b.process["cwd"] = "/made/by/hako"
     os.chown(b.rootfs, 1_000_000, 1_000_000)
-    runtime.run_bundle(b.sh("touch /new; mkdir /dir; touch /tmp/mine; chown 5:7 /new; ! touch /etc/passwd;"
-                            "stat -c '%u:%g' /etc/passwd | grep 65534:65534"))
+    runtime.run_bundle(b.sh("touch /new; mkdir /dir; touch /tmp/mine; chown 5:7 /new;"
+                            "! touch /etc/passwd; stat -c '%u:%g' /etc/passwd | grep 65534:65534"))
     owners = {path: (os.lstat(b.rootfs / path).st_uid, os.lstat(b.rootfs / path).st_gid)
               for path in ("new", "dir", "tmp/mine", "made", "made/by/hako")}
     root = (1_000_000, 1_000_000)
@@ -101,15 +103,17 @@ def test_ownership(runtime, bundle):
 
 def test_capabilities_are_for_the_namespace_only(runtime, bundle, tmp_path):
     """Mounts, names and interfaces of its own; nothing of the host's."""
-    b = bundle().user_namespace().capabilities("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_MKNOD", "CAP_SYS_TIME",
+    b = bundle().user_namespace().capabilities("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_MKNOD",
+                                               "CAP_SYS_TIME",
                                                "CAP_DAC_OVERRIDE", "CAP_CHOWN")
     for folder in (tmp_path / "host", b.rootfs / "host"):
         folder.mkdir(mode=0o700)
     b.mount("/host", tmp_path / "host", "bind")
-    seen = runtime.probe(b, "m:/tmp", "k:/tmp/node", "c:/host/new", "w:/proc/sys/kernel/core_pattern")
+    seen = runtime.probe(b, "m:/tmp", "k:/tmp/node", "c:/host/new",
+                         "w:/proc/sys/kernel/core_pattern")
     assert seen["tests"] == {"m:/tmp": "ok", "k:/tmp/node": "EPERM", "c:/host/new": "EACCES",
                              "w:/proc/sys/kernel/core_pattern": "EACCES"}
-    b.sh("ip link add dummy0 type dummy 2>/dev/null; hostname changed && hostname; date -s 2001-01-01; true")
+    b.sh("hostname changed && hostname; date -s 2001-01-01; true")
     result = runtime.run_bundle(b)
     assert result.stdout.split()[0] == "changed" and "not permitted" in result.stderr
 
@@ -140,12 +144,14 @@ def test_source_that_an_earlier_mount_provides(runtime, bundle):
 
 
 def test_filesystems(runtime, bundle):
-    seen = runtime.probe(bundle().user_namespace(), "d:/sys/class/net", "c:/dev/shm/x", "c:/dev/mqueue/x",
+    seen = runtime.probe(bundle().user_namespace(), "d:/sys/class/net", "c:/dev/shm/x",
+                         "c:/dev/mqueue/x",
                          "r:/dev/ptmx", "w:/dev/null")
     found = mountinfo.parse(seen["mounts"])
     assert set(seen["tests"].values()) == {"ok"}
     assert found["/dev/pts"].superblock >= {"mode=620", "gid=1000005"}
-    assert {found[p].type for p in ("/proc", "/sys", "/sys/fs/cgroup")} == {"proc", "sysfs", "cgroup2"}
+    assert [found[p].type for p in ("/proc", "/sys", "/sys/fs/cgroup")] == [
+        "proc", "sysfs", "cgroup2"]
 
 
 def test_unmapped_group_of_devpts_is_left_out(runtime, bundle):
@@ -159,7 +165,8 @@ def test_sysfs_without_a_network_namespace_of_its_own(runtime, bundle):
     b = bundle().user_namespace().without_namespace("network")
     message = refused(runtime, b, "/mounts/5/type")
     assert "sysfs" in message and "operation not permitted" in message
-    b.without_mount("/sys", "/sys/fs/cgroup").mount("/sys", "/sys", "rbind", "ro", "nosuid", "nodev", "noexec")
+    b.without_mount("/sys", "/sys/fs/cgroup").mount("/sys", "/sys", "rbind", "ro", "nosuid",
+                                                    "nodev", "noexec")
     assert runtime.probe(b, "d:/sys/class", "c:/sys/new")["tests"]["d:/sys/class"] == "ok"
 
 
@@ -171,7 +178,8 @@ def test_locked_flags_cannot_be_cleared(runtime, bundle, tmp_path):
     try:
         for options in (["bind", "ro"], ["rbind"], ["bind", "nosuid"]):
             b = bundle().user_namespace().mount("/var", volume, *options)
-            assert mountinfo.parse(runtime.probe(b)["mounts"])["/var"].options >= {"nosuid", "nodev", "noexec"}
+            found = mountinfo.parse(runtime.probe(b)["mounts"])["/var"]
+            assert found.options >= {"nosuid", "nodev", "noexec"}
     finally:
         private.umount(volume)
 
@@ -191,7 +199,8 @@ def test_rlimits_are_raised_by_the_parent(runtime, bundle):
     can_raise = subprocess.run("ulimit -Hn 399 && ulimit -Hn 400", shell=True, check=False,
                                stderr=subprocess.DEVNULL).returncode == 0
     argv = runtime.argv("run", "--bundle", b, runtime.new_id())
-    result = subprocess.run(["sh", "-c", 'ulimit -n 399; exec "$@"', "sh", *argv], env=runtime.environment, check=False,
+    result = subprocess.run(["sh", "-c", 'ulimit -n 399; exec "$@"', "sh", *argv],
+                            env=runtime.environment, check=False,
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if can_raise:
         assert result.returncode == 0, result.stderr

@@ -153,11 +153,15 @@ command_list(const struct options *o, struct error *e)
 		printf("%-20s %-10s %-10s %-30s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED",
 		       "OWNER");
 	}
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		list_one(&l, root, ids[i]);
+		free(ids[i]);
+	}
+	free(ids);
 	if (l.w != NULL) {
 		json_end_array(l.w);
 		printf("%s\n", count > 0 ? json_writer_text(l.w, NULL) : "null");
+		json_writer_free(l.w);
 	}
 	return fflush(stdout) == 0 ? 0 : error_set(e, errno, "output-failed", "standard output");
 }

@@ -39,11 +39,16 @@ command_state(const struct options *o, struct error *e)
 {
 	struct container c;
 	char *text;
+	int rc;
 
 	if (open_container(o, false, &c, e) < 0)
 		return -1;
 	text = state_json(c.state, c.status, (pid_t)*c.state->pid);
-	return text != NULL ? command_print(text, e) : error_set(e, errno, "out-of-memory", "state");
+	if (text == NULL)
+		return error_set(e, errno, "out-of-memory", "state");
+	rc = command_print(text, e);
+	free(text);
+	return rc;
 }
 
 int
