@@ -14,7 +14,7 @@ import pytest
 from harness import bundle as bundles
 from harness import leaks as leak
 from harness import private
-from harness.runtime import MARK, SCALE, Runtime, run
+from harness.runtime import MARK, SCALE, Runtime, environment, run
 from harness.user import User
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -216,7 +216,6 @@ def user(session_path):
 @pytest.fixture
 def run_as_user(user, token):
     def run_as(*argv, env=None, **how):
-        env = {"PATH": os.environ["PATH"], MARK: token, **(env or {})}
-        return run(argv, user=user, env=env, **how)
+        return run(argv, user=user, env={**environment(token), **(env or {})}, **how)
 
     return run_as

@@ -142,7 +142,8 @@ def test_forwards_signals(box, background):
 
 def test_ends_with_the_container(box, background):
     process = background("exec", box.id, *SLEEP)
-    eventually(lambda: len(kernel.cgroup_pids(CGROUP / box.id)) == 2)
+    eventually(lambda: [kernel.cmdline(pid) for pid in kernel.cgroup_pids(CGROUP / box.id)]
+               == [list(SLEEP)] * 2)
     box.kill("KILL")
     assert process.wait(10) == 137
 

@@ -203,9 +203,8 @@ def test_bind_of_file(runtime, bundle, volume):
 
 
 def test_bind_of_special_file(runtime, bundle, volume):
-    os.mkfifo(volume() / "fifo")
-    b = bundle().mount("/fifo", (b_dir := volume("other")) / "../volume/fifo", "bind")
-    assert b_dir.is_dir()
+    os.mkfifo((source := volume()) / "fifo")
+    b = bundle().mount("/fifo", source / "fifo", "bind")
     assert shell(runtime, b, "stat -c %F /fifo") == "fifo\n"
 
 
@@ -549,12 +548,9 @@ def test_thousand_mounts(runtime, bundle, volume):
     assert sum(p.startswith("/m/") and "ro" in m.options for p, m in found.items()) == 1000
 
 
-def test_long_paths(runtime, bundle, volume):
-    long = "/".join("x" * 250
-                    for _ in range(15))  # 3,764 bytes, the most that fits with the bundle's path
-    folder = volume()
+def test_long_paths(runtime, bundle):
+    long = "/".join("x" * 250 for _ in range(15))  # with the bundle's path almost PATH_MAX
     b = bundle().mount(f"/{long}", "tmpfs", "size=4k", type="tmpfs")
     assert "/" + long in mounted(runtime, b)
     b.mounts[-1]["destination"] = "/" + "/".join("x" * 250 for _ in range(17))
     assert "name too long" in refused(runtime, b)
-    assert folder.is_dir()

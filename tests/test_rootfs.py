@@ -8,9 +8,9 @@ import pytest
 
 from harness import mountinfo, private
 from harness.refused import refused
-from harness.runtime import SCALE
+from harness.runtime import SCALE, run
 
-MS_SHARED, MS_REC = 0x100000, 0x4000
+MS_RDONLY, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_SHARED = 1, 8, 32, 0x1000, 0x4000, 0x100000
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def below(bundle, shared):
     target = shared / "rootfs"
     os.rename(bundle.rootfs, tmp := bundle.path / "tree")
     target.mkdir()
-    private.mount(tmp, target, None, 0x1000)  # MS_BIND; shared, as its parent is
+    private.mount(tmp, target, None, MS_BIND)  # shared, as its parent is
     bundle.config["root"]["path"] = str(target)
     bundle.rootfs = target
     return bundle
@@ -201,3 +201,61 @@ def test_unknown_propagation(runtime, bundle):
     b = bundle()
     b.linux["rootfsPropagation"] = "public"
     assert "public" in refused(runtime, b, "/linux/rootfsPropagation")
+
+
+# --- what a rootfs may lie on ---
+
+@pytest.mark.parametrize("mode", PROPAGATION)
+def test_machine_whose_mounts_are_all_shared(runtime, bundle, tmp_path, mode):
+    """As systemd leaves them. Only what is mounted on a shared volume comes back."""
+    (tmp_path / "volume/theirs").mkdir(parents=True)
+    b = bundle().mount("/volume", tmp_path / "volume", "rbind", "rslave")
+    b.mount("/inner", "tmpfs", "size=4k", type="tmpfs").capabilities("CAP_SYS_ADMIN")
+    if mode:
+        b.linux["rootfsPropagation"] = mode
+    b.sh("mount -t tmpfs t /var && mount -t tmpfs t /inner && mount -t tmpfs t /volume/theirs")
+    script = f"""cd {tmp_path}; mount -t tmpfs t volume; mkdir volume/theirs; mount --make-rshared /
+        cat /proc/self/mountinfo >before; "$@"; cat /proc/self/mountinfo >after"""
+    run(["unshare", "--mount", "sh", "-ec", script, "sh",
+         *runtime.argv("run", "--bundle", b, runtime.new_id())], env=runtime.environment)
+    assert (tmp_path / "after").read_text() == (tmp_path / "before").read_text()
+
+
+def test_overlay(runtime, bundle):
+    """What engines use: an overlay, which nobody holds when the container has gone."""
+    b = bundle()
+    for name in ("upper", "work", "merged"):
+        (b.path / name).mkdir()
+    data = f"lowerdir={b.rootfs},upperdir={b.path}/upper,workdir={b.path}/work"
+    run(["mount", "-t", "overlay", "-o", data, "overlay", b.path / "merged"])
+    try:
+        b.config["root"]["path"] = "merged"
+        found = mountinfo.parse(runtime.probe(b, "c:/new")["mounts"])
+        assert found["/"].type == "overlay"
+    finally:
+        run(["umount", b.path / "merged"])  # not lazily: EBUSY would tell
+    assert (b.path / "upper/new").exists() and not (b.rootfs / "new").exists()
+
+
+def test_filesystem_that_is_read_only(runtime, bundle):
+    """Mount points that are there are enough; one that is missing cannot be made."""
+    b = bundle()
+    private.mount(b.rootfs, b.rootfs, None, MS_BIND)
+    private.mount(None, b.rootfs, None, MS_BIND | MS_REMOUNT | MS_RDONLY)
+    try:
+        seen = runtime.probe(b, "c:/new", "c:/dev/shm/new")
+        assert seen["tests"] == {"c:/new": "EROFS", "c:/dev/shm/new": "ok"}
+        b.mount("/absent", "tmpfs", "size=4k", type="tmpfs")
+        assert "read-only file system" in refused(runtime, b, "/mounts/7")
+    finally:
+        private.umount(b.rootfs)
+
+
+def test_filesystem_without_programs(runtime, bundle):
+    b = bundle("/bin/true")
+    private.mount(b.rootfs, b.rootfs, None, MS_BIND)
+    private.mount(None, b.rootfs, None, MS_BIND | MS_REMOUNT | MS_NOEXEC)
+    try:
+        assert 'exec: "/bin/true": permission denied' in refused(runtime, b, "/process/args")
+    finally:
+        private.umount(b.rootfs)

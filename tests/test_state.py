@@ -70,7 +70,8 @@ def test_while_it_is_created(box, runtime, bundle, tmp_path):
         "state": ("state", box.id), "list": ("list", "--format", "json"),
         "exec": ("exec", box.id, "/bin/true")}.items())
     box.bundle.config["hooks"] = {"createRuntime": [{
-        "path": "/bin/sh", "args": ["sh", "-c", f"cat >{tmp_path}/stdin; {calls}; true"]}]}
+        "path": "/bin/sh", "args": ["sh", "-c", f"cat >{tmp_path}/stdin; {calls}; true"],
+        "env": [f"{name}={value}" for name, value in runtime.environment.items()]}]}
     box.create()
     seen = {name: json.loads((tmp_path / name).read_text()) for name in ("stdin", "state", "list")}
     assert [seen["stdin"]["status"], seen["state"]["status"], seen["list"][0]["status"]] == ["creating"] * 3

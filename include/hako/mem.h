@@ -39,8 +39,8 @@ free_cleaner(void *pointer);
 int
 take_fd(int *fd);
 
-#define autoclose __attribute__((cleanup(close_cleaner)))
-#define autofree __attribute__((cleanup(free_cleaner)))
+#define autoclose __attribute__((cleanup(close_cleaner), unused))
+#define autofree __attribute__((cleanup(free_cleaner), unused))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -362,12 +362,15 @@ sys_bpf(int command, union bpf_attr *attr)
 	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
+enum { LOAD_TRIES = 5 };
+
 /* With a log the kernel takes longer: only to learn what it does not like. */
 static int
 load(const struct bpf_insn *insns, size_t count, char *log, uint32_t log_size)
 {
 	static const char license[] = "MIT", name[] = "hako_devices";
 	union bpf_attr attr;
+	int fd, tries = LOAD_TRIES;
 
 	memset(&attr, 0, sizeof(attr)); /* all of the union: the kernel looks */
 	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
@@ -378,7 +381,10 @@ load(const struct bpf_insn *insns, size_t count, char *log, uint32_t log_size)
 	attr.log_size = log_size;
 	attr.log_buf = (uintptr_t)log;
 	memcpy(attr.prog_name, name, sizeof(name));
-	return sys_bpf(BPF_PROG_LOAD, &attr);
+	do /* EAGAIN: a signal, such as that of init's death, has interrupted the verifier */
+		fd = sys_bpf(BPF_PROG_LOAD, &attr);
+	while (fd < 0 && errno == EAGAIN && --tries > 0);
+	return fd;
 }
 
 /* Other programs on the cgroup and above it keep their say: all must allow. */

@@ -62,6 +62,12 @@ def run(argv, *, input=None, timeout=30, check=True, env=None, user=None, **pope
     return result
 
 
+def environment(token):
+    """What every command of a test gets; sanitizers have their options there."""
+    kept = {k: v for k, v in os.environ.items() if k == "PATH" or k.startswith(("ASAN_", "UBSAN_"))}
+    return kept | {MARK: token}
+
+
 class Runtime:
     """A runtime with its own --root below base; ids begin with the test's token."""
 
@@ -69,8 +75,7 @@ class Runtime:
         self.path, self.token, self.user = str(path), token, user
         self.base, self.root = base, base / "root"
         self.options = []  # global options of every call
-        self.environment = {"PATH": os.environ["PATH"], MARK: token}
-        self.environment.update((k, v) for k, v in os.environ.items() if k.startswith(("ASAN_", "UBSAN_")))
+        self.environment = environment(token)
         self.ids = []
         self._numbers = itertools.count(1)
 
