@@ -47,7 +47,8 @@ def options_of(plain, command):
     return OPTION.findall(plain(*command, "--help").stdout)
 
 
-@pytest.mark.parametrize("command", [(), *[(c,) for c in COMMANDS]], ids=lambda c: " ".join(c) or "hako")
+@pytest.mark.parametrize("command", [(), *[(c,) for c in COMMANDS]],
+                         ids=lambda command: " ".join(command) or "hako")
 def test_options_of_help_are_accepted(plain, command):
     text = plain(*command, "--help").stdout
     assert text.startswith("usage: hako ")
@@ -76,9 +77,10 @@ def test_version(plain, name):
 
 USAGE = [
     "", "none", "--none", "-z", "--log-format xml list", "--log-level loud list", "--root",
-    "--cgroup-manager other list", "list --none", "list extra", "list --format xml", "state", "state a b",
-    "start", "kill", "kill a TERM x", "delete", "delete --force=maybe a", "exec", "exec a", "create",
-    "create a b", "run --preserve-fds x a", "ps", "spec extra", "features extra", "plan a b",
+    "--cgroup-manager other list", "list --none", "list extra", "list --format xml", "state",
+    "state a b", "start", "kill", "kill a TERM x", "delete", "delete --force=maybe a", "exec",
+    "exec a", "create", "create a b", "run --preserve-fds x a", "ps", "spec extra",
+    "features extra", "plan a b",
     "create --bundle", "run --detach=5 a", "state --force a", "checkpoint --help",
     "restore --lsm-mount-context",
 ]
@@ -95,8 +97,9 @@ def test_option_without_its_argument_says_so(plain):
     assert "requires an argument" in plain("create", "--bundle", check=False).stderr
 
 
-@pytest.mark.parametrize("words", [["--bundle", "B"], ["--bundle=B"], ["-bundle", "B"], ["-bundle=B"],
-                                   ["-b", "B"], ["-bB"], ["-b=B"], ["--", ]])
+@pytest.mark.parametrize("words", [
+    ["--bundle", "B"], ["--bundle=B"], ["-bundle", "B"], ["-bundle=B"], ["-b", "B"], ["-bB"],
+    ["-b=B"], ["--"]])
 def test_spellings_of_an_option(runtime, bundle, words):
     b = bundle().sh("echo here")
     b.save()
@@ -136,19 +139,20 @@ def test_root_refused(plain, bundle, token, root, message):
 IN_EMPTY_RUN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /run && "$@"', "sh"]
 
 
-@pytest.mark.parametrize("args, expected", [(["list", "--format", "json"], "null\n"), (["list", "-q"], "")])
+@pytest.mark.parametrize("args, expected", [
+    (["list", "--format", "json"], "null\n"), (["list", "-q"], "")])
 def test_default_root_need_not_exist(hako, args, expected):
     assert run([*IN_EMPTY_RUN, hako, *args]).stdout == expected
 
 
 def test_default_root(hako, bundle, token):
-    script = '"$@" create --bundle B ID && ls /run/hako && stat -c %a /run/hako && "$@" delete ID'
-    script = script.replace("B ID", f"{os.fspath(bundle(*SLEEP))} {token}").replace("delete ID", f"delete {token}")
-    result = run(["unshare", "-m", "sh", "-c", f"mount -t tmpfs tmpfs /run && {script}", "sh", hako])
+    script = (f"mount -t tmpfs tmpfs /run && $0 create --bundle {os.fspath(bundle(*SLEEP))} {token}"
+              f" && ls /run/hako && stat -c %a /run/hako && $0 delete {token}")
+    result = run(["unshare", "-m", "sh", "-c", script, hako])
     assert result.stdout.split() == [token, "700"]
 
 
-def test_default_root_of_a_user(hako, user, run_as_user):
+def test_default_root_of_a_user(hako, run_as_user):
     assert run_as_user(hako, "list", "-q").stdout == ""
     assert run_as_user(hako, "list", "--format=json").stdout == "null\n"
     result = run_as_user(hako, "state", "x", check=False)
@@ -214,7 +218,8 @@ def test_log_is_appended_to(runtime, tmp_path):
 def test_debug_log(runtime, bundle, tmp_path, words):
     log = tmp_path / "log"
     b = bundle("/bin/true")
-    result = runtime.run(*words, "--log", log, "--log-format", "json", "run", "--bundle", b, runtime.new_id())
+    result = runtime.run(*words, "--log", log, "--log-format", "json",
+                         "run", "--bundle", b, runtime.new_id())
     assert result.stderr == ""
     assert {r["level"] for r in records(log)} == {"debug"}
     steps = [r["msg"] for r in records(log)]
@@ -254,7 +259,8 @@ def test_list(runtime, bundle):
     assert runtime.run("list", "--format=json").stdout.count("\n") == 1
     assert runtime.run("list", "-q").stdout.split() == [box.id for box in boxes]
     rows = [line.split() for line in runtime.run("list").stdout.splitlines()[1:]]
-    assert rows == [[s["id"], str(s["pid"]), s["status"], s["bundle"], s["created"], "root"] for s in states]
+    columns = ("id", "pid", "status", "bundle", "created", "owner")
+    assert rows == [[str(state[column]) for column in columns] for state in states]
     (runtime.root / "file").unlink()
 
 
@@ -291,7 +297,8 @@ def test_ps(runtime, box):
     assert {int(line.split()[1]) for line in table[1:]} == pids
 
 
-@pytest.mark.parametrize("words, message", [(["-eo", "comm"], "no PID column"), (["--nonsense"], "ps")])
+@pytest.mark.parametrize("words, message", [
+    (["-eo", "comm"], "no PID column"), (["--nonsense"], "ps")])
 def test_ps_with_bad_options(runtime, box, words, message):
     result = runtime.run("ps", box.id, *words, check=False)
     assert (result.returncode, result.stdout) == (1, "")
@@ -368,7 +375,8 @@ def test_features_are_kept(plain, bundle):
         "syscalls": [{"names": [name], "action": action}
                      for name, action in zip(CALLS, seccomp["actions"])] + [
             {"names": ["write"], "action": "SCMP_ACT_ERRNO",
-             "args": [{"index": 0, "value": 1, "valueTwo": 1, "op": op}]} for op in seccomp["operators"]]}
+             "args": [{"index": 0, "value": 1, "valueTwo": 1, "op": op}]}
+            for op in seccomp["operators"]]}
     for hook in features["hooks"]:
         b.config.setdefault("hooks", {})[hook] = [{"path": "/bin/true"}]
     plain("--strict", "plan", b)
@@ -376,8 +384,9 @@ def test_features_are_kept(plain, bundle):
 
 def test_output_that_cannot_be_written(runtime, box):
     box.bundle.save()
-    for command in (["state", box.id], ["list"], ["list", "--format=json"], ["ps", "--format=json", box.id],
-                    ["features"], ["plan", box.bundle.path], ["--version"], ["--help"]):
+    for command in (["state", box.id], ["list"], ["list", "--format=json"], ["features"],
+                    ["ps", "--format=json", box.id], ["plan", box.bundle.path], ["--version"],
+                    ["--help"]):
         with open("/dev/full", "wb") as full:
             result = runtime.run(*command, check=False, stdout=full)
         assert result.returncode == 1, result

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kills, failing system calls, races, reused pids, fork bombs: nothing is left, nobody else is hit."""
+"""Kills, failing system calls, races, reused pids, fork bombs: nothing is left, nobody is hit."""
 
 import collections
 import json
@@ -62,7 +62,6 @@ def everything(b):
                             "unified": {"cgroup.max.depth": "3"}}
     b.config["hooks"] = {kind: [{"path": "/bin/true"}] for kind in (
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")}
-    b.linux["cgroupsPath"] = "/PARENT/sub"
     return b
 
 
@@ -77,36 +76,26 @@ def clean_up(runtime, id, leaks, where):
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("change", [simple, everything])
 @pytest.mark.parametrize("part", range(PARTS))
-def test_create_killed_anywhere(runtime, bundle, token, leaks, tmp_path, change, part):
+def test_create_killed_anywhere(runtime, bundle, leaks, tmp_path, change, part):
     """At every system call from the claim on the id to the end, and at some before."""
-    b = change(bundle(*SLEEP))
-    if "cgroupsPath" in b.linux:
-        b.linux["cgroupsPath"] = f"/{token}/sub"
-        (CGROUP / token).mkdir()
-        leaks.expected = [f"cgroup: {CGROUP / token}"]
-    box = runtime.container(b)
-    args = ("create", "--pid-file", tmp_path / "pid", "--bundle", b, box.id)
+    box = runtime.container(change(bundle(*SLEEP)))
+    args = ("create", "--pid-file", tmp_path / "pid", "--bundle", box.bundle, box.id)
     names = calls(runtime, tmp_path, *args)
     box.delete("--force")
     claim = images_start(names) + names[images_start(names):].index("mkdirat")
     points = [*range(2, claim, 20), *range(claim, len(names) + 1)]
     assert len(points) >= 40
-    try:
-        for n in points[part::PARTS]:
-            killed(runtime, n, *args)
-            result = runtime.run("delete", "--force", box.id, check=False)
-            assert (result.returncode, result.stderr) == (0, ""), (n, names[n - 1], result)
-            eventually(lambda: [r for r in leaks.find() if r != f"cgroup: {CGROUP / token}"] == [])
-        box.create()  # the id is free
-        box.start()
-        box.delete("--force")
-    finally:
-        if (CGROUP / token).exists():
-            (CGROUP / token).rmdir()
+    for n in points[part::PARTS]:
+        killed(runtime, n, *args)
+        clean_up(runtime, box.id, leaks, (n, names[n - 1]))
+    box.create()  # the id is free
+    box.start()
+    box.delete("--force")
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("command", ["start", "delete --force", "kill", "pause", "exec --detach", "run"])
+@pytest.mark.parametrize("command", [
+    "start", "delete --force", "kill", "pause", "exec --detach", "run"])
 def test_other_commands_killed(runtime, bundle, leaks, tmp_path, command):
     """At a dozen points of each: the container is as before, as after, or can be deleted."""
     box = runtime.container(bundle(*SLEEP))
@@ -140,21 +129,24 @@ def test_init_killed_while_it_builds(runtime, bundle, leaks, call):
 
 FATAL = [
     # call, errno, which one of a process
-    ("mkdirat", "ENOSPC", 1), ("mkdirat", "EIO", 2), ("flock", "ENOLCK", 1), ("write", "ENOSPC", 1),
-    ("write", "EIO", 2), ("socketpair", "EMFILE", 1),
-    ("clone3", "ENOMEM", 1), ("clone3", "EAGAIN", 1), ("clone3", "EPERM", 1), ("clone3", "ENOSPC", 1),
-    ("renameat", "ENOSPC", 1), ("renameat", "EIO", 1), ("openat2", "EMFILE", 1), ("openat2", "ENOMEM", 3),
-    ("fsopen", "EPERM", 1), ("fsconfig", "ENOMEM", 1), ("fsmount", "EPERM", 1), ("move_mount", "ENOMEM", 1),
-    ("move_mount", "EPERM", 4), ("pivot_root", "EBUSY", 1), ("umount2", "EPERM", 1), ("symlinkat", "ENOSPC", 1),
-    ("sethostname", "EPERM", 1), ("setgroups", "EPERM", 1), ("setgroups", "ENOMEM", 1), ("setresgid", "EPERM", 1),
-    ("setresuid", "EAGAIN", 1), ("capset", "EPERM", "1+"), ("keyctl", "EDQUOT", 1), ("sendto", "ENOBUFS", 1),
+    ("mkdirat", "ENOSPC", 1), ("mkdirat", "EIO", 2), ("flock", "ENOLCK", 1),
+    ("write", "ENOSPC", 1), ("write", "EIO", 2), ("socketpair", "EMFILE", 1),
+    ("clone3", "ENOMEM", 1), ("clone3", "EAGAIN", 1), ("clone3", "EPERM", 1),
+    ("clone3", "ENOSPC", 1), ("renameat", "ENOSPC", 1), ("renameat", "EIO", 1),
+    ("openat2", "EMFILE", 1), ("openat2", "ENOMEM", 3), ("fsopen", "EPERM", 1),
+    ("fsconfig", "ENOMEM", 1), ("fsmount", "EPERM", 1), ("move_mount", "ENOMEM", 1),
+    ("move_mount", "EPERM", 4), ("pivot_root", "EBUSY", 1), ("umount2", "EPERM", 1),
+    ("symlinkat", "ENOSPC", 1), ("sethostname", "EPERM", 1), ("setgroups", "EPERM", 1),
+    ("setgroups", "ENOMEM", 1), ("setresgid", "EPERM", 1), ("setresuid", "EAGAIN", 1),
+    ("capset", "EPERM", "1+"), ("keyctl", "EDQUOT", 1), ("sendto", "ENOBUFS", 1),
     ("recvfrom", "ENOMEM", 1),
 ]
 
 
 @pytest.mark.parametrize("call, errno, when", FATAL)
 def test_failing_call(runtime, bundle, leaks, call, errno, when):
-    result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={call}:error={errno}:when={when}"],
+    inject = f"inject={call}:error={errno}:when={when}"
+    result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject],
                     "run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
     assert result.stderr.startswith("hako: ")
@@ -170,10 +162,10 @@ def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
     assert leaks.wait() == []
 
 
-ERRNOS = {"openat": "EMFILE", "openat2": "EMFILE", "mkdirat": "ENOSPC", "write": "ENOSPC", "renameat": "EIO",
-          "clone3": "EAGAIN", "fork": "EAGAIN", "read": "EIO", "unlinkat": "EIO"}
-LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_group", "exit", "arch_prctl",
-            "set_tid_address", "set_robust_list", "rseq", "getrandom",
+ERRNOS = {"openat": "EMFILE", "openat2": "EMFILE", "mkdirat": "ENOSPC", "write": "ENOSPC",
+          "renameat": "EIO", "clone3": "EAGAIN", "fork": "EAGAIN", "read": "EIO", "unlinkat": "EIO"}
+LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_group", "exit",
+            "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "getrandom",
             # these cannot fail; close closes when it says it failed, but not under strace
             "wait4", "rt_sigprocmask", "close"}
 
@@ -184,7 +176,6 @@ LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_gro
 def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
     """run either says why it cannot, or does without: never a crash, a hang, or anything left."""
     b = change(bundle("/bin/echo", "here"))
-    b.linux.pop("cgroupsPath", None)
     id = runtime.new_id()
     args = ("run", "--bundle", b, id)
     strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
@@ -201,7 +192,8 @@ def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
     assert len(points) > 150
     for name, when in points[part::PARTS]:
         errno = ERRNOS.get(name, "ENOMEM")
-        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject={name}:error={errno}:when={when}"], *args)
+        inject = f"inject={name}:error={errno}:when={when}"
+        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject], *args)
         where = (name, when, result)
         if "while loading shared libraries" in result.stderr:
             continue
@@ -217,10 +209,12 @@ def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
 @pytest.mark.parametrize("limit", ["-n 3", "-n 5", "-n 7", "-n 9", "-n 11", "-n 13"])
 def test_few_descriptors(runtime, bundle, leaks, limit):
     argv = runtime.argv("run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
-    result = run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *argv], env=runtime.environment, check=False)
+    result = run(["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *argv],
+                 env=runtime.environment, check=False)
     if "while loading shared libraries" in result.stderr:
         pytest.skip("hako is linked dynamically")
-    assert (result.returncode, result.stdout, result.stderr.count("\n")) in ((0, "here\n", 0), (1, "", 1)), result
+    ended = (result.returncode, result.stdout, result.stderr.count("\n"))
+    assert ended in ((0, "here\n", 0), (1, "", 1)), result
     if limit in ("-n 3", "-n 5"):
         assert "too many open files" in result.stderr
     assert leaks.wait() == []
@@ -240,8 +234,9 @@ def small_disk(tmp_path):
     private.umount(folder)
 
 
-@pytest.mark.parametrize("options", ["nr_inodes=2", "nr_inodes=3", "nr_inodes=4", "nr_inodes=5", "size=4k"])
-def test_full_disk(runtime, bundle, roots, small_disk, options):
+@pytest.mark.parametrize("options", [
+    "nr_inodes=2", "nr_inodes=3", "nr_inodes=4", "nr_inodes=5", "size=4k"])
+def test_full_disk(runtime, bundle, small_disk, options):
     runtime.root = small_disk(options) / "root"
     box = runtime.container(bundle(*SLEEP))
     box.bundle.config["annotations"] = {"a": "x" * 10_000}
@@ -283,7 +278,8 @@ def test_one_of_many_starts_wins(runtime, bundle, tmp_path):
     box.create()
     ended = together(runtime, [("start", box.id)] * 10, tmp_path)
     assert sorted(code for code, _ in ended) == [0] + [1] * 9
-    assert all("cannot start an already running container" in text for code, text in ended if code != 0)
+    message = "cannot start an already running container"
+    assert all(message in text for code, text in ended if code != 0), ended
     assert eventually((box.bundle.rootfs / "count").read_text) == "once\n"
 
 
@@ -302,8 +298,9 @@ def test_create_against_delete(runtime, bundle, tmp_path, leaks):
     b.save()
     box = runtime.container(b)
     for _ in range(15):
-        ended = together(runtime, [("create", "--bundle", b.path, box.id), ("delete", "--force", box.id),
-                                ("delete", "--force", box.id), ("state", box.id)], tmp_path)
+        delete = ("delete", "--force", box.id)
+        ended = together(runtime, [("create", "--bundle", b.path, box.id), delete, delete,
+                                   ("state", box.id)], tmp_path)
         assert [code for code, _ in ended][:3] in ([0, 0, 0], [1, 0, 0]), ended
         assert all(text.count("\n") <= 1 for _, text in ended)
         clean_up(runtime, box.id, leaks, ended)
@@ -322,15 +319,16 @@ def test_many_runs_of_one_id(runtime, bundle, tmp_path, leaks):
 def test_many_containers_at_once(runtime, bundle, tmp_path, leaks):
     b = bundle().sh("exit 7")
     b.save()
-    ended = together(runtime, [("run", "--bundle", b.path, runtime.new_id()) for _ in range(30)], tmp_path)
+    commands = [("run", "--bundle", b.path, runtime.new_id()) for _ in range(30)]
+    ended = together(runtime, commands, tmp_path)
     assert ended == [(7, "")] * 30
     assert leaks.wait() == []
 
 
-# --- reused pids -----------------------------------------------------------------------------------
+# --- reused pids ---------------------------------------------------------------------------
 
 @pytest.fixture
-def victim(token):
+def victim():
     """A process of the same user that no command may touch."""
     process = subprocess.Popen(["sleep", "1000"])
     yield process
@@ -374,10 +372,11 @@ def test_pid_of_a_thread(runtime, bundle):
     assert (result.returncode, "container not running" in result.stderr) == (1, True)
 
 
-# --- containers that resist ---------------------------------------------------------------------------
+# --- containers that resist ----------------------------------------------------------------
 
 BOMB = "bomb & exec sleep 1000"
-ORPHANS = "for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & wait' &); done; exec sleep 1000"
+ORPHANS = ("for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & wait' &); "
+           "done; exec sleep 1000")
 
 
 @pytest.mark.parametrize("own_pids", [True, False])

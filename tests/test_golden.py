@@ -37,7 +37,8 @@ def without_context(stderr):
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_error(hako, golden, name):
-    result = run([hako, "plan", "--config", golden / "errors" / f"{name}.json", golden], check=False)
+    file = golden / "errors" / f"{name}.json"
+    result = run([hako, "plan", "--config", file, golden], check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert without_context(result.stderr) == (golden / "errors" / f"{name}.txt").read_text()
 

@@ -81,7 +81,7 @@ def test_pause_and_resume(runtime, box_in):
     assert (kernel.frozen(CGROUP / box.id), box.status) == (False, "running")
 
 
-def test_init_killed_while_created(runtime, box_in):
+def test_init_killed_while_created(box_in):
     box = box_in("created")
     os.kill(box.pid, signal.SIGKILL)
     box.wait_for("stopped")
@@ -117,13 +117,14 @@ REFUSED = [
 @pytest.mark.parametrize("status, command, code, message", REFUSED)
 def test_refused_without_effect(runtime, box_in, status, command, code, message):
     box = box_in(status)
-    before = (box.state(), sorted(os.listdir(runtime.root / box.id)), kernel.frozen(CGROUP / box.id))
+    look = lambda: (box.state(), sorted(os.listdir(runtime.root / box.id)),
+                    kernel.frozen(CGROUP / box.id))
+    before = look()
     words = command.split() if "ID" in command else [command, "ID"]
     result = runtime.run(*[box.id if w == "ID" else w for w in words], check=False, timeout=5)
     assert (result.returncode, result.stderr.count("\n")) == (code, 1), result
     assert message in result.stderr
-    assert before == (box.state(), sorted(os.listdir(runtime.root / box.id)),
-                      kernel.frozen(CGROUP / box.id))
+    assert look() == before
 
 
 @pytest.mark.parametrize("command, code", [
@@ -163,7 +164,7 @@ def test_delete_force(runtime, bundle, box_in, status, own_pids):
     assert os.listdir(runtime.root) == []
 
 
-def test_delete_removes_cgroups_inside(runtime, bundle, box_in):
+def test_delete_removes_cgroups_inside(bundle, box_in):
     b = bundle().sh("mkdir -p /sys/fs/cgroup/a/b /sys/fs/cgroup/c; exec sleep 1000")
     b.mounts[-1]["options"].remove("ro")
     box = box_in("running", b)
@@ -219,13 +220,14 @@ def test_an_id_can_be_used_again(runtime, bundle):
     assert [box.run().stdout for _ in range(3)] == ["1\n"] * 3
 
 
-BAD_IDS = ["", ".", "..", ".hidden", "a/b", "../a", "/", "a b", "a\n", "ä", "a%b", "a:b", "*", "x" * 256]
+BAD_IDS = ["", ".", "..", ".hidden", "a/b", "../a", "/", "a b", "a\n", "ä", "a%b", "a:b", "*",
+           "x" * 256]
 
 
 @pytest.mark.parametrize("command, code", [
     ("create", 1), ("run", 1), ("start", 1), ("state", 1), ("kill", 1), ("delete", 1),
     ("delete --force", 1), ("pause", 1), ("resume", 1), ("ps", 1), ("exec", 255)])
-def test_bad_ids(runtime, bundle, tmp_path, command, code):
+def test_bad_ids(runtime, bundle, command, code):
     runtime.root.mkdir()
     (runtime.base / "a").mkdir()  # what ../a would be
     operands = ["/bin/true"] if command == "exec" else []
@@ -373,7 +375,7 @@ def test_preserve_fds(runtime, bundle, tmp_path, count, expected):
 @pytest.mark.parametrize("count, code, message", [
     ("2", 1, "descriptor 4 is not open"), ("x", 64, "not a number"), ("-1", 64, "not a number"),
     ("100000", 64, "not a number")])
-def test_preserve_fds_refused(runtime, bundle, tmp_path, count, code, message):
+def test_preserve_fds_refused(runtime, bundle, count, code, message):
     result = with_fds(runtime, "3</", "run", "--preserve-fds", count, "--bundle", bundle(),
                       runtime.new_id(), check=False)
     assert (result.returncode, message in result.stderr) == (code, True), result
@@ -382,7 +384,8 @@ def test_preserve_fds_refused(runtime, bundle, tmp_path, count, code, message):
 @pytest.mark.parametrize("closed", [{0}, {1}, {2}, {0, 1, 2}])
 def test_closed_standard_streams(runtime, bundle, closed):
     box = runtime.container(bundle(*SLEEP))
-    with_fds(runtime, " ".join(f"{fd}>&-" for fd in closed), "create", "--bundle", box.bundle, box.id)
+    with_fds(runtime, " ".join(f"{fd}>&-" for fd in closed),
+             "create", "--bundle", box.bundle, box.id)
     box.start()
     seen = kernel.descriptors(box.pid)
     assert sorted(seen) == [0, 1, 2]
@@ -489,7 +492,8 @@ def test_run_forwards_signals(runtime, bundle, background):
     assert process.stdout.read() == ""
 
 
-@pytest.mark.parametrize("kind", ["createRuntime", "createContainer", "startContainer", "poststart"])
+@pytest.mark.parametrize("kind", [
+    "createRuntime", "createContainer", "startContainer", "poststart"])
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP"])
 def test_run_interrupted_before_it_runs(runtime, bundle, background, leaks, kind, name):
     b = bundle(*SLEEP)
@@ -560,13 +564,14 @@ def test_kill_signals(runtime, bundle):
         box.kill(*[text] if text else [])
         lines.append(name)
         eventually(lambda: created.stdout.split() == lines)
-    for text in ("NONE", "SIG", "", "-1", "65", "1000000", "9x", " 9", "0x9", "RTMIN+31", "RTMIN-1"):
+    for text in ("NONE", "SIG", "", "-1", "65", "1000000", "9x", " 9", "0x9", "RTMIN+31",
+                 "RTMIN-1"):
         result = box.kill(text, check=False)
         assert (result.returncode, "unknown signal" in result.stderr) == (1, True), result
     assert (box.status, created.stdout.split()) == ("running", lines)
 
 
-def test_kill_of_a_paused_container(runtime, box_in):
+def test_kill_of_a_paused_container(box_in):
     box = box_in("paused")
     pid = box.pid
     box.kill("KILL")
@@ -577,8 +582,8 @@ SHELL = "trap 'echo init' TERM; sleep 1000 & sleep 1000 & echo ready; while :; d
 
 
 @pytest.mark.parametrize("own_pids", [True, False])
-@pytest.mark.parametrize("args, left", [(("TERM",), 3), (("TERM", "--all"), 1), (("KILL", "--all"), 0),
-                                        (("KILL",), 0)])
+@pytest.mark.parametrize("args, left", [
+    (("TERM",), 3), (("TERM", "--all"), 1), (("KILL", "--all"), 0), (("KILL",), 0)])
 def test_kill_reaches(runtime, bundle, own_pids, args, left):
     b = bundle().sh(SHELL)
     box = runtime.container(b if own_pids else b.without_namespace("pid"))

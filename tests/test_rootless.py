@@ -41,6 +41,8 @@ def test_spec(rootless, bundle, user):
     assert seen["tests"] == {"c:/dev/shm/new": "ok", "c:/new": "EROFS", "w:/dev/null": "ok",
                              "d:/sys/class": "ok"}
     assert seen["uid_map"][0].split() == ["0", str(user.uid), "1"] and seen["hostname"] == "hako"
+    found = mountinfo.parse(seen["mounts"])
+    assert found["/sys/fs/cgroup"].type == "cgroup2" and "ro" in found["/sys/fs/cgroup"].options
 
 
 def test_run(rootless, own, user):

@@ -64,18 +64,19 @@ def test_schema(box, status):
     assert box.status == status
 
 
-def test_while_it_is_created(box, runtime, bundle, tmp_path):
+def test_while_it_is_created(box, runtime, tmp_path):
     """A hook looks at the container from outside, with the commands people have."""
-    calls = " ; ".join(" ".join(runtime.argv(*args)) + f" >{tmp_path}/{name} 2>&1" for name, args in {
-        "state": ("state", box.id), "list": ("list", "--format", "json"),
-        "exec": ("exec", box.id, "/bin/true")}.items())
+    commands = {"state": ("state", box.id), "list": ("list", "--format", "json"),
+                "exec": ("exec", box.id, "/bin/true")}
+    calls = "; ".join(" ".join(runtime.argv(*args)) + f" >{tmp_path}/{name} 2>&1"
+                      for name, args in commands.items())
     box.bundle.config["hooks"] = {"createRuntime": [{
         "path": "/bin/sh", "args": ["sh", "-c", f"cat >{tmp_path}/stdin; {calls}; true"],
         "env": [f"{name}={value}" for name, value in runtime.environment.items()]}]}
     box.create()
     seen = {name: json.loads((tmp_path / name).read_text()) for name in ("stdin", "state", "list")}
-    assert [seen["stdin"]["status"], seen["state"]["status"], seen["list"][0]["status"]] == ["creating"] * 3
-    assert seen["stdin"]["pid"] == seen["state"]["pid"] == seen["list"][0]["pid"] == box.pid
+    for state in (seen["stdin"], seen["state"], *seen["list"]):
+        assert (state["status"], state["pid"]) == ("creating", box.pid)
     assert "cannot exec" in (tmp_path / "exec").read_text()
     assert box.status == "created"
 
@@ -96,9 +97,9 @@ def test_bundle_is_absolute(box, runtime, tmp_path, how):
 def test_files_are_private(box, runtime, umask):
     box.create(umask=umask)
     folder = runtime.root / box.id
-    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (runtime.root, folder, *folder.iterdir())
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (runtime.root, folder, *folder.iterdir())
              if p.name != "start.sock"}
-    assert modes == {"root": "0o700", box.id: "0o700", "state.json": "0o600", "config.json": "0o600"}
+    assert modes == {"root": 0o700, box.id: 0o700, "state.json": 0o600, "config.json": 0o600}
     assert (folder / "start.sock").is_socket()
     box.start()
     assert sorted(os.listdir(folder)) == ["config.json", "state.json"]

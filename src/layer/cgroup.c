@@ -66,8 +66,8 @@ check_frozen(const struct plan *plan, int cgroup, struct error *e)
 {
 	if (cgroup_is_frozen(cgroup) != 1)
 		return 0;
-	return json_error(plan->cgroup.at, e, 0, "cgroup-frozen",
-	                  "container's cgroup %s is frozen", plan->cgroup.path);
+	return json_error(plan->cgroup.at, e, 0, "cgroup-frozen", "container's cgroup %s is frozen",
+	                  plan->cgroup.path);
 }
 
 /* A cgroup that somebody else uses or has frozen is not fit for a new container. */

@@ -295,7 +295,8 @@ is_outside(const char *rootfs, const char *source)
 	autofree char *resolved = realpath(source, NULL);
 	size_t length = strlen(rootfs);
 
-	return resolved != NULL && (strncmp(resolved, rootfs, length) != 0 || resolved[length] != '/');
+	return resolved != NULL &&
+	       (strncmp(resolved, rootfs, length) != 0 || resolved[length] != '/');
 }
 
 /* With a user namespace init may lack the rights to reach a source that the parent can reach. */
