@@ -212,6 +212,8 @@ main(int argc, char **argv)
 	if (used + 1 < argc)
 		command = find_command(argv[used + 1]);
 	if (o.help || (used + 1 < argc && strcmp(argv[used + 1], "help") == 0)) {
+		if (command == NULL && used + 2 < argc)
+			command = find_command(argv[used + 2]);
 		options_help(command);
 		return end_output(&e);
 	}

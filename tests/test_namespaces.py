@@ -137,9 +137,9 @@ def test_joined_mount_namespace(runtime, bundle, holder):
     pid = holder("--mount", "--propagation=private")
     b.namespace("mount", f"/proc/{pid}/ns/mnt")
     before = os.readlink(f"/proc/{pid}/root")
-    seen = runtime.probe(b, "d:/bin", "d:/work")
+    seen = runtime.probe(b, "d:/bin", f"d:{b.path}")
     assert seen["namespaces"]["mnt"] == own("mount", pid)
-    assert seen["tests"] == {"d:/bin": "ok", "d:/work": "ENOENT"}
+    assert seen["tests"] == {"d:/bin": "ok", f"d:{b.path}": "ENOENT"}
     assert os.readlink(f"/proc/{pid}/root") == before
     assert os.path.exists(f"/proc/{pid}/root/{b.rootfs}")
 

@@ -27,7 +27,6 @@ parse_format(const struct options *o, bool *ret_json, struct error *e)
 struct listing {
 	bool json;
 	bool quiet;
-	bool wrong; /* a container could not be read */
 	struct json_writer *w;
 };
 
@@ -76,9 +75,10 @@ list_one(struct listing *l, int root, const char *id)
 	if (container_open(&arena, root, id, false, &c, &e) < 0) {
 		/* gone meanwhile is no news */
 		if (strcmp(e.id, "container-missing") != 0 && strcmp(e.id, "id-invalid") != 0) {
+			char line[sizeof(e.at) + sizeof(e.msg)];
+
 			error_context(&e, "list %s", id);
-			fprintf(stderr, "hako: %s\n", e.msg);
-			l->wrong = true;
+			fprintf(stderr, "hako: %s\n", error_format(&e, line, sizeof(line)));
 		}
 		arena_free(&arena);
 		return;
@@ -227,21 +227,18 @@ static int
 print_table(const struct options *o, const struct pids *pids, struct error *e)
 {
 	char *standard[] = {(char *)"ps", (char *)"-ef", NULL};
-	char **argv = standard;
 	int ends[2], status = 0, rc;
 	pid_t child;
 	FILE *ps;
 
-	if (o->arg_count > 1) {
-		argv = o->args;
-		argv[0] = (char *)"ps";
-	}
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return error_set(e, errno, "ps-failed", "pipe");
 	child = fork();
 	if (child == 0) {
 		dup2(ends[1], 1);
-		execvp("ps", argv);
+		/* the words after the id are for ps; in its place stands the name */
+		o->args[0] = standard[0];
+		execvp("ps", o->arg_count > 1 ? o->args : standard);
 		_exit(127);
 	}
 	close(ends[1]);

@@ -159,15 +159,18 @@ reap(const struct config_hook *hook, pid_t pid, int output, struct error *e)
 	int status, code;
 
 	code = pidfd < 0 ? errno : wait_hook(hook, pidfd, output, &tail);
-	if (code != 0)
+	if (code != 0) {
 		kill(-pid, SIGKILL);
-	if (code != 0)
 		kill(pid, SIGKILL); /* it may not have made its group yet */
+	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (code == ETIMEDOUT)
 		return json_error(hook->at, e, 0, "hook-timeout", "%s was killed after %lld s",
 		                  hook->path, (long long)*hook->timeout_s);
+	if (code == EINTR)
+		return json_error(hook->at, e, 0, "hook-failed", "%s: interrupted by a signal",
+		                  hook->path);
 	if (code != 0)
 		return json_error(hook->at, e, code, "hook-failed", "wait for %s", hook->path);
 	return report(hook, status, &tail, e);

@@ -23,9 +23,9 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 	if (fd < 0)
 		return -1;
 	do {
-		n = read(fd, buf + used, size - used);
-		if (n < 0 && errno == EINTR)
-			continue;
+		do
+			n = read(fd, buf + used, size - used);
+		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			return -1;
 		used += (size_t)n;

@@ -20,7 +20,7 @@ def eventually(condition, seconds=5):
         try:
             if value := condition():
                 return value
-        except (OSError, ValueError, AssertionError):
+        except (OSError, ValueError, IndexError, AssertionError):
             pass
         if time.monotonic() > end:
             pytest.fail("it did not come true in time")
