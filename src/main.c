@@ -74,7 +74,8 @@ check_descriptors(struct options *o, struct error *e)
 	for (int fd = 3; fd < (int)count + 3; fd++)
 		if (fcntl(fd, F_SETFD, 0) < 0)
 			return error_set(e, errno, "fd-missing",
-			                 "--preserve-fds %d: descriptor %d is not open", (int)count, fd);
+			                 "--preserve-fds %d: descriptor %d is not open", (int)count,
+			                 fd);
 	return 0;
 }
 
@@ -97,7 +98,8 @@ set_level(const char *text, struct error *e)
 			log_settings.level = (enum log_level)i;
 			return 0;
 		}
-	return error_set(e, 0, "usage", "--log-level %s: not one of error, warning, info, debug", text);
+	return error_set(e, 0, "usage", "--log-level %s: not one of error, warning, info, debug",
+	                 text);
 }
 
 static int
@@ -107,7 +109,8 @@ set_log(const struct options *o, struct error *e)
 	if (o->log_format != NULL && strcmp(o->log_format, "json") == 0)
 		log_settings.format = LOG_FORMAT_JSON;
 	else if (o->log_format != NULL && strcmp(o->log_format, "text") != 0)
-		return error_set(e, 0, "usage", "--log-format %s: not one of text, json", o->log_format);
+		return error_set(e, 0, "usage", "--log-format %s: not one of text, json",
+		                 o->log_format);
 	if (o->log_level != NULL && set_level(o->log_level, e) < 0)
 		return -1;
 	if (o->debug)
@@ -118,12 +121,14 @@ set_log(const struct options *o, struct error *e)
 static int
 check_global(const struct options *o, struct error *e)
 {
-	if (o->systemd_cgroup || (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "systemd") == 0))
+	if (o->systemd_cgroup ||
+	    (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "systemd") == 0))
 		return error_set(e, 0, "unsupported",
 		                 "hako has no systemd cgroup driver: use the cgroupfs driver");
 	if (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "cgroupfs") != 0 &&
 	    strcmp(o->cgroup_manager, "disabled") != 0)
-		return error_set(e, 0, "usage", "--cgroup-manager %s: not one of cgroupfs, disabled",
+		return error_set(e, 0, "usage",
+		                 "--cgroup-manager %s: not one of cgroupfs, disabled",
 		                 o->cgroup_manager);
 	return 0;
 }
@@ -135,7 +140,8 @@ check_args(const struct command *command, const struct options *o, struct error 
 		return error_set(e, 0, "usage", "missing operand: hako %s %s", command->name,
 		                 command->operands);
 	if (command->max_args >= 0 && o->arg_count > command->max_args)
-		return error_set(e, 0, "usage", "unexpected operand \"%s\"", o->args[command->max_args]);
+		return error_set(e, 0, "usage", "unexpected operand \"%s\"",
+		                 o->args[command->max_args]);
 	return 0;
 }
 
@@ -167,7 +173,8 @@ end_output(struct error *e)
 }
 
 static int
-run_command(const struct command *command, int argc, char **argv, struct options *o, struct error *e)
+run_command(const struct command *command, int argc, char **argv, struct options *o,
+            struct error *e)
 {
 	int used = options_parse(argc, argv, command->bit, o, e), status;
 	bool good = used >= 0;
@@ -224,6 +231,7 @@ main(int argc, char **argv)
 	if (used + 1 >= argc)
 		error_set(&e, 0, "usage", "no command: try hako --help");
 	else
-		error_set(&e, 0, "usage", "unknown command \"%s\": try hako --help", argv[used + 1]);
+		error_set(&e, 0, "usage", "unknown command \"%s\": try hako --help",
+		          argv[used + 1]);
 	return fail(NULL, &o, &e);
 }

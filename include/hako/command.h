@@ -59,13 +59,13 @@ struct options {
 
 struct command {
 	const char *name;
-	unsigned bit;          /* of the options table */
-	const char *operands;  /* "ID [SIGNAL]" */
+	unsigned bit;         /* of the options table */
+	const char *operands; /* "ID [SIGNAL]" */
 	const char *summary;
 	int min_args;
-	int max_args;          /* -1: any */
+	int max_args;                                         /* -1: any */
 	int (*run)(const struct options *o, struct error *e); /* exit status, or -1 with *e */
-	int failure;           /* exit status of a failure */
+	int failure;                                          /* exit status of a failure */
 };
 
 enum command_bit {

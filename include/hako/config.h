@@ -209,8 +209,8 @@ struct config_block_io {
 	const struct json *at;
 	const uint64_t *weight;
 	const uint64_t *leaf_weight;
-	struct objects weight_device; /* struct config_weight_device */
-	struct objects throttle_read_bps;  /* struct config_throttle_device */
+	struct objects weight_device;     /* struct config_weight_device */
+	struct objects throttle_read_bps; /* struct config_throttle_device */
 	struct objects throttle_write_bps;
 	struct objects throttle_read_iops;
 	struct objects throttle_write_iops;
@@ -372,7 +372,7 @@ struct config {
 
 extern const struct field_table config_fields;
 extern const struct field_table hooks_fields;
-extern const struct field_table process_fields;  /* exec --process */
+extern const struct field_table process_fields;   /* exec --process */
 extern const struct field_table resources_fields; /* update */
 extern const struct field_table linux_fields;
 extern const struct field_table id_mapping_fields;

@@ -27,7 +27,7 @@ struct container {
 	const char *id;
 	const struct state *state; /* NULL: no usable state file */
 	enum status status;
-	bool locked;               /* by this process */
+	bool locked;              /* by this process */
 	struct error state_error; /* why state is NULL */
 };
 
@@ -133,8 +133,8 @@ struct exec_request {
 	const char *process_file; /* --process, or NULL */
 	const char *const *args;  /* with process_file NULL */
 	const char *cwd;
-	const char *user;         /* UID[:GID] */
-	const char *const *env;   /* NAME=VALUE to add */
+	const char *user;       /* UID[:GID] */
+	const char *const *env; /* NAME=VALUE to add */
 	size_t env_count;
 	const char *const *caps;
 	size_t cap_count;

@@ -10,20 +10,20 @@
  * `check` its errors, and the schema-coverage test its list.
  */
 enum field_type {
-	FIELD_STRING,  /* const char *, NULL when absent; also when empty, unless required */
-	FIELD_BOOL,    /* bool, false when absent */
-	FIELD_UINT,    /* const uint64_t *, NULL when absent; min..max */
-	FIELD_INT,     /* const int64_t *, NULL when absent; min..max */
-	FIELD_U32,     /* uint32_t by value, 0 when absent; 0..max */
-	FIELD_STRINGS, /* struct strings */
-	FIELD_UINTS,   /* struct uints; each min..max */
-	FIELD_MAP,     /* struct string_map: string values */
-	FIELD_ENUM,    /* int, 0 when absent; names gives the values (none of them 0) */
-	FIELD_FLAGS,   /* struct flags: an array of names, or'ed */
-	FIELD_OBJECT,  /* const struct X *, NULL when absent */
-	FIELD_OBJECTS, /* struct objects of struct X */
+	FIELD_STRING,     /* const char *, NULL when absent; also when empty, unless required */
+	FIELD_BOOL,       /* bool, false when absent */
+	FIELD_UINT,       /* const uint64_t *, NULL when absent; min..max */
+	FIELD_INT,        /* const int64_t *, NULL when absent; min..max */
+	FIELD_U32,        /* uint32_t by value, 0 when absent; 0..max */
+	FIELD_STRINGS,    /* struct strings */
+	FIELD_UINTS,      /* struct uints; each min..max */
+	FIELD_MAP,        /* struct string_map: string values */
+	FIELD_ENUM,       /* int, 0 when absent; names gives the values (none of them 0) */
+	FIELD_FLAGS,      /* struct flags: an array of names, or'ed */
+	FIELD_OBJECT,     /* const struct X *, NULL when absent */
+	FIELD_OBJECTS,    /* struct objects of struct X */
 	FIELD_OBJECT_MAP, /* struct objects of struct X, key in the member before X's own rows */
-	FIELD_TYPES,   /* how many there are */
+	FIELD_TYPES,      /* how many there are */
 };
 
 struct strings {
@@ -41,7 +41,7 @@ struct string_map {
 		const char *key;
 		const char *value;
 		const struct json *at;
-	} *items;
+	} * items;
 	size_t count;
 	const struct json *at;
 };

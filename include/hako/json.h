@@ -14,14 +14,14 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 struct json {
 	enum json_type type : 8; /* a value fills one cache line */
 	bool boolean : 1;
-	uint32_t offset;      /* first byte of the value in doc->text */
-	uint32_t end;         /* one past its last byte */
-	uint32_t count;       /* members or items */
-	const char *key;      /* name of a member, else NULL */
-	const char *text;     /* string decoded (no NUL inside), or the number as written */
-	struct json *first;   /* members or items, in order */
-	struct json *next;    /* sibling */
-	struct json *parent;  /* NULL for the root */
+	uint32_t offset;            /* first byte of the value in doc->text */
+	uint32_t end;               /* one past its last byte */
+	uint32_t count;             /* members or items */
+	const char *key;            /* name of a member, else NULL */
+	const char *text;           /* string decoded (no NUL inside), or the number as written */
+	struct json *first;         /* members or items, in order */
+	struct json *next;          /* sibling */
+	struct json *parent;        /* NULL for the root */
 	const struct json_doc *doc; /* of the root only */
 };
 

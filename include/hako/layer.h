@@ -21,8 +21,8 @@ struct planner {
 #define LAYER_RUN(name) int name(const struct plan *plan, struct handles *h, struct error *e)
 
 /* seccomp: compiled with libseccomp or taken from the cache, loaded by seccomp(2) */
-LAYER_PLAN(seccomp_plan);      /* validates, makes the shared mapping (anonymous memory only) */
-LAYER_RUN(seccomp_compile);    /* ATTACH, parent: fill the mapping */
+LAYER_PLAN(seccomp_plan);   /* validates, makes the shared mapping (anonymous memory only) */
+LAYER_RUN(seccomp_compile); /* ATTACH, parent: fill the mapping */
 
 /* device_filter: BPF_PROG_TYPE_CGROUP_DEVICE */
 LAYER_PLAN(device_filter_plan);
@@ -79,9 +79,9 @@ LAYER_PLAN(rlimits_plan);
 LAYER_RUN(rlimits_raise); /* MAP, parent */
 LAYER_RUN(rlimits_set);   /* CONFINE, init */
 LAYER_PLAN(process_plan);
-LAYER_RUN(process_set_oom_score);   /* MAP, parent */
-LAYER_RUN(process_make_cwd);        /* BUILD, init */
-LAYER_RUN(process_join_keyring);    /* CONFINE, init, as all below */
+LAYER_RUN(process_set_oom_score); /* MAP, parent */
+LAYER_RUN(process_make_cwd);      /* BUILD, init */
+LAYER_RUN(process_join_keyring);  /* CONFINE, init, as all below */
 LAYER_RUN(process_set_personality);
 LAYER_RUN(process_own_streams);
 LAYER_RUN(process_enter_cwd);

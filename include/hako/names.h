@@ -30,17 +30,17 @@ parse_int(const char *text, int64_t min, int64_t max, int64_t *ret);
 int
 signal_from_name(const char *text);
 
-extern const struct name namespace_names[];    /* CLONE_NEW... */
-extern const struct name rlimit_names[];       /* RLIMIT_... + 1, so that 0 means absent */
-extern const struct name propagation_names[];  /* MS_SHARED, ...; with MS_REC for rshared, ... */
-extern const struct name personality_names[];  /* PER_LINUX + 1, PER_LINUX32 + 1 */
+extern const struct name namespace_names[];   /* CLONE_NEW... */
+extern const struct name rlimit_names[];      /* RLIMIT_... + 1, so that 0 means absent */
+extern const struct name propagation_names[]; /* MS_SHARED, ...; with MS_REC for rshared, ... */
+extern const struct name personality_names[]; /* PER_LINUX + 1, PER_LINUX32 + 1 */
 extern const struct name seccomp_action_names[];
 extern const struct name seccomp_arch_names[];
 extern const struct name seccomp_operator_names[];
 extern const struct name seccomp_flag_names[]; /* SECCOMP_FILTER_FLAG_... */
 extern const struct name scheduler_names[];    /* SCHED_... + 1 */
 extern const struct name scheduler_flag_names[];
-extern const struct name io_class_names[];     /* IOPRIO_CLASS_... */
+extern const struct name io_class_names[];      /* IOPRIO_CLASS_... */
 extern const struct name memory_policy_names[]; /* MPOL_... + 1 */
 extern const struct name memory_policy_flag_names[];
 

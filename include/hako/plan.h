@@ -44,16 +44,16 @@ struct mount_plan {
 	const char *destination; /* absolute, as in the container */
 	const char *source;      /* a bind's source made absolute */
 	const char *type;
-	bool recursive;          /* rbind */
+	bool recursive; /* rbind */
 	bool tmpcopyup;
-	bool readonly_late;      /* made read-only after every mount is in place */
-	uint64_t attr_set;       /* MOUNT_ATTR_... for the top mount */
+	bool readonly_late; /* made read-only after every mount is in place */
+	uint64_t attr_set;  /* MOUNT_ATTR_... for the top mount */
 	uint64_t attr_clear;
-	uint64_t recursive_set;  /* the same for the whole tree (rro, rnosuid, ...) */
+	uint64_t recursive_set; /* the same for the whole tree (rro, rnosuid, ...) */
 	uint64_t recursive_clear;
 	uint64_t propagation[2]; /* MS_SHARED, ... | MS_REC, in order; 0: none */
-	struct strings flags;    /* for fsconfig(FSCONFIG_SET_FLAG): superblock flags and key-only data */
-	struct string_map data;  /* for fsconfig(FSCONFIG_SET_STRING) */
+	struct strings flags; /* for FSCONFIG_SET_FLAG: of the superblock, and data without a value */
+	struct string_map data; /* for fsconfig(FSCONFIG_SET_STRING) */
 };
 
 struct device_plan {
@@ -117,8 +117,8 @@ struct time_offset_plan {
  * init: the parent compiles while init mounts.
  */
 struct seccomp_program {
-	uint32_t length; /* instructions (struct sock_filter); 0: not there yet */
-	uint32_t flags;  /* SECCOMP_FILTER_FLAG_... */
+	uint32_t length;   /* instructions (struct sock_filter); 0: not there yet */
+	uint32_t flags;    /* SECCOMP_FILTER_FLAG_... */
 	uint64_t filter[]; /* struct sock_filter */
 };
 
@@ -144,8 +144,8 @@ struct process_plan {
 };
 
 struct cgroup_plan {
-	bool wanted;       /* false: --cgroup-manager disabled */
-	const char *path;  /* below the cgroup v2 mount, begins with / */
+	bool wanted;      /* false: --cgroup-manager disabled */
+	const char *path; /* below the cgroup v2 mount, begins with / */
 	const struct json *at;
 	struct cgroup_value *values; /* in the order of writing */
 	size_t value_count;
@@ -155,11 +155,11 @@ struct cgroup_plan {
 /* What the command line adds to the config. */
 struct plan_options {
 	const char *id;
-	const char *bundle;  /* absolute */
-	bool pivot;          /* false: --no-pivot */
-	bool new_keyring;    /* false: --no-new-keyring */
+	const char *bundle; /* absolute */
+	bool pivot;         /* false: --no-pivot */
+	bool new_keyring;   /* false: --no-new-keyring */
 	unsigned preserve_fds;
-	bool privileged;     /* euid 0 in the initial user namespace, or its likeness */
+	bool privileged; /* euid 0 in the initial user namespace, or its likeness */
 	uid_t host_uid;
 	gid_t host_gid;
 	bool cgroup_disabled;
@@ -170,7 +170,7 @@ struct plan {
 	const struct config *config;
 	struct plan_options options;
 
-	uint64_t clone_flags; /* CLONE_NEW... to create */
+	uint64_t clone_flags;     /* CLONE_NEW... to create */
 	uint64_t exec_namespaces; /* exec: CLONE_NEW... of init to enter */
 	struct namespace_join joins[NAMESPACE_TYPES];
 	size_t join_count;
@@ -183,7 +183,7 @@ struct plan {
 
 	const char *rootfs; /* absolute path on the host */
 	bool root_readonly;
-	unsigned long root_propagation; /* MS_... for / before anything is mounted */
+	unsigned long root_propagation;       /* MS_... for / before anything is mounted */
 	unsigned long root_propagation_after; /* after the pivot; 0: none */
 	struct mount_plan *mounts;
 	size_t mount_count;
@@ -218,25 +218,25 @@ plan_waits(const struct plan *plan);
 
 /* Descriptors and pids; -1 (0 for pids) when not held. */
 struct handles {
-	int root_dir;    /* --root */
-	int state_dir;   /* <root>/<id> */
-	int start_sock;  /* listening socket of `create` */
-	struct sync sync; /* this process's end */
-	int cgroup_root; /* the cgroup v2 mount */
-	int cgroup;      /* the container's cgroup */
-	const char *cgroup_mount; /* where the v2 hierarchy stands, NULL: no cgroup */
+	int root_dir;                    /* --root */
+	int state_dir;                   /* <root>/<id> */
+	int start_sock;                  /* listening socket of `create` */
+	struct sync sync;                /* this process's end */
+	int cgroup_root;                 /* the cgroup v2 mount */
+	int cgroup;                      /* the container's cgroup */
+	const char *cgroup_mount;        /* where the v2 hierarchy stands, NULL: no cgroup */
 	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
-	int rootfs;      /* the container's root mount */
-	int dev;         /* its /dev */
-	int proc;        /* hako's own detached procfs (init) */
-	int *mounts;     /* a tree per mount, opened by the parent when init could not; else NULL */
+	int rootfs;                      /* the container's root mount */
+	int dev;                         /* its /dev */
+	int proc;                        /* hako's own detached procfs (init) */
+	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;
-	int target_pidfd; /* exec: init of the container to enter */
-	pid_t init_pid;  /* as the runtime sees it */
+	int target_pidfd;         /* exec: init of the container to enter */
+	pid_t init_pid;           /* as the runtime sees it */
 	uint64_t init_start_time; /* clock ticks since boot */
-	const char *program; /* what to execve, found in the container */
-	struct fd_pile dropped; /* init, while it builds: to be closed */
+	const char *program;      /* what to execve, found in the container */
+	struct fd_pile dropped;   /* init, while it builds: to be closed */
 };
 
 /* All of them "not held". */

@@ -9,7 +9,7 @@
 /* Processes as /proc shows them. */
 
 struct proc_stat {
-	char state;         /* 'R', 'S', 'Z', ... */
+	char state;          /* 'R', 'S', 'Z', ... */
 	uint64_t start_time; /* clock ticks since boot, field 22 of proc(5) */
 };
 

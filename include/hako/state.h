@@ -15,14 +15,14 @@ struct state {
 	const struct json *at;
 	const char *oci_version;
 	const char *id;
-	const int64_t *pid;          /* of init; 0: not made yet */
-	const uint64_t *start_time;  /* of init, clock ticks since boot */
+	const int64_t *pid;         /* of init; 0: not made yet */
+	const uint64_t *start_time; /* of init, clock ticks since boot */
 	const char *bundle;
 	const char *rootfs;
-	const char *created;         /* RFC 3339, UTC */
+	const char *created; /* RFC 3339, UTC */
 	uint32_t owner;
-	const char *cgroup_path;     /* below the v2 mount; NULL: no cgroup */
-	bool own_pid_namespace;      /* everything dies with init */
+	const char *cgroup_path; /* below the v2 mount; NULL: no cgroup */
+	bool own_pid_namespace;  /* everything dies with init */
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
 };

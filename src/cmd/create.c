@@ -28,7 +28,8 @@ absolute(const char *path, struct error *e)
 		error_set(e, errno, "bundle-missing", "bundle %s", path);
 	if (resolved == NULL || utf8_is_valid(resolved))
 		return resolved;
-	error_set(e, 0, "bundle-invalid", "bundle %s: its path is not UTF-8, as JSON must be", resolved);
+	error_set(e, 0, "bundle-invalid", "bundle %s: its path is not UTF-8, as JSON must be",
+	          resolved);
 	free(resolved);
 	return NULL;
 }
@@ -61,8 +62,7 @@ make(const struct options *o, bool wait_for_start, const struct plan **ret_plan,
 	const struct config *config;
 	struct json_doc *doc;
 
-	if (id_check(o->args[0], e) < 0 ||
-	    plan_options_of(o, &plan_options, e) < 0 ||
+	if (id_check(o->args[0], e) < 0 || plan_options_of(o, &plan_options, e) < 0 ||
 	    bundle_load(&arena, plan_options.bundle, o->config, &config, &doc, e) < 0 ||
 	    plan_make(&arena, config, &plan_options, ret_plan, e) < 0)
 		return -1;

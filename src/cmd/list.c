@@ -150,8 +150,8 @@ command_list(const struct options *o, struct error *e)
 		l.w = json_writer_new(JSON_COMPACT);
 		json_begin_array(l.w, NULL);
 	} else if (!l.quiet) {
-		printf("%-20s %-10s %-10s %-30s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED",
-		       "OWNER");
+		printf("%-20s %-10s %-10s %-30s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE",
+		       "CREATED", "OWNER");
 	}
 	for (size_t i = 0; i < count; i++) {
 		list_one(&l, root, ids[i]);

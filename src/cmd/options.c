@@ -199,7 +199,8 @@ options_help(const struct command *command)
 {
 	if (command != NULL) {
 		printf("usage: hako [OPTIONS] %s [OPTIONS]%s%s\n\n%s\n\noptions:\n", command->name,
-		       command->operands[0] != '\0' ? " " : "", command->operands, command->summary);
+		       command->operands[0] != '\0' ? " " : "", command->operands,
+		       command->summary);
 		print_options(command->bit);
 		return;
 	}

@@ -10,7 +10,8 @@
 static int
 print_owned(char *text, struct error *e)
 {
-	int rc = text != NULL ? command_print(text, e) : error_set(e, errno, "out-of-memory", "output");
+	int rc = text != NULL ? command_print(text, e)
+	                      : error_set(e, errno, "out-of-memory", "output");
 
 	free(text);
 	return rc;

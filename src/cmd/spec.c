@@ -25,12 +25,21 @@ static const char *const command[] = {"sh", NULL};
 static const char *const capabilities[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE",
                                            NULL};
 static const char *const masked_paths[] = {
-	"/proc/acpi",       "/proc/asound",        "/proc/kcore",     "/proc/keys",
-	"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-	"/proc/scsi",       "/sys/firmware",       "/sys/devices/virtual/powercap", NULL,
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/sys/firmware",
+	"/sys/devices/virtual/powercap",
+	NULL,
 };
-static const char *const readonly_paths[] = {"/proc/bus", "/proc/fs",  "/proc/irq",
-                                             "/proc/sys", "/proc/sysrq-trigger", NULL};
+static const char *const readonly_paths[] = {
+	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL};
 static const char *const namespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup", NULL};
 
 struct mount_row {
@@ -45,10 +54,16 @@ static const struct mount_row mounts[] = {
          "devpts",
          "devpts",
          {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", NULL}},
-	{"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k", NULL}},
+	{"/dev/shm",
+         "tmpfs",
+         "shm",
+         {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k", NULL}},
 	{"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev", NULL}},
 	{"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro", NULL}},
-	{"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", "ro", NULL}},
+	{"/sys/fs/cgroup",
+         "cgroup",
+         "cgroup",
+         {"nosuid", "noexec", "nodev", "relatime", "ro", NULL}},
 	{NULL, NULL, NULL, {NULL}},
 };
 

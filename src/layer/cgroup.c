@@ -36,7 +36,8 @@ LAYER_PLAN(cgroup_plan)
 	plan->cgroup.at = json_member(lin->at, "cgroupsPath");
 	plan->cgroup.wanted = !plan->options.cgroup_disabled;
 	if (path == NULL || path[0] == '\0')
-		path = arena_printf(p->arena, "%s/%s", plan->options.cgroup_parent, plan->options.id);
+		path = arena_printf(p->arena, "%s/%s", plan->options.cgroup_parent,
+		                    plan->options.id);
 	else if (path[0] != '/')
 		path = arena_printf(p->arena, "%s/%s", plan->options.cgroup_parent, path);
 	if (path_normalise(path, normal, sizeof(normal)) < 0)
@@ -78,8 +79,8 @@ check_existing(const struct plan *plan, int cgroup, struct error *e)
 	ssize_t n = file_read_at(cgroup, "cgroup.procs", text, sizeof(text));
 
 	if (n < 0 && errno != EOPNOTSUPP)
-		return json_error(plan->cgroup.at, e, errno, "cgroup-failed", "read cgroup.procs of %s",
-		                  plan->cgroup.path);
+		return json_error(plan->cgroup.at, e, errno, "cgroup-failed",
+		                  "read cgroup.procs of %s", plan->cgroup.path);
 	if (n > 0)
 		return json_error(plan->cgroup.at, e, 0, "cgroup-busy",
 		                  "container's cgroup %s is not empty: %d process(es) found",
@@ -96,7 +97,8 @@ make_leaf(const struct plan *plan, int root, bool *ret_made)
 	int parent = root, leaf;
 
 	if (name > plan->cgroup.path + 1) {
-		snprintf(path, sizeof(path), "%.*s", (int)(name - plan->cgroup.path), plan->cgroup.path);
+		snprintf(path, sizeof(path), "%.*s", (int)(name - plan->cgroup.path),
+		         plan->cgroup.path);
 		above = path_make_dirs_beneath(root, path, 0755);
 		parent = above;
 	}
@@ -156,7 +158,8 @@ enable(int cgroup, const char *wanted)
 		return;
 	}
 	snprintf(copy, sizeof(copy), "%s", wanted);
-	for (char *word = strtok_r(copy, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save))
+	for (char *word = strtok_r(copy, " ", &save); word != NULL;
+	     word = strtok_r(NULL, " ", &save))
 		if (file_write_at(cgroup, "cgroup.subtree_control", word) < 0)
 			log_debug("cgroup: %s: %s", word, error_text(errno));
 }
@@ -196,10 +199,11 @@ static int
 go_without(const struct plan *plan, struct handles *h, int code, struct error *e)
 {
 	if (plan->cgroup.value_count > 0)
-		return json_error(plan->cgroup.values[0].at, e, code, "cgroup-denied",
-		                  "a limit was asked for, but the cgroup %s%s cannot be made: delegate "
-		                  "a cgroup to this user",
-		                  h->cgroup_mount != NULL ? h->cgroup_mount : "", plan->cgroup.path);
+		return json_error(
+			plan->cgroup.values[0].at, e, code, "cgroup-denied",
+			"a limit was asked for, but the cgroup %s%s cannot be made: delegate "
+			"a cgroup to this user",
+			h->cgroup_mount != NULL ? h->cgroup_mount : "", plan->cgroup.path);
 	close_cleaner(&h->cgroup_root);
 	h->cgroup_root = -1;
 	h->cgroup_mount = NULL;
@@ -222,8 +226,8 @@ LAYER_RUN(cgroup_create)
 	    (errno == EACCES || errno == EPERM || errno == EROFS))
 		return go_without(plan, h, errno, e);
 	if (cgroup < 0)
-		return json_error(plan->cgroup.at, e, errno, "cgroup-failed", "make the cgroup %s%s",
-		                  h->cgroup_mount, plan->cgroup.path);
+		return json_error(plan->cgroup.at, e, errno, "cgroup-failed",
+		                  "make the cgroup %s%s", h->cgroup_mount, plan->cgroup.path);
 	if (!made && check_existing(plan, cgroup, e) < 0)
 		return -1;
 	/* only now it is ours to remove */
@@ -257,7 +261,7 @@ cgroup_undo(const struct state *state, struct handles *h, struct error *e)
 	if (cgroup >= 0 && cgroup_kill(cgroup) == 0)
 		(void)cgroup_wait_empty(cgroup, REMOVE_MS);
 	if (cgroup < 0 || cgroup_remove(h->cgroup_root, state->cgroup_path, REMOVE_MS) < 0)
-		return error_set(e, errno, "cgroup-failed", "remove the cgroup %s%s", h->cgroup_mount,
-		                 state->cgroup_path);
+		return error_set(e, errno, "cgroup-failed", "remove the cgroup %s%s",
+		                 h->cgroup_mount, state->cgroup_path);
 	return 0;
 }

@@ -44,10 +44,11 @@ cgroup_open_root(const char **ret_mount, struct error *e)
 			return take_fd(&fd);
 		}
 	}
-	return error_set(e, 0, "cgroup-missing",
-	                 "no cgroup v2 hierarchy on /sys/fs/cgroup or /sys/fs/cgroup/unified: mount "
-	                 "one (mount -t cgroup2 cgroup2 DIR), or boot with "
-	                 "systemd.unified_cgroup_hierarchy=1");
+	return error_set(
+		e, 0, "cgroup-missing",
+		"no cgroup v2 hierarchy on /sys/fs/cgroup or /sys/fs/cgroup/unified: mount "
+		"one (mount -t cgroup2 cgroup2 DIR), or boot with "
+		"systemd.unified_cgroup_hierarchy=1");
 }
 
 int
@@ -219,7 +220,8 @@ walk(int cgroup, unsigned depth, int (*enter)(int cgroup, void *data), void *dat
 
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
-		child = openat(cgroup, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		child = openat(cgroup, entry->d_name,
+		               O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (child >= 0)
 			rc = walk(child, depth + 1, enter, data);
 	}
@@ -267,7 +269,8 @@ remove_children(int cgroup, unsigned depth)
 
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
 			continue;
-		child = openat(cgroup, entry->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		child = openat(cgroup, entry->d_name,
+		               O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (child >= 0)
 			(void)remove_children(child, depth + 1);
 		if (unlinkat(cgroup, entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)

@@ -212,8 +212,7 @@ is_denied_by_namespace(const struct plan *plan)
 
 	if (errno != EPERM || (plan->options.privileged && !plan_isolates(plan, CLONE_NEWUSER)))
 		return false;
-	return read_capabilities(&own) == 0 &&
-	       (own.effective & bit(CAP_SETGID)) != 0;
+	return read_capabilities(&own) == 0 && (own.effective & bit(CAP_SETGID)) != 0;
 }
 
 /* The caller's groups must go, also when there are none to set. */

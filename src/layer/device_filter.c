@@ -104,8 +104,9 @@ plan_nodes(const struct objects *devices, struct device_rule *rules)
 	rules[count++] = (struct device_rule){false, 'a', ANY, ANY, ACC_ALL};
 	for (size_t i = 0; i < devices->count; i++)
 		if (rows[i].type[0] != 'p' && rows[i].major != NULL && rows[i].minor != NULL)
-			rules[count++] = (struct device_rule){true, rows[i].type[0] == 'b' ? 'b' : 'c',
-			                                      *rows[i].major, *rows[i].minor, ACC_ALL};
+			rules[count++] =
+				(struct device_rule){true, rows[i].type[0] == 'b' ? 'b' : 'c',
+			                             *rows[i].major, *rows[i].minor, ACC_ALL};
 	return count;
 }
 
@@ -406,7 +407,8 @@ rules_at(const struct plan *plan)
 {
 	const struct config_resources *resources = plan->config->linux_->resources;
 
-	return resources != NULL ? resources->devices.at : NULL; /* there are rules without any, too */
+	return resources != NULL ? resources->devices.at
+	                         : NULL; /* there are rules without any, too */
 }
 
 /* Without privileges nobody gets at a device: nodes cannot be made, binds are nodev. */

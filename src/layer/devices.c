@@ -100,7 +100,8 @@ LAYER_PLAN(devices_plan)
 			plan->devices[plan->device_count++] = (struct device_plan){
 				.path = default_devices[i].path,
 				.mode = S_IFCHR | 0666,
-				.device = makedev(default_devices[i].major, default_devices[i].minor),
+				.device =
+					makedev(default_devices[i].major, default_devices[i].minor),
 			};
 		}
 		plan->symlinks = arena_array(p->arena, 1, sizeof(default_symlinks));
@@ -147,7 +148,8 @@ check_existing(const struct device_plan *d, int parent, const char *name, struct
 	    (S_ISFIFO(st.st_mode) || st.st_rdev == d->device))
 		return 0;
 	return json_error(d->at, e, 0, "device-conflict",
-	                  "%s exists in the rootfs and is not the device that was asked for", d->path);
+	                  "%s exists in the rootfs and is not the device that was asked for",
+	                  d->path);
 }
 
 static int

@@ -22,7 +22,8 @@ LAYER_RUN(hostname_set)
 	if (plan->hostname != NULL && sethostname(plan->hostname, strlen(plan->hostname)) < 0)
 		return json_error(json_member(root, "hostname"), e, errno, "hostname-failed",
 		                  "sethostname \"%s\"", plan->hostname);
-	if (plan->domainname != NULL && setdomainname(plan->domainname, strlen(plan->domainname)) < 0)
+	if (plan->domainname != NULL &&
+	    setdomainname(plan->domainname, strlen(plan->domainname)) < 0)
 		return json_error(json_member(root, "domainname"), e, errno, "hostname-failed",
 		                  "setdomainname \"%s\"", plan->domainname);
 	return 0;

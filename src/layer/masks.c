@@ -47,10 +47,12 @@ make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct 
 	int target = path_open_in_root(h->rootfs, plan->readonly_paths.items[i], O_PATH), tree;
 
 	if (target < 0)
-		return errno == ENOENT ? 0 : fail(&plan->readonly_paths, i, e, "open read-only path");
+		return errno == ENOENT ? 0
+		                       : fail(&plan->readonly_paths, i, e, "open read-only path");
 	tree = open_tree(target, "",
 	                 AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
+	if (tree < 0 ||
+	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
 	    attach(tree, target) < 0)
 		return fail(&plan->readonly_paths, i, e, "make read-only");
 	fd_drop(&h->dropped, target);
@@ -99,7 +101,8 @@ mount_empty(void)
 	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
 	return fsmount(context, FSMOUNT_CLOEXEC,
-	               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+	                       MOUNT_ATTR_NOEXEC);
 }
 
 static int
@@ -142,7 +145,8 @@ mask_path(const struct plan *plan, const struct handles *h, struct covers *cover
 		               : fail(&plan->masked_paths, i, e, "open masked path");
 	rc = fstat(target, &st);
 	if (rc == 0)
-		rc = S_ISDIR(st.st_mode) ? cover_directory(covers, target) : cover_file(covers, target);
+		rc = S_ISDIR(st.st_mode) ? cover_directory(covers, target)
+		                         : cover_file(covers, target);
 	fd_drop(covers->dropped, target);
 	return rc < 0 ? fail(&plan->masked_paths, i, e, "mask") : 0;
 }

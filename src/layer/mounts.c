@@ -52,7 +52,8 @@ must_be_real_directory(const struct mount_plan *m)
 
 /* Where links led: not into procfs, not to the root itself. */
 static int
-check_linked_target(const struct handles *h, const struct mount_plan *m, int target, struct error *e)
+check_linked_target(const struct handles *h, const struct mount_plan *m, int target,
+                    struct error *e)
 {
 	struct statfs fs;
 	struct stat a, b;
@@ -64,8 +65,8 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 	if (fstatfs(target, &fs) < 0 || fstat(target, &a) < 0 || fstat(h->rootfs, &b) < 0)
 		return fail(m, e, "look at");
 	if (fs.f_type == PROC_SUPER_MAGIC)
-		return json_error(m->at, e, 0, "mount-unsafe", "%s leads into /proc by a symbolic link",
-		                  m->destination);
+		return json_error(m->at, e, 0, "mount-unsafe",
+		                  "%s leads into /proc by a symbolic link", m->destination);
 	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
 		return json_error(m->at, e, 0, "mount-unsafe",
 		                  "%s leads to the root of the container by a symbolic link",
@@ -212,8 +213,8 @@ configure(const struct mount_plan *m, int context, struct error *e)
 		if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[i], NULL, 0) < 0)
 			return fail_fs(m, context, "option ", m->flags.items[i], e);
 	for (size_t i = 0; i < m->data.count; i++)
-		if (fsconfig(context, FSCONFIG_SET_STRING, m->data.items[i].key, m->data.items[i].value,
-		             0) < 0)
+		if (fsconfig(context, FSCONFIG_SET_STRING, m->data.items[i].key,
+		             m->data.items[i].value, 0) < 0)
 			return fail_fs(m, context, "option ", m->data.items[i].key, e);
 	return 0;
 }
@@ -304,7 +305,8 @@ LAYER_RUN(mounts_open)
 {
 	autofree char *rootfs = NULL;
 
-	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged || plan->mount_count == 0)
+	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged ||
+	    plan->mount_count == 0)
 		return 0;
 	rootfs = realpath(plan->rootfs, NULL);
 	h->mounts = calloc(plan->mount_count, sizeof(*h->mounts));
@@ -352,7 +354,8 @@ static int
 attach_bind(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	const struct mount_plan *m = &plan->mounts[i];
-	int tree = h->mounts != NULL && h->mounts[i] >= 0 ? take_fd(&h->mounts[i]) : open_source(m, e);
+	int tree =
+		h->mounts != NULL && h->mounts[i] >= 0 ? take_fd(&h->mounts[i]) : open_source(m, e);
 
 	return tree >= 0 ? attach_tree(h, m, i, tree, e) : -1;
 }
@@ -386,8 +389,8 @@ attach_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error
 		return 0;
 	if ((e->code != EPERM && e->code != EBUSY) || h->cgroup_mount == NULL)
 		return -1;
-	if (log_fallback(e, "cgroup-mount", "%s: a bind of the container's cgroup instead of a mount",
-	                 e->msg) < 0)
+	if (log_fallback(e, "cgroup-mount",
+	                 "%s: a bind of the container's cgroup instead of a mount", e->msg) < 0)
 		return -1;
 	return bind_cgroup(plan, h, i, e);
 }
@@ -427,7 +430,8 @@ remount(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 
 LAYER_RUN(mounts_attach)
 {
-	static int (*const attach[])(const struct plan *, struct handles *, size_t, struct error *) = {
+	static int (*const attach[])(const struct plan *, struct handles *, size_t,
+	                             struct error *) = {
 		[MOUNT_FILESYSTEM] = attach_filesystem,
 		[MOUNT_BIND] = attach_bind,
 		[MOUNT_REMOUNT] = remount,
@@ -452,8 +456,8 @@ LAYER_RUN(mounts_make_readonly)
 {
 	for (size_t i = 0; i < plan->mount_count; i++)
 		if (h->late_readonly[i] >= 0 &&
-		    set_attributes(&plan->mounts[i], h->late_readonly[i], MOUNT_ATTR_RDONLY, 0, false,
-		                   e) < 0)
+		    set_attributes(&plan->mounts[i], h->late_readonly[i], MOUNT_ATTR_RDONLY, 0,
+		                   false, e) < 0)
 			return -1;
 	return 0;
 }

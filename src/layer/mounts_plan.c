@@ -23,7 +23,8 @@ add_flag(struct arena *arena, struct mount_plan *m, const char *flag)
 }
 
 static void
-add_data(struct arena *arena, struct mount_plan *m, const char *key, size_t length, const char *value)
+add_data(struct arena *arena, struct mount_plan *m, const char *key, size_t length,
+         const char *value)
 {
 	struct string_pair *pair = &m->data.items[m->data.count++];
 
@@ -37,7 +38,8 @@ plan_data(struct arena *arena, struct mount_plan *m, const char *option)
 {
 	char *copy = arena_strdup(arena, option), *save = NULL;
 
-	for (char *word = strtok_r(copy, ",", &save); word != NULL; word = strtok_r(NULL, ",", &save)) {
+	for (char *word = strtok_r(copy, ",", &save); word != NULL;
+	     word = strtok_r(NULL, ",", &save)) {
 		char *equal = strchr(word, '=');
 
 		if (equal == NULL)
@@ -183,9 +185,17 @@ check_bind(const struct mount_plan *m, const struct option_state *s, struct erro
 
 /* Below /proc only the files that lxcfs provides may be covered: the rest is the kernel's word. */
 static const char *const proc_files[] = {
-	"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg",           "/proc/meminfo",
-	"/proc/slabinfo", "/proc/stat",     "/proc/swaps",             "/proc/uptime",
-	"/proc/net/dev",  "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+	"/proc/cpuinfo",
+	"/proc/diskstats",
+	"/proc/loadavg",
+	"/proc/meminfo",
+	"/proc/slabinfo",
+	"/proc/stat",
+	"/proc/swaps",
+	"/proc/uptime",
+	"/proc/net/dev",
+	"/proc/sys/kernel/ns_last_pid",
+	"/proc/sys/crypto/fips_enabled",
 };
 
 static int
@@ -194,7 +204,8 @@ check_destination(const struct mount_plan *m, struct error *e)
 	const struct json *at = json_member(m->at, "destination");
 
 	if (strcmp(m->destination, "/") == 0)
-		return json_error(at, e, 0, "mount-invalid", "cannot mount over the root of the container");
+		return json_error(at, e, 0, "mount-invalid",
+		                  "cannot mount over the root of the container");
 	if (strcmp(m->destination, "/proc") == 0 && m->kind == MOUNT_FILESYSTEM &&
 	    strcmp(m->type, "proc") != 0)
 		return json_error(at, e, 0, "mount-invalid", "/proc must be of type proc");

@@ -31,7 +31,8 @@
 bool
 plan_creates(const struct plan *plan, uint64_t type)
 {
-	return (plan->clone_flags & type) != 0 || (type == CLONE_NEWTIME && plan->time_offsets.text);
+	return (plan->clone_flags & type) != 0 ||
+	       (type == CLONE_NEWTIME && plan->time_offsets.text);
 }
 
 bool
@@ -62,7 +63,8 @@ offset_line(struct arena *arena, const char *clock, const struct config_time_off
 		return "";
 	return arena_printf(arena, "%s %lld %llu\n", clock,
 	                    offset->secs != NULL ? (long long)*offset->secs : 0LL,
-	                    offset->nanosecs != NULL ? (unsigned long long)*offset->nanosecs : 0ULL);
+	                    offset->nanosecs != NULL ? (unsigned long long)*offset->nanosecs
+	                                             : 0ULL);
 }
 
 static void
@@ -70,9 +72,9 @@ plan_time_offsets(struct planner *p, const struct config_time_offsets *offsets)
 {
 	if (offsets == NULL || (offsets->monotonic == NULL && offsets->boottime == NULL))
 		return;
-	p->plan->time_offsets.text =
-		arena_printf(p->arena, "%s%s", offset_line(p->arena, "monotonic", offsets->monotonic),
-	                     offset_line(p->arena, "boottime", offsets->boottime));
+	p->plan->time_offsets.text = arena_printf(
+		p->arena, "%s%s", offset_line(p->arena, "monotonic", offsets->monotonic),
+		offset_line(p->arena, "boottime", offsets->boottime));
 	p->plan->clone_flags &= ~(uint64_t)CLONE_NEWTIME;
 }
 
@@ -97,8 +99,8 @@ LAYER_PLAN(namespaces_plan)
 static int
 fail(const struct namespace_join *join, struct error *e, const char *what)
 {
-	return json_error(json_member(join->at, "path"), e, errno, "namespace-failed", "%s %s %s", what,
-	                  name_of(namespace_names, (uint64_t)join->type), join->path);
+	return json_error(json_member(join->at, "path"), e, errno, "namespace-failed", "%s %s %s",
+	                  what, name_of(namespace_names, (uint64_t)join->type), join->path);
 }
 
 static bool

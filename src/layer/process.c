@@ -104,8 +104,8 @@ LAYER_RUN(process_set_oom_score)
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)h->init_pid);
 	snprintf(value, sizeof(value), "%lld", (long long)*plan->process.oom_score_adj);
 	if (file_write_at(AT_FDCWD, path, value) < 0)
-		return json_error(json_member(plan->process.at, "oomScoreAdj"), e, errno, "oom-failed",
-		                  "set oom_score_adj to %s", value);
+		return json_error(json_member(plan->process.at, "oomScoreAdj"), e, errno,
+		                  "oom-failed", "set oom_score_adj to %s", value);
 	return 0;
 }
 
@@ -156,10 +156,10 @@ LAYER_RUN(process_own_streams)
 			continue;
 		if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
 			continue;
-		if (fchown(fd, plan->process.uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
-		    errno != EINVAL)
-			return error_set(e, errno, "stream-failed", "change the owner of descriptor %d",
-			                 fd);
+		if (fchown(fd, plan->process.uid, (gid_t)-1) < 0 && errno != EPERM &&
+		    errno != EROFS && errno != EINVAL)
+			return error_set(e, errno, "stream-failed",
+			                 "change the owner of descriptor %d", fd);
 	}
 	return 0;
 }
@@ -169,8 +169,8 @@ LAYER_RUN(process_own_streams)
 static int
 fail_cwd(const struct plan *plan, int code, struct error *e)
 {
-	return json_error(json_member(plan->process.at, "cwd"), e, code, "cwd-failed", "chdir to %s",
-	                  plan->process.cwd);
+	return json_error(json_member(plan->process.at, "cwd"), e, code, "cwd-failed",
+	                  "chdir to %s", plan->process.cwd);
 }
 
 LAYER_RUN(process_make_cwd)
@@ -238,9 +238,8 @@ LAYER_RUN(process_find_home)
 	if (plan->process.args == NULL || !plan->process.home_missing)
 		return 0;
 	/* / is the container's since the pivot */
-	passwd = sys_openat2(AT_FDCWD, "/etc/passwd",
-	                     O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0,
-	                     RESOLVE_NO_MAGICLINKS);
+	passwd = sys_openat2(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+	                     0, RESOLVE_NO_MAGICLINKS);
 	if (passwd >= 0 &&
 	    (passwd_lookup(passwd, plan->process.uid, PASSWD_HOME, home + 5, PATH_MAX) < 0 ||
 	     home[5] != '/'))
@@ -309,8 +308,8 @@ LAYER_RUN(process_find_program)
 			return 0;
 		}
 		if (code == ENOENT || code == ENOTDIR)
-			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s", name,
-			                  name);
+			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s",
+			                  name, name);
 		return json_error(at, e, code, "program-denied", "exec: \"%s\"", name);
 	}
 	h->program = search(name, plan->process.search_path, &code);

@@ -51,7 +51,8 @@ skip(const struct json *object, const char *property, bool set, struct error *e)
 	if (!set)
 		return 0;
 	json_where(json_member(object, property), where, sizeof(where));
-	return log_fallback(e, "cgroup-v1-only", "%s: cgroup v2 has no such setting: ignored", where);
+	return log_fallback(e, "cgroup-v1-only", "%s: cgroup v2 has no such setting: ignored",
+	                    where);
 }
 
 /* Memory -------------------------------------------------------------------- */
@@ -65,7 +66,8 @@ plan_swap(struct planner *p, const struct config_memory *memory, struct error *e
 
 	if (memory->swap == NULL || *memory->swap == 0) {
 		if (limit < 0)
-			add_limit(p, json_member(memory->at, "limit"), NULL, "memory.swap.max", "max");
+			add_limit(p, json_member(memory->at, "limit"), NULL, "memory.swap.max",
+			          "max");
 		return 0;
 	}
 	swap = *memory->swap;
@@ -73,10 +75,12 @@ plan_swap(struct planner *p, const struct config_memory *memory, struct error *e
 		return json_error(at, e, 0, "resource-invalid",
 		                  "swap (memory and swap together) needs a memory limit");
 	if (swap > 0 && swap < limit)
-		return json_error(at, e, 0, "resource-invalid", "swap is less than the memory limit");
+		return json_error(at, e, 0, "resource-invalid",
+		                  "swap is less than the memory limit");
 	swap = swap < 0 ? -1 : swap - limit;
 	/* without swap accounting in the kernel there is nothing to limit */
-	add_limit(p, at, swap == 0 ? NULL : "memory", "memory.swap.max", limit_text(p->arena, swap));
+	add_limit(p, at, swap == 0 ? NULL : "memory", "memory.swap.max",
+	          limit_text(p->arena, swap));
 	return 0;
 }
 
@@ -87,15 +91,15 @@ plan_memory(struct planner *p, const struct config_memory *memory, struct error 
 		return 0;
 	if (memory->limit != NULL && *memory->limit != 0)
 		add_limit(p, json_member(memory->at, "limit"), "memory", "memory.max",
-		    limit_text(p->arena, *memory->limit));
+		          limit_text(p->arena, *memory->limit));
 	if (memory->reservation != NULL && *memory->reservation != 0)
 		add_limit(p, json_member(memory->at, "reservation"), "memory", "memory.low",
-		    limit_text(p->arena, *memory->reservation));
+		          limit_text(p->arena, *memory->reservation));
 	if (plan_swap(p, memory, e) < 0)
 		return -1;
 	if (skip(memory->at, "kernel", memory->kernel != NULL && *memory->kernel > 0, e) < 0 ||
-	    skip(memory->at, "kernelTCP", memory->kernel_tcp != NULL && *memory->kernel_tcp > 0, e) <
-	            0 ||
+	    skip(memory->at, "kernelTCP", memory->kernel_tcp != NULL && *memory->kernel_tcp > 0,
+	         e) < 0 ||
 	    skip(memory->at, "swappiness", memory->swappiness != NULL, e) < 0)
 		return -1;
 	return skip(memory->at, "disableOOMKiller", memory->disable_oom_killer, e);
@@ -163,7 +167,8 @@ plan_cpu_max(struct planner *p, const struct config_cpu *cpu)
 	if ((cpu->quota == NULL || *cpu->quota == 0) && !period)
 		return;
 	add(p, at, limited || period ? "cpu" : NULL, "cpu.max",
-	    arena_printf(p->arena, "%s %" PRIu64, limited ? limit_text(p->arena, *cpu->quota) : "max",
+	    arena_printf(p->arena, "%s %" PRIu64,
+	                 limited ? limit_text(p->arena, *cpu->quota) : "max",
 	                 period ? *cpu->period : 100000));
 }
 
@@ -189,7 +194,8 @@ plan_cpu(struct planner *p, const struct config_cpu *cpu, struct error *e)
 		add(p, json_member(cpu->at, "cpus"), "cpuset", "cpuset.cpus", cpu->cpus);
 	if (cpu->mems != NULL && cpu->mems[0] != '\0')
 		add(p, json_member(cpu->at, "mems"), "cpuset", "cpuset.mems", cpu->mems);
-	if (skip(cpu->at, "realtimePeriod", cpu->realtime_period && *cpu->realtime_period > 0, e) < 0)
+	if (skip(cpu->at, "realtimePeriod", cpu->realtime_period && *cpu->realtime_period > 0, e) <
+	    0)
 		return -1;
 	return skip(cpu->at, "realtimeRuntime", cpu->realtime_runtime && *cpu->realtime_runtime > 0,
 	            e);
@@ -204,7 +210,7 @@ plan_pids(struct planner *p, const struct config_pids *pids)
 	if (pids == NULL || pids->limit == NULL)
 		return;
 	add_limit(p, json_member(pids->at, "limit"), "pids", "pids.max",
-	    *pids->limit == 0 ? "1" : limit_text(p->arena, *pids->limit));
+	          *pids->limit == 0 ? "1" : limit_text(p->arena, *pids->limit));
 }
 
 static void
@@ -212,7 +218,8 @@ plan_unified(struct planner *p, const struct string_map *unified)
 {
 	for (size_t i = 0; i < unified->count; i++) {
 		const struct string_pair *pair = &unified->items[i];
-		const char *controller = arena_strndup(p->arena, pair->key, strcspn(pair->key, "."));
+		const char *controller =
+			arena_strndup(p->arena, pair->key, strcspn(pair->key, "."));
 		char *copy = arena_strdup(p->arena, pair->value), *save = NULL;
 
 		for (char *line = strtok_r(copy, "\n", &save); line != NULL;
@@ -246,8 +253,9 @@ LAYER_PLAN(resources_plan)
 	plan_pids(p, resources->pids);
 	plan_unified(p, &resources->unified);
 	if (p->plan->cgroup.value_count > 0 && !p->plan->cgroup.wanted)
-		return json_error(resources->at, e, 0, "cgroup-disabled",
-		                  "limits need a cgroup, and cgroups are disabled on the command line");
+		return json_error(
+			resources->at, e, 0, "cgroup-disabled",
+			"limits need a cgroup, and cgroups are disabled on the command line");
 	return 0;
 }
 
@@ -286,8 +294,8 @@ fail_missing(const struct plan *plan, const struct handles *h, const struct cgro
 	(void)file_read_at(h->cgroup, "cgroup.controllers", controllers, sizeof(controllers));
 	return json_error(v->at, e, 0, "cgroup-controller",
 	                  "%s%s has no %s: the %s controller is %s (it has \"%s\"); %s",
-	                  h->cgroup_mount, plan->cgroup.path, v->file, v->controller, why, controllers,
-	                  advice);
+	                  h->cgroup_mount, plan->cgroup.path, v->file, v->controller, why,
+	                  controllers, advice);
 }
 
 LAYER_RUN(resources_write)
@@ -301,8 +309,8 @@ LAYER_RUN(resources_write)
 			continue;
 		if (errno == ENOENT || h->cgroup < 0)
 			return fail_missing(plan, h, v, e);
-		return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s", v->value,
-		                  v->file);
+		return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s",
+		                  v->value, v->file);
 	}
 	return 0;
 }

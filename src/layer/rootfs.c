@@ -28,10 +28,10 @@ LAYER_PLAN(rootfs_plan)
 	unsigned long propagation = (unsigned long)config->linux_->rootfs_propagation;
 
 	(void)e;
-	plan->rootfs = config->root->path[0] == '/'
-	                       ? config->root->path
-	                       : arena_printf(p->arena, "%s/%s", plan->options.bundle,
-	                                      config->root->path);
+	plan->rootfs =
+		config->root->path[0] == '/'
+			? config->root->path
+			: arena_printf(p->arena, "%s/%s", plan->options.bundle, config->root->path);
 	plan->root_readonly = config->root->readonly;
 	plan->root_propagation = propagation != 0 ? propagation | MS_REC : MS_SLAVE | MS_REC;
 	if ((propagation & (MS_SHARED | MS_UNBINDABLE)) != 0)
@@ -141,7 +141,8 @@ LAYER_RUN(rootfs_attach)
 		return -1;
 	/* a clone of a shared mount is its peer, and would mount on the host whatever is mounted here */
 	if ((plan->root_propagation & MS_SHARED) != 0 &&
-	    mount_setattr(h->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) < 0)
+	    mount_setattr(h->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) <
+	            0)
 		return fail(plan, e, "make private");
 	if (attach_clone(plan, h) < 0)
 		return fail(plan, e, "attach the rootfs at");
@@ -202,7 +203,8 @@ LAYER_RUN(rootfs_enter)
 		return error_set(e, errno, "rootfs-failed", "chdir to /");
 	if (plan->root_propagation_after != 0 &&
 	    mount(NULL, "/", NULL, plan->root_propagation_after, NULL) < 0)
-		return json_error(json_member(plan->config->linux_->at, "rootfsPropagation"), e, errno,
-		                  "rootfs-failed", "set the propagation of the container's root");
+		return json_error(json_member(plan->config->linux_->at, "rootfsPropagation"), e,
+		                  errno, "rootfs-failed",
+		                  "set the propagation of the container's root");
 	return 0;
 }

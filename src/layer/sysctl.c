@@ -42,8 +42,8 @@ LAYER_RUN(sysctl_write)
 
 		snprintf(path, sizeof(path), "sys/%s", s->path);
 		if (proc_write(h->proc, path, s->value) < 0)
-			return json_error(s->at, e, errno, "sysctl-failed", "write \"%s\" to /proc/%s",
-			                  s->value, path);
+			return json_error(s->at, e, errno, "sysctl-failed",
+			                  "write \"%s\" to /proc/%s", s->value, path);
 	}
 	return 0;
 }

@@ -81,9 +81,10 @@ id_check(const char *id, struct error *e)
 
 	if (length > 0 && length <= ID_MAX && id[0] != '.' && strspn(id, allowed) == length)
 		return 0;
-	return error_set(e, 0, "id-invalid",
-	                 "invalid container ID format: 1 to %d of A-Z a-z 0-9 _ + - . (not . first)",
-	                 ID_MAX);
+	return error_set(
+		e, 0, "id-invalid",
+		"invalid container ID format: 1 to %d of A-Z a-z 0-9 _ + - . (not . first)",
+		ID_MAX);
 }
 
 /* Status ----------------------------------------------------------------------- */
@@ -231,8 +232,9 @@ container_pidfd(const struct container *c, struct error *e)
 	int fd = proc_open((pid_t)*c->state->pid, *c->state->start_time);
 
 	if (fd < 0)
-		return errno == ESRCH ? error_set(e, 0, "container-not-running", "container not running")
-		                      : error_set(e, errno, "container-not-running", "open init");
+		return errno == ESRCH
+		               ? error_set(e, 0, "container-not-running", "container not running")
+		               : error_set(e, errno, "container-not-running", "open init");
 	return fd;
 }
 
@@ -264,12 +266,14 @@ container_freeze(const struct container *c, bool frozen, struct error *e)
 	if (!frozen && c->status != STATUS_PAUSED)
 		return error_set(e, 0, "container-not-paused", "container not paused");
 	if (frozen && c->status == STATUS_PAUSED)
-		return error_set(e, 0, "container-not-running", "container not running: it is paused");
+		return error_set(e, 0, "container-not-running",
+		                 "container not running: it is paused");
 	cgroup = container_cgroup(c, e);
 	if (cgroup < 0)
 		return -1;
 	if (cgroup_freeze(cgroup, frozen) < 0)
-		return error_set(e, errno, "freeze-failed", "%s the cgroup", frozen ? "freeze" : "thaw");
+		return error_set(e, errno, "freeze-failed", "%s the cgroup",
+		                 frozen ? "freeze" : "thaw");
 	return 0;
 }
 

@@ -57,8 +57,8 @@ bundle_load(struct arena *arena, const char *bundle, const char *config,
 
 	if (dir < 0)
 		return error_set(e, errno, "bundle-missing", "bundle %s", bundle);
-	if (json_load(arena, config != NULL ? AT_FDCWD : dir, config != NULL ? config : "config.json",
-	              "config.json", ret_doc, e) < 0)
+	if (json_load(arena, config != NULL ? AT_FDCWD : dir,
+	              config != NULL ? config : "config.json", "config.json", ret_doc, e) < 0)
 		return -1;
 	return config_decode(arena, *ret_doc, ret_config, e);
 }
@@ -108,9 +108,10 @@ claim_id(const struct plan *plan, struct handles *h, struct error *e)
 	const char *id = plan->options.id;
 
 	if (mkdirat(h->root_dir, id, 0700) < 0)
-		return errno == EEXIST ? error_set(e, 0, "container-exists",
-		                                   "container with given ID already exists")
-		                       : error_set(e, errno, "state-failed", "make the state folder");
+		return errno == EEXIST
+		               ? error_set(e, 0, "container-exists",
+		                           "container with given ID already exists")
+		               : error_set(e, errno, "state-failed", "make the state folder");
 	h->state_dir = openat(h->root_dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (h->state_dir < 0 || flock(h->state_dir, LOCK_EX) < 0) {
 		(void)error_set(e, errno, "state-failed", "open the state folder");

@@ -70,8 +70,9 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
 	if (init < 0)
 		return -1;
 	if (sys_pidfd_send_signal(init, signal) < 0)
-		return errno == ESRCH ? error_set(e, 0, "container-not-running", "container not running")
-		                      : error_set(e, errno, "kill-failed", "signal init");
+		return errno == ESRCH
+		               ? error_set(e, 0, "container-not-running", "container not running")
+		               : error_set(e, errno, "kill-failed", "signal init");
 	if (signal == SIGKILL && c->status == STATUS_PAUSED)
 		thaw(c);
 	return 0;

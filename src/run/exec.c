@@ -252,10 +252,12 @@ static int
 check_status(const struct container *c, const struct exec_request *request, struct error *e)
 {
 	if (c->status == STATUS_STOPPED || c->status == STATUS_CREATING)
-		return error_set(e, 0, "container-not-running", "cannot exec in a stopped container");
+		return error_set(e, 0, "container-not-running",
+		                 "cannot exec in a stopped container");
 	if (c->status == STATUS_PAUSED && !request->ignore_paused)
-		return error_set(e, 0, "container-paused",
-		                 "cannot exec in a paused container (--ignore-paused waits for resume)");
+		return error_set(
+			e, 0, "container-paused",
+			"cannot exec in a paused container (--ignore-paused waits for resume)");
 	return 0;
 }
 
@@ -267,7 +269,8 @@ enter_user_namespace(struct plan *plan, const struct handles *h, struct error *e
 		return 0;
 	plan->exec_namespaces &= ~(uint64_t)CLONE_NEWUSER;
 	if (setns(h->target_pidfd, CLONE_NEWUSER) < 0)
-		return error_set(e, errno, "namespace-failed", "join the container's user namespace");
+		return error_set(e, errno, "namespace-failed",
+		                 "join the container's user namespace");
 	return 0;
 }
 
@@ -282,7 +285,8 @@ open_root_of_init(const struct container *c, const struct plan *plan, struct han
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)*c->state->pid);
 	h->rootfs = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return h->rootfs < 0 ? error_set(e, errno, "rootfs-failed", "open the container's root") : 0;
+	return h->rootfs < 0 ? error_set(e, errno, "rootfs-failed", "open the container's root")
+	                     : 0;
 }
 
 static int

@@ -51,9 +51,11 @@ become_root(const struct plan *plan, struct error *e)
 	if (!plan->idmap.setgroups_denied && setgroups(0, NULL) < 0 && errno != EPERM)
 		return error_set(e, errno, "idmap-failed", "setgroups");
 	if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
-		return error_set(e, errno, "idmap-failed", "setresgid to root of the user namespace");
+		return error_set(e, errno, "idmap-failed",
+		                 "setresgid to root of the user namespace");
 	if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
-		return error_set(e, errno, "idmap-failed", "setresuid to root of the user namespace");
+		return error_set(e, errno, "idmap-failed",
+		                 "setresuid to root of the user namespace");
 	return 0;
 }
 

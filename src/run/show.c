@@ -95,7 +95,8 @@ show_cgroup(FILE *out, const struct plan *plan)
 	}
 	line(out, "path", "%s", plan->cgroup.path);
 	for (size_t i = 0; i < plan->cgroup.value_count; i++)
-		line(out, "write", "%s = %s", plan->cgroup.values[i].file, plan->cgroup.values[i].value);
+		line(out, "write", "%s = %s", plan->cgroup.values[i].file,
+		     plan->cgroup.values[i].value);
 	for (size_t i = 0; i < plan->device_rule_count; i++) {
 		const struct device_rule *r = &plan->device_rules[i];
 		char major[24] = "*", minor[24] = "*";
@@ -120,7 +121,8 @@ show_attributes(FILE *out, uint64_t set, uint64_t clear, bool recursive)
 		if (o->attr_clear == MOUNT_ATTR__ATIME) {
 			/* the words for the atime mode overlap: show the plain ones */
 			if ((clear & MOUNT_ATTR__ATIME) != 0 && strstr(o->name, "no") == NULL &&
-			    strstr(o->name, "time") != NULL && (set & MOUNT_ATTR__ATIME) == o->attr_set &&
+			    strstr(o->name, "time") != NULL &&
+			    (set & MOUNT_ATTR__ATIME) == o->attr_set &&
 			    strcmp(o->name, "atime") != 0 && strcmp(o->name, "ratime") != 0)
 				fprintf(out, " %s", o->name);
 			else if (strcmp(o->name, recursive ? "rnoatime" : "noatime") == 0 &&
@@ -188,7 +190,8 @@ show_rootfs(FILE *out, const struct plan *plan)
 	line(out, "rootfs", "%s%s", plan->rootfs, plan->root_readonly ? " ro" : "");
 	line(out, "propagation", "%s", name_of(propagation_names, plan->root_propagation));
 	if (plan->root_propagation_after != 0)
-		line(out, "and then", "%s", name_of(propagation_names, plan->root_propagation_after));
+		line(out, "and then", "%s",
+		     name_of(propagation_names, plan->root_propagation_after));
 	fprintf(out, "mounts\n");
 	for (size_t i = 0; i < plan->mount_count; i++)
 		show_mount(out, &plan->mounts[i]);
@@ -197,11 +200,14 @@ show_rootfs(FILE *out, const struct plan *plan)
 		const struct device_plan *d = &plan->devices[i];
 
 		line(out, "node", "%s %c %u:%u %04o %u:%u", d->path,
-		     S_ISBLK(d->mode) ? 'b' : S_ISFIFO(d->mode) ? 'p' : 'c', major(d->device),
-		     minor(d->device), (unsigned)d->mode & 07777, d->uid, d->gid);
+		     S_ISBLK(d->mode)    ? 'b'
+		     : S_ISFIFO(d->mode) ? 'p'
+		                         : 'c',
+		     major(d->device), minor(d->device), (unsigned)d->mode & 07777, d->uid, d->gid);
 	}
 	for (size_t i = 0; i < plan->symlink_count; i++)
-		line(out, "link", "/dev/%s -> %s", plan->symlinks[i].path, plan->symlinks[i].target);
+		line(out, "link", "/dev/%s -> %s", plan->symlinks[i].path,
+		     plan->symlinks[i].target);
 }
 
 static void
@@ -283,8 +289,8 @@ show_process(FILE *out, const struct plan *plan)
 		line(out, "group", "%u", p->groups[i]);
 	for (size_t i = 0; i < p->rlimit_count; i++)
 		line(out, "rlimit", "%s %" PRIu64 " %" PRIu64,
-		     name_of(rlimit_names, (uint64_t)p->rlimits[i].resource + 1), p->rlimits[i].soft,
-		     p->rlimits[i].hard);
+		     name_of(rlimit_names, (uint64_t)p->rlimits[i].resource + 1),
+		     p->rlimits[i].soft, p->rlimits[i].hard);
 	if (p->oom_score_adj != NULL)
 		line(out, "oom score", "%" PRId64, *p->oom_score_adj);
 	show_capabilities(out, "bounding", p->capabilities.bounding);

@@ -44,7 +44,8 @@ fail_clone(const struct plan *plan, struct error *e)
 	if (errno == ENOSPC || errno == EUSERS)
 		return json_error(at, e, errno, "clone-failed",
 		                  "too many namespaces (see /proc/sys/user/max_*_namespaces)");
-	return json_error(at, e, errno, "clone-failed", "clone3 with the namespaces of the container");
+	return json_error(at, e, errno, "clone-failed",
+	                  "clone3 with the namespaces of the container");
 }
 
 static pid_t

@@ -24,7 +24,8 @@ check_status(const struct container *c, struct error *e)
 		return error_set(e, 0, "container-broken",
 		                 "cannot start a container that was not created completely");
 	case STATUS_STOPPED:
-		return error_set(e, 0, "container-stopped", "cannot start a container that has stopped");
+		return error_set(e, 0, "container-stopped",
+		                 "cannot start a container that has stopped");
 	case STATUS_PAUSED:
 		return error_set(e, 0, "container-paused",
 		                 "cannot start a container in the paused state");

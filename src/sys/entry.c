@@ -124,7 +124,8 @@ protect_at_entry(long *sp)
 	attr.attr_clr = 0;
 	attr.propagation = 0;
 	attr.userns_fd = 0;
-	if (call(__NR_mount_setattr, fd, (long)empty, AT_EMPTY_PATH, (long)&attr, sizeof(attr)) == 0)
+	if (call(__NR_mount_setattr, fd, (long)empty, AT_EMPTY_PATH, (long)&attr, sizeof(attr)) ==
+	    0)
 		(void)call(__NR_execveat, fd, (long)empty, (long)argv, (long)env, AT_EMPTY_PATH);
 	(void)call(__NR_close, fd, 0, 0, 0, 0);
 }

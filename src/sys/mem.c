@@ -44,7 +44,8 @@ new_block(size_t size, bool small)
 	if (small) {
 		block = calloc(1, size);
 	} else {
-		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		             0);
 		if (block == MAP_FAILED)
 			block = NULL;
 	}

@@ -83,14 +83,14 @@ enum { LINKS_MAX = 40 };
 /* A walk from the top of a tree, making what is missing: see walk_making(). */
 struct walk {
 	int root;
-	int dir;               /* where the walk stands; -1: at root */
-	unsigned how;          /* RESOLVE_... for one step */
-	bool follow;           /* resolve symbolic links inside root */
-	bool directory;        /* what the last component is made as */
-	mode_t mode;           /* of new directories */
+	int dir;        /* where the walk stands; -1: at root */
+	unsigned how;   /* RESOLVE_... for one step */
+	bool follow;    /* resolve symbolic links inside root */
+	bool directory; /* what the last component is made as */
+	mode_t mode;    /* of new directories */
 	unsigned links;
-	char done[PATH_MAX];   /* from root to dir, without links */
-	char rest[PATH_MAX];   /* still to go */
+	char done[PATH_MAX]; /* from root to dir, without links */
+	char rest[PATH_MAX]; /* still to go */
 };
 
 static int
@@ -219,11 +219,12 @@ make_last(int root, const char *path, bool directory)
 	char parent[PATH_MAX];
 
 	if (slash == NULL || *name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
-	    snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path) >= (int)sizeof(parent))
+	    snprintf(parent, sizeof(parent), "%.*s", (int)(name - path), path) >=
+	            (int)sizeof(parent))
 		return -1;
 	dir = resolve(root, parent, O_PATH | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (dir < 0 || (directory ? mkdirat(dir, name, 0755)
-	                          : mknodat(dir, name, S_IFREG | 0644, 0)) < 0)
+	if (dir < 0 ||
+	    (directory ? mkdirat(dir, name, 0755) : mknodat(dir, name, S_IFREG | 0644, 0)) < 0)
 		return -1;
 	return openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }

@@ -114,13 +114,15 @@ sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, st
 
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return error_set(e, 0, "peer-died",
-		                 "the other process ended while this one waited for %s", names[type]);
+		                 "the other process ended while this one waited for %s",
+		                 names[type]);
 	if (n < 0)
 		return fail_receive(e, names[type]);
 	if (n == sizeof(packet) && packet.type == SYNC_FAILED)
 		return take_error(&packet, e);
 	if (n != SHORT_PACKET || packet.type != (int64_t)type)
-		return error_set(e, 0, "sync-failed", "expected %s, got another message", names[type]);
+		return error_set(e, 0, "sync-failed", "expected %s, got another message",
+		                 names[type]);
 	if (ret_value != NULL)
 		*ret_value = packet.value;
 	return 0;

@@ -97,7 +97,8 @@ copy_node(int to_dir, const char *name, const struct stat *st)
 static int
 copy_subdirectory(int from_dir, int to_dir, const char *name, const struct stat *st, unsigned depth)
 {
-	autoclose int from = openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int from =
+		openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	autoclose int to = -1;
 
 	if (from < 0 || mkdirat(to_dir, name, 0700) < 0)
