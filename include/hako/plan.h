@@ -52,7 +52,7 @@ struct mount_plan {
 	uint64_t recursive_set; /* the same for the whole tree (rro, rnosuid, ...) */
 	uint64_t recursive_clear;
 	uint64_t propagation[2]; /* MS_SHARED, ... | MS_REC, in order; 0: none */
-	struct strings flags; /* for FSCONFIG_SET_FLAG: of the superblock, and data without a value */
+	struct strings flags; /* FSCONFIG_SET_FLAG: of the superblock, data without a value */
 	struct string_map data; /* for fsconfig(FSCONFIG_SET_STRING) */
 };
 
