@@ -81,6 +81,30 @@ def test_while_it_is_created(box, runtime, tmp_path):
     assert box.status == "created"
 
 
+@pytest.mark.parametrize("kind, command, status", [
+    ("createRuntime", "run --detach", "creating"), ("createContainer", "run --detach", "creating"),
+    ("startContainer", "start", "created"), ("poststart", "start", "running"),
+    ("poststart", "run --detach", "running")])
+def test_while_a_hook_runs(box, runtime, background, kind, command, status):
+    """Seen by somebody else: a program is running when it has been executed, not before."""
+    box.bundle.mount("/log", runtime.base, "bind", "rw")
+    log = "/log" if kind == "startContainer" else runtime.base
+    script = f"echo >{log}/reached; while [ ! -e {log}/go ]; do sleep 0.02; done"
+    box.bundle.config["hooks"] = {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script],
+                                          "env": ["PATH=/bin"]}]}
+    if command == "start":
+        box.create()
+        operands = [box.id]
+    else:
+        operands = ["--bundle", box.bundle, box.id]
+    process = background(*command.split(), *operands)
+    kernel.eventually((runtime.base / "reached").exists)
+    assert (box.status, box.state()["pid"] > 1) == (status, True)
+    (runtime.base / "go").touch()
+    assert process.wait(10) == 0
+    assert box.status == "running"
+
+
 @pytest.mark.parametrize("how", ["relative", "symlink", "current directory", "trailing slash"])
 def test_bundle_is_absolute(box, runtime, tmp_path, how):
     path = box.bundle.path

@@ -10,6 +10,7 @@
 
 struct proc_stat {
 	char state;          /* 'R', 'S', 'Z', ... */
+	bool executed;       /* a program since it was forked */
 	uint64_t start_time; /* clock ticks since boot, field 22 of proc(5) */
 };
 

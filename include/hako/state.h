@@ -23,6 +23,7 @@ struct state {
 	uint32_t owner;
 	const char *cgroup_path; /* below the v2 mount; NULL: no cgroup */
 	bool own_pid_namespace;  /* everything dies with init */
+	bool start_socket;       /* it was made by `create`: start.sock is there until `start` */
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
 };

@@ -90,12 +90,10 @@ id_check(const char *id, struct error *e)
 /* Status ----------------------------------------------------------------------- */
 
 static bool
-is_alive(const struct state *state)
+is_alive(const struct state *state, struct proc_stat *stat)
 {
-	struct proc_stat stat;
-
-	return *state->pid > 1 && proc_stat((pid_t)*state->pid, &stat) == 0 &&
-	       stat.start_time == *state->start_time && stat.state != 'Z' && stat.state != 'X';
+	return *state->pid > 1 && proc_stat((pid_t)*state->pid, stat) == 0 &&
+	       stat->start_time == *state->start_time && stat->state != 'Z' && stat->state != 'X';
 }
 
 /* Another process holds the lock: the container is being created (or started, deleted). */
@@ -130,18 +128,20 @@ is_paused(const struct state *state)
 static enum status
 find_status(const struct container *c)
 {
-	bool created;
+	struct proc_stat stat;
+	bool waits;
 
 	if (*c->state->pid == 0)
 		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_STOPPED;
-	if (!is_alive(c->state))
+	if (!is_alive(c->state, &stat))
 		return STATUS_STOPPED;
-	created = faccessat(c->dir, "start.sock", F_OK, 0) == 0;
-	if (created && is_locked_by_another(c))
-		return STATUS_CREATING;
+	waits = faccessat(c->dir, "start.sock", F_OK, 0) == 0;
+	/* who holds the lock is making it, or, when the socket is gone, starting it */
+	if (!stat.executed && is_locked_by_another(c))
+		return c->state->start_socket && !waits ? STATUS_CREATED : STATUS_CREATING;
 	if (is_paused(c->state))
 		return STATUS_PAUSED;
-	return created ? STATUS_CREATED : STATUS_RUNNING;
+	return waits ? STATUS_CREATED : STATUS_RUNNING;
 }
 
 /* Open -------------------------------------------------------------------------- */

@@ -38,6 +38,7 @@ static const struct field state_rows[] = {
 	ROW(owner, "owner", FIELD_U32, .flags = FIELD_REQUIRED, .max = UINT32_MAX),
 	ROW(cgroup_path, "cgroupPath", FIELD_STRING, .flags = FIELD_ABSOLUTE),
 	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
+	ROW(start_socket, "startSocket", FIELD_BOOL),
 	ROW(annotations, "annotations", FIELD_MAP),
 	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
 };
@@ -109,6 +110,7 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	if (plan->cgroup.wanted && (h->cgroup >= 0 || h->init_pid == 0))
 		json_put_string(w, "cgroupPath", plan->cgroup.path);
 	json_put_bool(w, "ownPidNamespace", plan_creates(plan, CLONE_NEWPID));
+	json_put_bool(w, "startSocket", h->start_sock >= 0);
 	put_map(w, "annotations", &plan->config->annotations);
 	put_hooks(w, plan->config->hooks);
 	json_end_object(w);

@@ -17,6 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of the kernel's include/linux/sched.h; field 9 of /proc/PID/stat shows it, as proc(5) says. */
+enum { PF_FORKNOEXEC = 0x40 };
+
 int
 proc_stat(pid_t pid, struct proc_stat *ret)
 {
@@ -34,6 +37,8 @@ proc_stat(pid_t pid, struct proc_stat *ret)
 	ret->state = p[2];
 	p += 2;
 	for (int field = 3; field < 22; field++) {
+		if (field == 9)
+			ret->executed = (strtoul(p, NULL, 10) & PF_FORKNOEXEC) == 0;
 		p = strchr(p, ' ');
 		if (p == NULL) {
 			errno = EINVAL;
