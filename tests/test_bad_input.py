@@ -138,12 +138,13 @@ def test_config_file(not_created, bundle, make, message):
     not_created(b, message)
 
 
-def test_unreadable_config(rootless, bundle, user):
-    b = bundle(owner=user)
-    b.save()
-    (b.path / "config.json").chmod(0)
+@pytest.mark.parametrize("what", ["config.json", "."])
+def test_unreadable(rootless, bundle, user, what):
+    b = bundle(owner=user).save()
+    (b.path / what).chmod(0)
     result = rootless.run("create", "--bundle", b.path, rootless.new_id(), check=False)
     assert (result.returncode, "permission denied" in result.stderr) == (1, True)
+    assert not rootless.root.exists() or os.listdir(rootless.root) == []
 
 
 def full_config(bundle):

@@ -453,10 +453,12 @@ def test_run_passes_standard_streams_through(runtime, bundle):
     assert runtime.run_bundle(bundle("/bin/cat"), stdin=subprocess.DEVNULL, timeout=5).stdout == ""
 
 
-def test_create_gives_its_streams_to_the_process(runtime, bundle):
+def test_create_gives_its_streams_to_the_process(runtime, bundle, tmp_path):
     box = runtime.container(bundle().sh("read line; echo got $line"))
     created = box.create(input="a line\n")
-    started = box.start(input="not this\n")
+    (tmp_path / "other").write_text("not this\n")
+    with (tmp_path / "other").open() as other:
+        started = box.start(stdin=other)
     eventually(lambda: created.stdout == "got a line\n")
     assert started.stdout == ""
 
