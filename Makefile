@@ -124,7 +124,7 @@ preprocess-flags: $(BUILD)/probe.mk
 CHECK = $(PYTHON) tests/harness/check.py --jobs $(JOBS)
 
 check:
-	@tests/install-deps build tests
+	@tests/install-deps build tests guest
 	@$(submake) -j$(JOBS) all units
 	@$(CHECK) --unit $(UNIT_PROGRAMS) --integration tests
 
@@ -159,7 +159,7 @@ VARIANT_FUZZ = BUILD=build/fuzz LINKAGE=archives CC=clang CFLAGS='-O1 -g -fsanit
 VARIANT_COV = BUILD=build/cov LINKAGE=archives CFLAGS='-O0 -g --coverage' HARDENING=
 
 san:
-	@tests/install-deps build tests
+	@tests/install-deps build tests guest
 	@$(submake) -j$(JOBS) $(VARIANT_SAN) all units
 	@HAKO=build/san/hako HAKO_TIMEOUT_SCALE=4 $(CHECK) \
 		--unit $(UNITS:%.c=build/san/%) --integration tests

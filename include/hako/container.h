@@ -89,9 +89,10 @@ int
 container_create(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                  bool wait_for_start, struct handles *h, struct error *e);
 
-/* Let go of a created container: it waits for `start` on its own. */
+/* Let go of a created container: it waits for `start` on its own. On failure nothing is left. */
 int
-container_release(struct handles *h, struct error *e);
+container_release(const struct plan *plan, struct handles *h, const char *pid_file,
+                  struct error *e);
 
 /* Execute the program now, run the poststart hooks, and let go of the lock. */
 int

@@ -52,8 +52,8 @@ struct mount_plan {
 	uint64_t recursive_set; /* the same for the whole tree (rro, rnosuid, ...) */
 	uint64_t recursive_clear;
 	uint64_t propagation[2]; /* MS_SHARED, ... | MS_REC, in order; 0: none */
-	struct strings flags; /* FSCONFIG_SET_FLAG: of the superblock, data without a value */
-	struct string_map data; /* for fsconfig(FSCONFIG_SET_STRING) */
+	struct strings flags;    /* FSCONFIG_SET_FLAG: of the superblock, data without a value */
+	struct string_map data;  /* for fsconfig(FSCONFIG_SET_STRING) */
 };
 
 struct device_plan {
@@ -149,14 +149,12 @@ struct cgroup_plan {
 	const struct json *at;
 	struct cgroup_value *values; /* in the order of writing */
 	size_t value_count;
-	bool must_exist_limits; /* something was asked for that only a cgroup can give */
 };
 
 /* What the command line adds to the config. */
 struct plan_options {
 	const char *id;
 	const char *bundle; /* absolute */
-	bool pivot;         /* false: --no-pivot */
 	bool new_keyring;   /* false: --no-new-keyring */
 	unsigned preserve_fds;
 	bool privileged; /* euid 0 in the initial user namespace, or its likeness */

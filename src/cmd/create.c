@@ -42,7 +42,6 @@ plan_options_of(const struct options *o, struct plan_options *ret, struct error 
 	*ret = (struct plan_options){
 		.id = o->args[0],
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
-		.pivot = true,
 		.new_keyring = !o->no_new_keyring,
 		.preserve_fds = o->preserve_count,
 		.cgroup_disabled =
@@ -81,7 +80,7 @@ command_create(const struct options *o, struct error *e)
 	handles_init(&h);
 	if (make(o, true, &plan, &h, e) < 0)
 		return -1;
-	return container_release(&h, e);
+	return container_release(plan, &h, o->pid_file, e);
 }
 
 int

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, STRING, LIST, IGNORED_FLAG };
+enum kind { FLAG, STRING, LIST };
 
 struct option_row {
 	const char *name;
@@ -115,8 +115,6 @@ store(const struct option_row *row, struct options *o, const char *value)
 			abort();
 		items[list->count++] = value;
 		list->items = items;
-		break;
-	case IGNORED_FLAG:
 		break;
 	}
 }

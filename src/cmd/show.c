@@ -32,7 +32,6 @@ command_plan(const struct options *o, struct error *e)
 	struct plan_options options = {
 		.id = "ID",
 		.bundle = path,
-		.pivot = true,
 		.new_keyring = true,
 		.privileged = true,
 		.cgroup_parent = "",

@@ -250,6 +250,15 @@ roll_back(const struct plan *plan, struct handles *h, bool stopped)
 		run_poststop(plan);
 }
 
+/* The same for a container whose pid is known to others already. */
+static void
+take_back(const struct plan *plan, struct handles *h, const char *pid_file, bool stopped)
+{
+	if (pid_file != NULL)
+		unlink(pid_file);
+	roll_back(plan, h, stopped);
+}
+
 int
 container_create(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                  bool wait_for_start, struct handles *h, struct error *e)
@@ -263,9 +272,12 @@ container_create(const struct plan *plan, const struct json_doc *doc, const char
 }
 
 int
-container_release(struct handles *h, struct error *e)
+container_release(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
 {
-	return sync_send(&h->sync, SYNC_RELEASE, 0, e);
+	if (sync_send(&h->sync, SYNC_RELEASE, 0, e) == 0)
+		return 0;
+	take_back(plan, h, pid_file, true);
+	return -1;
 }
 
 int
@@ -280,9 +292,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	        sync_expect(&h->sync, SYNC_READY, NULL, e) == 0;
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		sync_prefer_error(&h->sync, e);
-		if (pid_file != NULL)
-			unlink(pid_file);
-		roll_back(plan, h, ready || is_hook_failure(e));
+		take_back(plan, h, pid_file, ready || is_hook_failure(e));
 		return -1;
 	}
 	if (hooks != NULL && hooks->poststart.count > 0)
@@ -292,9 +302,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 		flock(h->state_dir, LOCK_UN);
 		return 0;
 	}
-	if (pid_file != NULL)
-		unlink(pid_file);
-	roll_back(plan, h, true);
+	take_back(plan, h, pid_file, true);
 	return -1;
 }
 
