@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -44,6 +45,27 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.timeout(seconds * SCALE), append=False)
         if not ROOT:
             item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def ptys():
+    """How many pseudo-terminals the machine has, whoever holds them."""
+    return int(pathlib.Path("/proc/sys/kernel/pty/nr").read_text())
+
+
+def pytest_sessionstart(session):
+    session.config.hako_ptys = ptys()
+
+
+def pytest_sessionfinish(session):
+    """Where these tests have the machine for themselves, they give every terminal back."""
+    if os.environ.get("HAKO_MUST_RUN") != "1" or hasattr(session.config, "workerinput"):
+        return
+    end = time.monotonic() + 10 * SCALE
+    while ptys() > session.config.hako_ptys and time.monotonic() < end:
+        time.sleep(0.1)
+    if ptys() > session.config.hako_ptys:
+        session.exitstatus = 1
+        print(f"left behind: {ptys() - session.config.hako_ptys} pseudo-terminals")
 
 
 @pytest.hookimpl(hookwrapper=True)

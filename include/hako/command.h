@@ -27,6 +27,7 @@ struct options {
 	const char *bundle;
 	const char *config;
 	const char *pid_file;
+	const char *console_socket;
 	const char *preserve_fds;
 	unsigned preserve_count;
 	bool no_new_keyring;
@@ -42,6 +43,7 @@ struct options {
 	} env, caps, groups;
 	bool no_new_privs;
 	bool ignore_paused;
+	bool tty;
 	const char *cgroup;
 
 	/* kill, delete, list, ps, spec */

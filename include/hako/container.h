@@ -117,12 +117,19 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
 int
 container_delete(struct container *c, bool force, struct error *e);
 
+/* A process in the foreground, a child of hako's. */
+struct served {
+	pid_t pid;
+	int pidfd;
+	int console; /* where the other side of its terminal comes from; -1: it has none */
+};
+
 /*
- * Wait for pid (a child), passing signals on; reaps whatever else is inherited.
- * The exit status as a shell has it: 128 + n for signal n.
+ * Wait for it, passing signals on and serving its terminal; reaps whatever else is
+ * inherited. The exit status as a shell has it: 128 + n for signal n.
  */
 int
-supervise(pid_t pid, int pidfd, struct error *e);
+supervise(const struct served *served, struct error *e);
 /*
  * Block all signals, so that none is lost before supervise(). A descriptor that
  * becomes readable when one of them wants hako to end, or -1.
@@ -145,15 +152,18 @@ struct exec_request {
 	bool ignore_paused;
 	bool new_keyring;
 	const char *cgroup; /* sub-cgroup */
+	bool terminal;      /* also when the process file says no */
+	bool detached;
+	const char *console_socket;
 	const char *pid_file;
 	unsigned preserve_fds;
 	int interrupt; /* of supervise_prepare(), or -1 */
 };
 
-/* Run a process in a container; on success it is executing. Its pid and a pidfd. */
+/* Run a process in a container; on success it is executing. */
 int
 container_exec(struct arena *arena, const struct container *c, const struct exec_request *request,
-               pid_t *ret_pid, int *ret_pidfd, struct error *e);
+               struct served *ret, struct error *e);
 
 /* Write a pid file: decimal, no newline, atomic. */
 int

@@ -74,6 +74,12 @@ LAYER_RUN(hostname_set);
 LAYER_PLAN(loopback_plan);
 LAYER_RUN(loopback_bring_up);
 
+/* terminal */
+LAYER_PLAN(terminal_plan);
+LAYER_RUN(terminal_connect); /* PREPARE, parent: to whom the pty goes */
+LAYER_RUN(terminal_open);    /* create: BUILD, before the pivot; exec: CONFINE */
+LAYER_RUN(terminal_take);    /* CONFINE, init: controlling terminal and standard streams */
+
 /* rlimits, process */
 LAYER_PLAN(rlimits_plan);
 LAYER_RUN(rlimits_raise); /* MAP, parent */

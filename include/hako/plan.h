@@ -143,6 +143,12 @@ struct process_plan {
 	const int64_t *oom_score_adj;
 };
 
+struct terminal_plan {
+	bool wanted;
+	unsigned short rows; /* 0: not said */
+	unsigned short columns;
+};
+
 struct cgroup_plan {
 	bool wanted;      /* false: --cgroup-manager disabled */
 	const char *path; /* below the cgroup v2 mount, begins with / */
@@ -157,7 +163,9 @@ struct plan_options {
 	const char *bundle; /* absolute */
 	bool new_keyring;   /* false: --no-new-keyring */
 	unsigned preserve_fds;
-	bool privileged; /* euid 0 in the initial user namespace, or its likeness */
+	bool detached;              /* nobody stays to serve the process: create, --detach */
+	const char *console_socket; /* where the pty goes; NULL: to hako itself */
+	bool privileged;            /* euid 0 in the initial user namespace, or its likeness */
 	uid_t host_uid;
 	gid_t host_gid;
 	bool cgroup_disabled;
@@ -199,6 +207,7 @@ struct plan {
 	bool loopback_up;
 
 	struct process_plan process;
+	struct terminal_plan terminal;
 	struct seccomp_program *seccomp; /* shared mapping; NULL: no filter */
 };
 
@@ -228,6 +237,9 @@ struct handles {
 	int dev;                         /* its /dev */
 	int proc;                        /* hako's own detached procfs (init) */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
+	int console; /* the socket that takes the pty (init) */
+	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
+	int terminal;       /* the process's side of the pty (init) */
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */

@@ -20,4 +20,8 @@ unixsock_connect(const char *path, int type);
 int
 unixsock_send_fd(int sock, const char *payload, int fd);
 
+/* The descriptor that comes with such a message, close-on-exec; ENOMSG when there is none. */
+int
+unixsock_receive_fd(int sock);
+
 #endif

@@ -35,7 +35,7 @@ absolute(const char *path, struct error *e)
 }
 
 static int
-plan_options_of(const struct options *o, struct plan_options *ret, struct error *e)
+plan_options_of(const struct options *o, bool detached, struct plan_options *ret, struct error *e)
 {
 	if (selfexe_protect(o->argv, e) < 0)
 		return -1;
@@ -44,6 +44,8 @@ plan_options_of(const struct options *o, struct plan_options *ret, struct error 
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
 		.new_keyring = !o->no_new_keyring,
 		.preserve_fds = o->preserve_count,
+		.detached = detached,
+		.console_socket = o->console_socket,
 		.cgroup_disabled =
 			o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "disabled") == 0,
 	};
@@ -61,7 +63,8 @@ make(const struct options *o, bool wait_for_start, const struct plan **ret_plan,
 	const struct config *config;
 	struct json_doc *doc;
 
-	if (id_check(o->args[0], e) < 0 || plan_options_of(o, &plan_options, e) < 0 ||
+	if (id_check(o->args[0], e) < 0 ||
+	    plan_options_of(o, wait_for_start || o->detach, &plan_options, e) < 0 ||
 	    bundle_load(&arena, plan_options.bundle, o->config, &config, &doc, e) < 0 ||
 	    plan_make(&arena, config, &plan_options, ret_plan, e) < 0)
 		return -1;
@@ -88,6 +91,7 @@ command_run(const struct options *o, struct error *e)
 {
 	const struct plan *plan;
 	struct handles h;
+	struct served served;
 	int status;
 
 	handles_init(&h);
@@ -102,7 +106,12 @@ command_run(const struct options *o, struct error *e)
 		return -1;
 	if (o->detach)
 		return 0;
-	status = supervise(h.init_pid, h.init_pidfd, e);
+	served = (struct served){
+		.pid = h.init_pid,
+		.pidfd = h.init_pidfd,
+		.console = h.console_peer,
+	};
+	status = supervise(&served, e);
 	if (status >= 0 && !o->keep && container_finish(plan, &h, e) < 0)
 		return -1;
 	return status;

@@ -33,12 +33,15 @@ command_exec(const struct options *o, struct error *e)
 		.ignore_paused = o->ignore_paused,
 		.new_keyring = true,
 		.cgroup = o->cgroup,
+		.terminal = o->tty,
+		.detached = o->detach,
+		.console_socket = o->console_socket,
 		.pid_file = o->pid_file,
 		.preserve_fds = o->preserve_count,
 	};
 	struct container c;
-	pid_t pid;
-	int pidfd, root;
+	struct served served;
+	int root;
 
 	if (check_operands(o, e) < 0 || selfexe_protect(o->argv, e) < 0)
 		return -1;
@@ -47,7 +50,7 @@ command_exec(const struct options *o, struct error *e)
 		return -1;
 	request.interrupt = o->detach ? -1 : supervise_prepare();
 	if (container_open(&arena, root, o->args[0], false, &c, e) < 0 ||
-	    container_exec(&arena, &c, &request, &pid, &pidfd, e) < 0)
+	    container_exec(&arena, &c, &request, &served, e) < 0)
 		return -1;
-	return o->detach ? 0 : supervise(pid, pidfd, e);
+	return o->detach ? 0 : supervise(&served, e);
 }

@@ -40,8 +40,10 @@ static const struct field mount_rows[] = {
 static const struct field_table mount_fields = FIELD_TABLE(config_mount, mount_rows);
 
 static const struct field console_size_rows[] = {
-	FIELD(UINT, "height", config_console_size, height, .flags = FIELD_REQUIRED),
-	FIELD(UINT, "width", config_console_size, width, .flags = FIELD_REQUIRED),
+	FIELD(UINT, "height", config_console_size, height, .max = UINT16_MAX,
+              .flags = FIELD_REQUIRED),
+	FIELD(UINT, "width", config_console_size, width, .max = UINT16_MAX,
+              .flags = FIELD_REQUIRED),
 };
 static const struct field_table console_size_fields =
 	FIELD_TABLE(config_console_size, console_size_rows);
@@ -98,7 +100,7 @@ static const struct field affinity_rows[] = {
 static const struct field_table affinity_fields = FIELD_TABLE(config_affinity, affinity_rows);
 
 static const struct field process_rows[] = {
-	FIELD(BOOL, "terminal", config_process, terminal, .flags = FIELD_NOT_APPLIED),
+	FIELD(BOOL, "terminal", config_process, terminal),
 	FIELD(OBJECT, "consoleSize", config_process, console_size, .table = &console_size_fields),
 	FIELD(OBJECT, "user", config_process, user, .table = &user_fields),
 	FIELD(STRINGS, "args", config_process, args, .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),

@@ -128,7 +128,8 @@ process_of_flags(struct arena *arena, const struct config *config,
 	if (process->cwd[0] != '/')
 		return error_set(e, 0, "usage", "--cwd \"%s\" is not absolute", process->cwd);
 	process->no_new_privileges |= request->no_new_privs;
-	process->terminal = false;
+	process->terminal = request->terminal;
+	process->console_size = NULL; /* of another terminal */
 	apply_caps(arena, process, request);
 	if (request->user != NULL && apply_user(arena, process, request->user, e) < 0)
 		return -1;
@@ -140,14 +141,18 @@ decide_process(struct arena *arena, const struct config *config, const struct ex
                const struct config_process **ret, struct error *e)
 {
 	struct config_process *process = arena_alloc(arena, sizeof(*process));
+	const struct config_process *decoded;
 	struct json_doc *doc;
 
 	*ret = process;
 	if (request->process_file == NULL)
 		return process_of_flags(arena, config, request, process, e);
-	if (json_load(arena, AT_FDCWD, request->process_file, request->process_file, &doc, e) < 0)
+	if (json_load(arena, AT_FDCWD, request->process_file, request->process_file, &doc, e) < 0 ||
+	    process_decode(arena, doc->root, &decoded, e) < 0)
 		return -1;
-	return process_decode(arena, doc->root, ret, e);
+	*process = *decoded;
+	process->terminal |= request->terminal;
+	return 0;
 }
 
 /* The plan ------------------------------------------------------------------------ */
@@ -208,6 +213,8 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 		.bundle = c->state->bundle,
 		.new_keyring = request->new_keyring,
 		.preserve_fds = request->preserve_fds,
+		.detached = request->detached,
+		.console_socket = request->console_socket,
 	};
 	plan_options_host(&plan->options);
 	plan_namespaces(c, plan, h);
@@ -307,7 +314,7 @@ attend(const struct plan *plan, struct handles *h, const char *pid_file, struct 
 
 int
 container_exec(struct arena *arena, const struct container *c, const struct exec_request *request,
-               pid_t *ret_pid, int *ret_pidfd, struct error *e)
+               struct served *ret, struct error *e)
 {
 	struct plan *plan = arena_alloc(arena, sizeof(*plan));
 	struct handles h;
@@ -323,7 +330,8 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 		return -1;
 	if (c->state->cgroup_path != NULL && open_cgroup(c, request, &h, e) < 0)
 		return -1;
-	if (enter_user_namespace(plan, &h, e) < 0)
+	if (steps_run(PHASE_PREPARE, WHEN_EXEC, plan, &h, e) < 0 ||
+	    enter_user_namespace(plan, &h, e) < 0)
 		return -1;
 	if (spawn_init(plan, &h, init_exec_main, e) < 0 ||
 	    attend(plan, &h, request->pid_file, e) < 0) {
@@ -331,7 +339,10 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 		spawn_kill(&h);
 		return -1;
 	}
-	*ret_pid = h.init_pid;
-	*ret_pidfd = h.init_pidfd;
+	*ret = (struct served){
+		.pid = h.init_pid,
+		.pidfd = h.init_pidfd,
+		.console = h.console_peer,
+	};
 	return 0;
 }

@@ -179,15 +179,21 @@ close_all_but(const struct plan *plan, const int *keep, size_t count)
 	}
 }
 
+static void
+leave_host(const struct plan *plan, const struct handles *h)
+{
+	const int keep[] = {h->sync.fd, h->start_sock, h->terminal, log_settings.fd};
+
+	close_all_but(plan, keep, ARRAY_SIZE(keep));
+}
+
 static int
 live(const struct plan *plan, struct handles *h, struct error *e)
 {
-	const int keep[] = {h->sync.fd, h->start_sock, log_settings.fd};
-
 	close_cleaner(&h->state_dir); /* its lock must not outlive the parent */
 	if (settle(plan, h, e) < 0 || steps_run(PHASE_BUILD, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
-	close_all_but(plan, keep, ARRAY_SIZE(keep));
+	leave_host(plan, h);
 	if (steps_run(PHASE_CONFINE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	/* from here the end of the stream tells that the parent is gone */
@@ -218,13 +224,14 @@ enter_root(struct handles *h, struct error *e)
 	if (fchdir(h->rootfs) < 0 || chroot(".") < 0)
 		return error_set(e, errno, "rootfs-failed", "enter the container's root");
 	close(h->rootfs);
+	h->rootfs = -1;
 	return 0;
 }
 
 int
 init_exec_enter(const struct plan *plan, struct handles *h, struct error *e)
 {
-	const int keep[] = {h->sync.fd, h->target_pidfd, h->rootfs, log_settings.fd};
+	const int keep[] = {h->sync.fd, h->target_pidfd, h->rootfs, h->console, log_settings.fd};
 	int types = (int)plan->exec_namespaces;
 
 	if (plan_joins(plan, CLONE_NEWPID))

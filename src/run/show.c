@@ -268,6 +268,17 @@ show_capabilities(FILE *out, const char *name, uint64_t set)
 }
 
 static void
+show_terminal(FILE *out, const struct terminal_plan *terminal)
+{
+	if (!terminal->wanted)
+		return;
+	if (terminal->rows != 0 && terminal->columns != 0)
+		line(out, "terminal", "%u columns, %u rows", terminal->columns, terminal->rows);
+	else
+		line(out, "terminal", "yes");
+}
+
+static void
 show_process(FILE *out, const struct plan *plan)
 {
 	const struct process_plan *p = &plan->process;
@@ -284,6 +295,7 @@ show_process(FILE *out, const struct plan *plan)
 	if (p->home_missing)
 		line(out, "env", "HOME from the container's /etc/passwd");
 	line(out, "cwd", "%s", p->cwd);
+	show_terminal(out, &plan->terminal);
 	line(out, "user", "%u:%u umask %04o", p->uid, p->gid, (unsigned)p->umask);
 	for (size_t i = 0; i < p->group_count; i++)
 		line(out, "group", "%u", p->groups[i]);

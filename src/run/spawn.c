@@ -193,6 +193,8 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 	rc = (intermediate ? spawn_by_intermediate : spawn_directly)(plan, h, ends[1], child, e);
 	if (rc < 0)
 		return -1;
+	close_cleaner(&h->console); /* init has it; its receiver must see the end */
+	h->console = -1;
 	if (proc_stat(h->init_pid, &stat) < 0)
 		return error_set(e, errno, "clone-failed", "read /proc/%d/stat", (int)h->init_pid);
 	h->init_start_time = stat.start_time;

@@ -16,6 +16,7 @@ const struct step steps[] = {
 	{PHASE_PREPARE, WHEN_CREATE, "open namespaces", "/linux/namespaces", namespaces_plan, namespaces_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL},
+	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo},
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
@@ -33,6 +34,7 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach mounts", "/mounts", NULL, mounts_attach, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "open the terminal", "/process/terminal", NULL, terminal_open, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "run hooks before the pivot", "/hooks", NULL, init_run_build_hooks, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "write sysctls", "/linux/sysctl", sysctl_plan, sysctl_write, NULL},
@@ -44,6 +46,8 @@ const struct step steps[] = {
 
 	{PHASE_CONFINE, WHEN_BOTH, "join a session keyring", "", NULL, process_join_keyring, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "set the personality", "/linux/personality", NULL, process_set_personality, NULL},
+	{PHASE_CONFINE, WHEN_EXEC, "open the terminal", "/process/terminal", NULL, terminal_open, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "take the terminal", "/process/terminal", NULL, terminal_take, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "own the standard streams", "/process/user", NULL, process_own_streams, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "enter the working directory", "/process/cwd", NULL, process_enter_cwd, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "find the home directory", "/process/env", NULL, process_find_home, NULL},

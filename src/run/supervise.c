@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The foreground: wait for the container's process and pass signals on to it. All
- * signals are blocked and taken one by one with sigwaitinfo(2), so that none
- * arrives between two checks. Standard streams were inherited: there is nothing
- * to copy.
+ * signals are blocked and taken one by one, so that none arrives between two
+ * checks. Standard streams were inherited and there is nothing to copy, unless the
+ * process has a terminal (console.c).
  */
+#include "hako/console.h"
 #include "hako/container.h"
 #include "hako/interrupt.h"
+#include "hako/mem.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,8 +56,10 @@ is_for_us(int signal)
 	return signal == SIGCHLD || signal == SIGWINCH || signal == SIGURG;
 }
 
-int
-supervise(pid_t pid, int pidfd, struct error *e)
+/* With inherited streams ------------------------------------------------------- */
+
+static int
+supervise_streams(const struct served *served, struct error *e)
 {
 	sigset_t all;
 	int status = 0;
@@ -66,9 +71,74 @@ supervise(pid_t pid, int pidfd, struct error *e)
 
 		if (signal < 0 && errno != EINTR)
 			return error_set(e, errno, "wait-failed", "wait for signals");
-		if (signal == SIGCHLD && reap(pid, &status))
+		if (signal == SIGCHLD && reap(served->pid, &status))
 			return status;
 		if (signal > 0 && !is_for_us(signal))
-			(void)sys_pidfd_send_signal(pidfd, signal);
+			(void)sys_pidfd_send_signal(served->pidfd, signal);
 	}
+}
+
+/* With a terminal ---------------------------------------------------------------- */
+
+/* True when the process has ended. */
+static bool
+take_signal(int signals, const struct served *served, struct console *console, int *ret_status)
+{
+	struct signalfd_siginfo info;
+	int signal;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return false;
+	signal = (int)info.ssi_signo;
+	if (signal == SIGWINCH)
+		console_resize(console);
+	if (signal == SIGCONT)
+		console_continue(console);
+	/* SIGPIPE of our own writing is nobody else's */
+	if (!is_for_us(signal) && info.ssi_pid != (uint32_t)getpid())
+		(void)sys_pidfd_send_signal(served->pidfd, signal);
+	return signal == SIGCHLD && reap(served->pid, ret_status);
+}
+
+static int
+serve(int signals, const struct served *served, struct console *console, struct error *e)
+{
+	struct pollfd fds[CONSOLE_FDS + 1];
+	int status = 0;
+
+	for (;;) {
+		int timeout_ms = console_poll(console, fds);
+
+		fds[CONSOLE_FDS] = (struct pollfd){.fd = signals, .events = POLLIN};
+		if (poll(fds, ARRAY_SIZE(fds), timeout_ms) < 0 && errno != EINTR)
+			return error_set(e, errno, "wait-failed", "wait for the terminal");
+		console_move(console, fds);
+		if (fds[CONSOLE_FDS].revents != 0 && take_signal(signals, served, console, &status))
+			return status;
+	}
+}
+
+static int
+supervise_terminal(const struct served *served, struct error *e)
+{
+	struct console console;
+	autoclose int signals = -1;
+	sigset_t all;
+	int status;
+
+	sigfillset(&all);
+	signals = signalfd(-1, &all, SFD_CLOEXEC);
+	if (signals < 0)
+		return error_set(e, errno, "wait-failed", "signalfd");
+	if (console_begin(&console, served->console, e) < 0)
+		return -1;
+	status = serve(signals, served, &console, e);
+	console_end(&console);
+	return status;
+}
+
+int
+supervise(const struct served *served, struct error *e)
+{
+	return served->console < 0 ? supervise_streams(served, e) : supervise_terminal(served, e);
 }

@@ -110,3 +110,33 @@ unixsock_send_fd(int sock, const char *payload, int fd)
 		errno = EIO;
 	return n == (ssize_t)text.iov_len ? 0 : -1;
 }
+
+int
+unixsock_receive_fd(int sock)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	char text[64];
+	struct iovec room = {.iov_base = text, .iov_len = sizeof(text)};
+	struct msghdr message = {.msg_iov = &room,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
+	ssize_t n;
+	int fd;
+
+	do
+		n = recvmsg(sock, &message, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0 && (CMSG_FIRSTHDR(&message) == NULL || control.header.cmsg_type != SCM_RIGHTS ||
+	               control.header.cmsg_len != CMSG_LEN(sizeof(int)))) {
+		errno = ENOMSG;
+		return -1;
+	}
+	if (n < 0)
+		return -1;
+	memcpy(&fd, CMSG_DATA(&control.header), sizeof(fd));
+	return fd;
+}
