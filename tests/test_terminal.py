@@ -142,7 +142,7 @@ def test_size_follows_the_callers(runtime, tty, on, terminal):
 
 
 def test_size_of_the_caller(runtime, tty, on, terminal):
-    process = on(runtime, "run", "--bundle", tty("sleep 0.2; stty size"), runtime.new_id())
+    process = on(runtime, "run", "--bundle", tty("stty size"), runtime.new_id())
     terminal.expect("33 111")
     ends(process)
 
@@ -432,7 +432,7 @@ def test_exec(runtime, running, on, terminal):
 
 
 def test_exec_size(runtime, running, on, terminal):
-    process = on(runtime, "exec", "--tty", running.id, "/bin/sh", "-c", "sleep 0.3; stty size")
+    process = on(runtime, "exec", "--tty", running.id, "/bin/sh", "-c", "stty size")
     terminal.expect("33 111")
     ends(process)
 

@@ -115,17 +115,51 @@ open_ptmx(const struct plan *plan, int root, struct error *e)
 	return take_fd(&ptmx);
 }
 
+/* Standard streams are still the caller's. */
+static struct winsize
+size_of_caller(void)
+{
+	struct winsize size = {0};
+
+	for (int fd = 0; fd <= 2 && ioctl(fd, TIOCGWINSZ, &size) < 0; fd++)
+		;
+	return size;
+}
+
+/*
+ * As it must be before the program sees it. Served by hako, it has no carriage
+ * returns of its own: the caller's terminal adds them, and a pipe wants none.
+ */
+static int
+set_up(const struct plan *plan, int ptmx, struct error *e)
+{
+	bool served = plan->options.console_socket == NULL;
+	struct winsize size = {.ws_row = plan->terminal.rows, .ws_col = plan->terminal.columns};
+	struct termios modes;
+
+	if (served && size.ws_row == 0)
+		size = size_of_caller();
+	if (size.ws_row != 0 && size.ws_col != 0 && ioctl(ptmx, TIOCSWINSZ, &size) < 0)
+		return fail(plan, errno, e, "set the size of the terminal");
+	if (!served)
+		return 0;
+	if (tcgetattr(ptmx, &modes) < 0)
+		return fail(plan, errno, e, "read the modes of the terminal");
+	modes.c_oflag &= ~(tcflag_t)ONLCR;
+	if (tcsetattr(ptmx, TCSANOW, &modes) < 0)
+		return fail(plan, errno, e, "set the modes of the terminal");
+	return 0;
+}
+
 static int
 open_peer(const struct plan *plan, int ptmx, struct error *e)
 {
-	const struct winsize size = {.ws_row = plan->terminal.rows,
-	                             .ws_col = plan->terminal.columns};
 	int unlock = 0, peer;
 
 	if (ioctl(ptmx, TIOCSPTLCK, &unlock) < 0)
 		return fail(plan, errno, e, "unlock the pty");
-	if (size.ws_row != 0 && size.ws_col != 0 && ioctl(ptmx, TIOCSWINSZ, &size) < 0)
-		return fail(plan, errno, e, "set the size of the terminal");
+	if (set_up(plan, ptmx, e) < 0)
+		return -1;
 	peer = ioctl(ptmx, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	return peer < 0 ? fail(plan, errno, e, "open the terminal of the pty") : peer;
 }

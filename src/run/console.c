@@ -34,18 +34,6 @@ is_foreground(const struct console *c)
 	return c->terminal < 0 || tcgetpgrp(c->terminal) == getpgrp();
 }
 
-/* The caller's terminal adds the carriage returns; where there is none, none are wanted. */
-static void
-clear_carriage_returns(int pty)
-{
-	struct termios modes;
-
-	if (tcgetattr(pty, &modes) < 0)
-		return;
-	modes.c_oflag &= ~(tcflag_t)ONLCR;
-	tcsetattr(pty, TCSANOW, &modes);
-}
-
 static void
 make_raw(struct console *c)
 {
@@ -69,14 +57,6 @@ console_resize(const struct console *c)
 		ioctl(c->pty, TIOCSWINSZ, &size);
 }
 
-static bool
-has_size(int pty)
-{
-	struct winsize size;
-
-	return ioctl(pty, TIOCGWINSZ, &size) == 0 && size.ws_row != 0;
-}
-
 int
 console_begin(struct console *c, int sock, struct error *e)
 {
@@ -87,9 +67,6 @@ console_begin(struct console *c, int sock, struct error *e)
 	if (c->pty < 0)
 		return error_set(e, errno, "terminal-failed", "receive the pty");
 	fcntl(c->pty, F_SETFL, O_RDWR | O_NONBLOCK);
-	clear_carriage_returns(c->pty);
-	if (!has_size(c->pty)) /* the config has not said any */
-		console_resize(c);
 	make_raw(c);
 	return 0;
 }
