@@ -121,16 +121,16 @@ set_log(const struct options *o, struct error *e)
 static int
 check_global(const struct options *o, struct error *e)
 {
-	if (o->systemd_cgroup ||
-	    (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "systemd") == 0))
-		return error_set(e, 0, "unsupported",
-		                 "hako has no systemd cgroup driver: use the cgroupfs driver");
-	if (o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "cgroupfs") != 0 &&
-	    strcmp(o->cgroup_manager, "disabled") != 0)
-		return error_set(e, 0, "usage",
-		                 "--cgroup-manager %s: not one of cgroupfs, disabled",
-		                 o->cgroup_manager);
-	return 0;
+	static const char *const managers[] = {"cgroupfs", "systemd", "disabled"};
+
+	if (o->cgroup_manager == NULL)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(managers); i++)
+		if (strcmp(o->cgroup_manager, managers[i]) == 0)
+			return 0;
+	return error_set(e, 0, "usage",
+	                 "--cgroup-manager %s: not one of cgroupfs, systemd, disabled",
+	                 o->cgroup_manager);
 }
 
 static int

@@ -26,7 +26,7 @@ cgroup_open_root(const char **ret_mount, struct error *e);
 int
 cgroup_open(int root, const char *path);
 
-/* The cgroup of a process, as /proc/PID/cgroup has it; -1 with errno. */
+/* The cgroup of a process (0: this one), as /proc/PID/cgroup has it; -1 with errno. */
 int
 cgroup_of(pid_t pid, char *buf, size_t size);
 
@@ -56,6 +56,20 @@ cgroup_is_frozen(int cgroup);
  */
 int
 cgroup_visit(int cgroup, int (*visit)(pid_t pid, void *data), void *data);
+
+/* The systemd driver: names of slice and scope (part of cgroup_plan). */
+struct planner;
+int
+cgroup_plan_scope(struct planner *p, const char *path, struct error *e);
+
+/* Set the limits that are properties of systemd's on a scope as well. */
+int
+cgroup_scope_set(const char *unit, const struct cgroup_plan *limits, struct arena *arena,
+                 struct error *e);
+
+/* Stop the container's scope, killing whoever is left in it (undo of cgroup_start_scope). */
+int
+cgroup_undo_scope(const struct state *state, struct handles *h, struct error *e);
 
 /* Remove the container's cgroup, killing whoever is left in it (undo of cgroup_create). */
 int

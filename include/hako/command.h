@@ -109,6 +109,10 @@ command_root(const struct options *o, bool make, struct error *e);
 int
 command_root_of_container(const struct options *o, struct error *e);
 
+/* Is that the cgroup manager which was asked for? */
+bool
+command_has_manager(const struct options *o, const char *name);
+
 /* The commands: the exit status, or -1 with *e. */
 int
 command_create(const struct options *o, struct error *e);

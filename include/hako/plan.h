@@ -155,6 +155,10 @@ struct cgroup_plan {
 	const struct json *at;
 	struct cgroup_value *values; /* in the order of writing */
 	size_t value_count;
+	const char *unit; /* the scope that systemd makes of it; NULL: cgroupfs */
+	const char *slice;
+	struct string_map properties; /* of the scope; values are GVariant text */
+	bool late_namespace;          /* a new cgroup namespace, once init is in the scope */
 };
 
 /* What the command line adds to the config. */
@@ -169,6 +173,7 @@ struct plan_options {
 	uid_t host_uid;
 	gid_t host_gid;
 	bool cgroup_disabled;
+	bool cgroup_systemd;       /* the systemd driver */
 	const char *cgroup_parent; /* for relative paths: "/" or the caller's own cgroup */
 };
 
@@ -231,6 +236,7 @@ struct handles {
 	struct sync sync;                /* this process's end */
 	int cgroup_root;                 /* the cgroup v2 mount */
 	int cgroup;                      /* the container's cgroup */
+	const char *cgroup_path;         /* its path below the v2 mount */
 	const char *cgroup_mount;        /* where the v2 hierarchy stands, NULL: no cgroup */
 	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
 	int rootfs;                      /* the container's root mount */

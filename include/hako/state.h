@@ -21,9 +21,10 @@ struct state {
 	const char *rootfs;
 	const char *created; /* RFC 3339, UTC */
 	uint32_t owner;
-	const char *cgroup_path; /* below the v2 mount; NULL: no cgroup */
-	bool own_pid_namespace;  /* everything dies with init */
-	bool start_socket;       /* it was made by `create`: start.sock is there until `start` */
+	const char *cgroup_path;  /* below the v2 mount; NULL: no cgroup */
+	const char *systemd_unit; /* the scope that has the cgroup; NULL: hako's own */
+	bool own_pid_namespace;   /* everything dies with init */
+	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
 };

@@ -48,6 +48,14 @@ command_root_of_container(const struct options *o, struct error *e)
 	return root;
 }
 
+bool
+command_has_manager(const struct options *o, const char *name)
+{
+	const char *manager = o->systemd_cgroup ? "systemd" : o->cgroup_manager;
+
+	return manager != NULL && strcmp(manager, name) == 0;
+}
+
 int
 command_print(const char *text, struct error *e)
 {

@@ -46,8 +46,8 @@ plan_options_of(const struct options *o, bool detached, struct plan_options *ret
 		.preserve_fds = o->preserve_count,
 		.detached = detached,
 		.console_socket = o->console_socket,
-		.cgroup_disabled =
-			o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "disabled") == 0,
+		.cgroup_disabled = command_has_manager(o, "disabled"),
+		.cgroup_systemd = command_has_manager(o, "systemd"),
 	};
 	plan_options_host(ret);
 	return ret->bundle != NULL ? 0 : -1;

@@ -35,6 +35,8 @@ command_plan(const struct options *o, struct error *e)
 		.new_keyring = true,
 		.privileged = true,
 		.cgroup_parent = "",
+		.cgroup_disabled = command_has_manager(o, "disabled"),
+		.cgroup_systemd = command_has_manager(o, "systemd"),
 	};
 	const struct config *config;
 	const struct plan *plan;

@@ -35,6 +35,8 @@ LAYER_PLAN(cgroup_plan)
 
 	plan->cgroup.at = json_member(lin->at, "cgroupsPath");
 	plan->cgroup.wanted = !plan->options.cgroup_disabled;
+	if (plan->options.cgroup_systemd)
+		return cgroup_plan_scope(p, path, e);
 	if (path == NULL || path[0] == '\0')
 		path = arena_printf(p->arena, "%s/%s", plan->options.cgroup_parent,
 		                    plan->options.id);
@@ -221,6 +223,8 @@ LAYER_RUN(cgroup_create)
 	h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
 	if (h->cgroup_root < 0)
 		return plan->options.privileged ? -1 : go_without(plan, h, ENOENT, e);
+	if (plan->cgroup.unit != NULL)
+		return 0; /* see cgroup_start_scope() */
 	cgroup = make_leaf(plan, h->cgroup_root, &made);
 	if (cgroup < 0 && !plan->options.privileged &&
 	    (errno == EACCES || errno == EPERM || errno == EROFS))
@@ -232,6 +236,7 @@ LAYER_RUN(cgroup_create)
 		return -1;
 	/* only now it is ours to remove */
 	h->cgroup = take_fd(&cgroup);
+	h->cgroup_path = plan->cgroup.path;
 	/* it may be because a cgroup above is */
 	if (made && strrchr(plan->cgroup.path, '/') != plan->cgroup.path &&
 	    check_frozen(plan, h->cgroup, e) < 0)

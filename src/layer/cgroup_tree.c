@@ -60,9 +60,10 @@ cgroup_open(int root, const char *path)
 int
 cgroup_of(pid_t pid, char *buf, size_t size)
 {
-	char path[48], text[8192];
+	char path[48] = "/proc/self/cgroup", text[8192];
 
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	if (pid != 0)
+		snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
 	if (file_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
 		return -1;
 	for (char *line = text; line != NULL; line = strchr(line, '\n')) {

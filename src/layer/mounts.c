@@ -373,7 +373,7 @@ bind_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error *
 	if (h->cgroup_mount == NULL)
 		return json_error(m->at, e, 0, "cgroup-missing",
 		                  "cannot show the container's cgroup: it has none");
-	snprintf(path, sizeof(path), "%s%s", h->cgroup_mount, plan->cgroup.path);
+	snprintf(path, sizeof(path), "%s%s", h->cgroup_mount, h->cgroup_path);
 	tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return fail(m, e, "bind the container's cgroup to");

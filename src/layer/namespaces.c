@@ -32,6 +32,7 @@ bool
 plan_creates(const struct plan *plan, uint64_t type)
 {
 	return (plan->clone_flags & type) != 0 ||
+	       (type == CLONE_NEWCGROUP && plan->cgroup.late_namespace) ||
 	       (type == CLONE_NEWTIME && plan->time_offsets.text);
 }
 
@@ -53,7 +54,8 @@ plan_isolates(const struct plan *plan, uint64_t type)
 bool
 plan_waits(const struct plan *plan)
 {
-	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID);
+	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) ||
+	       plan->cgroup.unit != NULL;
 }
 
 static const char *

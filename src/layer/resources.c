@@ -276,8 +276,7 @@ has_controller(int cgroup, const char *controller)
 
 /* Why: on a hybrid host the controller may be a v1 mount, for one. That is worth saying. */
 static int
-fail_missing(const struct plan *plan, const struct handles *h, const struct cgroup_value *v,
-             struct error *e)
+fail_missing(const struct handles *h, const struct cgroup_value *v, struct error *e)
 {
 	static const char hybrid[] =
 		"on a hybrid host it belongs to v1: boot with systemd.unified_cgroup_hierarchy=1";
@@ -294,8 +293,8 @@ fail_missing(const struct plan *plan, const struct handles *h, const struct cgro
 	(void)file_read_at(h->cgroup, "cgroup.controllers", controllers, sizeof(controllers));
 	return json_error(v->at, e, 0, "cgroup-controller",
 	                  "%s%s has no %s: the %s controller is %s (it has \"%s\"); %s",
-	                  h->cgroup_mount, plan->cgroup.path, v->file, v->controller, why,
-	                  controllers, advice);
+	                  h->cgroup_mount, h->cgroup_path, v->file, v->controller, why, controllers,
+	                  advice);
 }
 
 LAYER_RUN(resources_write)
@@ -308,7 +307,7 @@ LAYER_RUN(resources_write)
 		if (errno == ENOENT && v->controller == NULL)
 			continue;
 		if (errno == ENOENT || h->cgroup < 0)
-			return fail_missing(plan, h, v, e);
+			return fail_missing(h, v, e);
 		return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s",
 		                  v->value, v->file);
 	}

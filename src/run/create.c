@@ -239,11 +239,21 @@ is_hook_failure(const struct error *e)
 	return strncmp(e->id, "hook-", 5) == 0;
 }
 
+/* What the steps' undo needs to know. */
+static struct state
+state_to_undo(const struct plan *plan, const struct handles *h)
+{
+	return (struct state){
+		.cgroup_path = h->cgroup_path,
+		.systemd_unit = h->init_pid > 0 ? plan->cgroup.unit : NULL,
+	};
+}
+
 /* Take back what was made. Errors on the way are not worth more than the first one. */
 static void
 roll_back(const struct plan *plan, struct handles *h, bool stopped)
 {
-	struct state state = {.cgroup_path = h->cgroup >= 0 ? plan->cgroup.path : NULL};
+	struct state state = state_to_undo(plan, h);
 	struct error ignored;
 
 	spawn_kill(h);
@@ -312,7 +322,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 int
 container_finish(const struct plan *plan, struct handles *h, struct error *e)
 {
-	struct state state = {.cgroup_path = h->cgroup >= 0 ? plan->cgroup.path : NULL};
+	struct state state = state_to_undo(plan, h);
 	struct stat st;
 
 	/* somebody may be deleting it, or have deleted it already */

@@ -148,9 +148,18 @@ run_poststop(const struct container *c)
 	hooks_run_poststop(&hooks->poststop, c->state->bundle, text);
 }
 
+/* "SLICE:PREFIX:NAME" is what the systemd driver takes, and no other. */
+static bool
+is_scope(const char *cgroups_path)
+{
+	const char *colon = cgroups_path != NULL ? strchr(cgroups_path, ':') : NULL;
+
+	return colon != NULL && strchr(colon + 1, ':') != NULL;
+}
+
 /* Where the saved config puts the cgroup; without it, where the id alone would. */
-static const char *
-planned_cgroup(struct arena *arena, const struct container *c)
+static struct state
+planned_state(struct arena *arena, const struct container *c)
 {
 	struct plan_options options = {.id = c->id, .bundle = "/"};
 	const struct config *config;
@@ -159,11 +168,16 @@ planned_cgroup(struct arena *arena, const struct container *c)
 	struct error ignored;
 
 	plan_options_host(&options);
-	if (json_load(arena, c->dir, "config.json", "config.json", &doc, &ignored) == 0 &&
-	    config_decode(arena, doc, &config, &ignored) == 0 &&
-	    plan_make(arena, config, &options, &plan, &ignored) == 0)
-		return plan->cgroup.path;
-	return arena_printf(arena, "/%s", c->id);
+	if (json_load(arena, c->dir, "config.json", "config.json", &doc, &ignored) < 0 ||
+	    config_decode(arena, doc, &config, &ignored) < 0)
+		return (struct state){.cgroup_path = arena_printf(arena, "/%s", c->id)};
+	options.cgroup_systemd = is_scope(config->linux_->cgroups_path);
+	if (plan_make(arena, config, &options, &plan, &ignored) < 0)
+		return (struct state){.cgroup_path = arena_printf(arena, "/%s", c->id)};
+	return (struct state){
+		.cgroup_path = plan->cgroup.unit == NULL ? plan->cgroup.path : NULL,
+		.systemd_unit = plan->cgroup.unit,
+	};
 }
 
 /* No usable state: no pid is known, but the cgroup is. */
@@ -171,7 +185,7 @@ static int
 delete_damaged(struct container *c, struct error *e)
 {
 	struct arena arena = {0};
-	struct state state = {.cgroup_path = planned_cgroup(&arena, c)};
+	struct state state = planned_state(&arena, c);
 	struct error ignored;
 	struct handles h;
 

@@ -52,8 +52,8 @@ put_cgroup(struct json_writer *w)
 	json_begin_object(w, "cgroup");
 	json_put_bool(w, "v1", false);
 	json_put_bool(w, "v2", true);
-	json_put_bool(w, "systemd", false);
-	json_put_bool(w, "systemdUser", false);
+	json_put_bool(w, "systemd", true);
+	json_put_bool(w, "systemdUser", true);
 	json_put_bool(w, "rdma", false);
 	json_end_object(w);
 }

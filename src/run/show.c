@@ -94,6 +94,9 @@ show_cgroup(FILE *out, const struct plan *plan)
 		return;
 	}
 	line(out, "path", "%s", plan->cgroup.path);
+	for (size_t i = 0; i < plan->cgroup.properties.count; i++)
+		line(out, "property", "%s = %s", plan->cgroup.properties.items[i].key,
+		     plan->cgroup.properties.items[i].value);
 	for (size_t i = 0; i < plan->cgroup.value_count; i++)
 		line(out, "write", "%s = %s", plan->cgroup.values[i].file,
 		     plan->cgroup.values[i].value);

@@ -37,6 +37,7 @@ static const struct field state_rows[] = {
 	ROW(created, "created", FIELD_STRING, .flags = FIELD_REQUIRED),
 	ROW(owner, "owner", FIELD_U32, .flags = FIELD_REQUIRED, .max = UINT32_MAX),
 	ROW(cgroup_path, "cgroupPath", FIELD_STRING, .flags = FIELD_ABSOLUTE),
+	ROW(systemd_unit, "systemdUnit", FIELD_STRING, .flags = FIELD_NOT_EMPTY),
 	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
 	ROW(annotations, "annotations", FIELD_MAP),
@@ -88,6 +89,20 @@ put_hooks(struct json_writer *w, const struct config_hooks *hooks)
 	json_end_object(w);
 }
 
+/* Before there is one its path is known already, unless systemd decides it. */
+static void
+put_cgroup(struct json_writer *w, const struct plan *plan, const struct handles *h)
+{
+	const char *path = h->cgroup_path;
+
+	if (path == NULL && h->init_pid == 0 && plan->cgroup.wanted && plan->cgroup.unit == NULL)
+		path = plan->cgroup.path;
+	if (path != NULL)
+		json_put_string(w, "cgroupPath", path);
+	if (plan->cgroup.unit != NULL)
+		json_put_string(w, "systemdUnit", plan->cgroup.unit);
+}
+
 int
 state_save(const struct plan *plan, const struct handles *h, struct error *e)
 {
@@ -107,8 +122,7 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	json_put_string(w, "rootfs", plan->rootfs);
 	json_put_string(w, "created", created);
 	json_put_int(w, "owner", plan->options.host_uid);
-	if (plan->cgroup.wanted && (h->cgroup >= 0 || h->init_pid == 0))
-		json_put_string(w, "cgroupPath", plan->cgroup.path);
+	put_cgroup(w, plan, h);
 	json_put_bool(w, "ownPidNamespace", plan_creates(plan, CLONE_NEWPID));
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
 	put_map(w, "annotations", &plan->config->annotations);

@@ -21,12 +21,14 @@ const struct step steps[] = {
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
 	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL},
+	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
 	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL},
 
 	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "attach the device filter", "/linux/resources/devices", device_filter_plan, device_filter_attach, NULL},
 	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL},
 
+	{PHASE_BUILD, WHEN_CREATE, "make the cgroup namespace", "/linux/namespaces", cgroup_plan_properties, cgroup_make_namespace, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "join namespaces", "/linux/namespaces", NULL, namespaces_join, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "set time offsets", "/linux/timeOffsets", NULL, namespaces_set_time, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "set the hostname", "/hostname", hostname_plan, hostname_set, NULL},

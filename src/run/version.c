@@ -19,6 +19,6 @@ version_print(void)
 	       "commit: " HAKO_COMMIT "\n"
 	       "spec: " OCI_VERSION_MAX "\n"
 	       "libseccomp: %u.%u.%u\n"
-	       "+SECCOMP +CAP +YAJL\n",
+	       "+SYSTEMD +SECCOMP +CAP +YAJL\n",
 	       v[0], v[1], v[2]);
 }
