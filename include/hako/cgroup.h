@@ -57,6 +57,15 @@ cgroup_is_frozen(int cgroup);
 int
 cgroup_visit(int cgroup, int (*visit)(pid_t pid, void *data), void *data);
 
+/* The members of "data" in a line of `events`: what the cgroup uses. */
+struct json_writer;
+void
+cgroup_put_stats(struct json_writer *w, int cgroup);
+
+/* How often the kernel has killed a process in it for lack of memory. */
+uint64_t
+cgroup_oom_kills(int cgroup);
+
 /* The systemd driver: names of slice and scope (part of cgroup_plan). */
 struct planner;
 int

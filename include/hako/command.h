@@ -8,6 +8,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Limits that `update` takes as options. */
+enum limit {
+	LIMIT_MEMORY,
+	LIMIT_MEMORY_RESERVATION,
+	LIMIT_MEMORY_SWAP,
+	LIMIT_CPU_SHARE,
+	LIMIT_CPU_PERIOD,
+	LIMIT_CPU_QUOTA,
+	LIMIT_CPU_BURST,
+	LIMIT_CPU_IDLE,
+	LIMIT_CPU_RT_PERIOD,
+	LIMIT_CPU_RT_RUNTIME,
+	LIMIT_CPUSET_CPUS,
+	LIMIT_CPUSET_MEMS,
+	LIMIT_PIDS,
+	LIMIT_BLKIO_WEIGHT,
+	LIMITS,
+};
+
 /* What the command line says; every option of every command has one place here. */
 struct options {
 	/* global */
@@ -45,6 +64,13 @@ struct options {
 	bool ignore_paused;
 	bool tty;
 	const char *cgroup;
+
+	/* update, events */
+	const char *resources;
+	const char *limits[LIMITS];
+	const char *ignored;
+	bool stats;
+	const char *interval;
 
 	/* kill, delete, list, ps, spec */
 	bool all;
@@ -86,6 +112,8 @@ enum command_bit {
 	FOR_PLAN = 1 << 12,
 	FOR_PAUSE = 1 << 13,
 	FOR_RESUME = 1 << 14,
+	FOR_UPDATE = 1 << 15,
+	FOR_EVENTS = 1 << 16,
 };
 
 /* All commands; ends with a NULL name. */
@@ -140,6 +168,10 @@ int
 command_plan(const struct options *o, struct error *e);
 int
 command_pause(const struct options *o, struct error *e);
+int
+command_update(const struct options *o, struct error *e);
+int
+command_events(const struct options *o, struct error *e);
 int
 command_resume(const struct options *o, struct error *e);
 

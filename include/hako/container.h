@@ -61,6 +61,23 @@ container_cgroup(const struct container *c, struct error *e);
 int
 container_freeze(const struct container *c, bool frozen, struct error *e);
 
+/*
+ * Set the limits that a resources object (config-linux.md) gives; the others stay.
+ * When the kernel refuses one of them, none changes.
+ */
+int
+container_update(struct arena *arena, const struct container *c, const struct json *document,
+                 struct error *e);
+
+/*
+ * Print what it uses as a line of JSON: once (interval_ms 0), or every interval until it
+ * ends, and between them a line for each time it has run out of memory.
+ */
+typedef int
+print_line(const char *line, struct error *e);
+int
+container_events(const struct container *c, int interval_ms, print_line *print, struct error *e);
+
 /* Call visit for each of its processes, until it returns not 0. */
 int
 container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,

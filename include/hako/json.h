@@ -104,6 +104,9 @@ void
 json_put_string(struct json_writer *w, const char *key, const char *value);
 void
 json_put_int(struct json_writer *w, const char *key, int64_t value);
+/* A number as it is written: JSON knows no limits, int64_t does. */
+void
+json_put_number(struct json_writer *w, const char *key, const char *text);
 void
 json_put_bool(struct json_writer *w, const char *key, bool value);
 void

@@ -73,9 +73,11 @@ struct symlink_plan {
 /* One line to write into a file of the cgroup. */
 struct cgroup_value {
 	const struct json *at;
-	const char *controller; /* "memory": named when the file does not exist */
+	const char *controller; /* "memory": named when the file does not exist; NULL: never mind */
 	const char *file;
 	const char *value;
+	bool alternative; /* only where the file of the row before does not exist */
+	bool tentative;   /* may be refused now: a later row says it again */
 };
 
 struct rlimit_plan {
@@ -155,6 +157,7 @@ struct cgroup_plan {
 	const struct json *at;
 	struct cgroup_value *values; /* in the order of writing */
 	size_t value_count;
+	size_t value_room;
 	const char *unit; /* the scope that systemd makes of it; NULL: cgroupfs */
 	const char *slice;
 	struct string_map properties; /* of the scope; values are GVariant text */

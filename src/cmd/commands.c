@@ -16,6 +16,8 @@ const struct command commands[] = {
 	{"kill", FOR_KILL, "ID [SIGNAL]", "send a signal to a container (TERM)", 1, 2, command_kill, 1},
 	{"pause", FOR_PAUSE, "ID", "freeze all processes of a container", 1, 1, command_pause, 1},
 	{"resume", FOR_RESUME, "ID", "thaw a paused container", 1, 1, command_resume, 1},
+	{"update", FOR_UPDATE, "ID", "change the limits of a container", 1, 1, command_update, 1},
+	{"events", FOR_EVENTS, "ID", "show what a container uses, and when it runs out of memory", 1, 1, command_events, 1},
 	{"delete", FOR_DELETE, "ID", "delete a container that has stopped", 1, 1, command_delete, 1},
 	{"state", FOR_STATE, "ID", "show the state of a container as JSON", 1, 1, command_state, 1},
 	{"list", FOR_LIST, "", "list the containers", 0, 0, command_list, 1},

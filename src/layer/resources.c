@@ -6,8 +6,8 @@
  * written. Written by the parent while init builds the root: limits take effect
  * as late as is safe. `unified` comes last, so that it has the last word.
  */
+#include "hako/resources.h"
 #include "hako/file.h"
-#include "hako/layer.h"
 #include "hako/log.h"
 
 #include <errno.h>
@@ -15,16 +15,26 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void
-add(struct planner *p, const struct json *at, const char *controller, const char *file,
-    const char *value)
+struct cgroup_value *
+resources_add(struct planner *p, const struct json *at, const char *controller, const char *file,
+              const char *value)
 {
 	struct cgroup_plan *cgroup = &p->plan->cgroup;
+	struct cgroup_value *values = cgroup->values;
 
-	cgroup->values[cgroup->value_count++] = (struct cgroup_value){
+	if (cgroup->value_count == cgroup->value_room) {
+		cgroup->value_room = cgroup->value_room * 2 + 16;
+		values = arena_array(p->arena, cgroup->value_room, sizeof(*values));
+		if (cgroup->value_count > 0)
+			memcpy(values, cgroup->values, cgroup->value_count * sizeof(*values));
+		cgroup->values = values;
+	}
+	values[cgroup->value_count] = (struct cgroup_value){
 		.at = at, .controller = controller, .file = file, .value = value};
+	return &values[cgroup->value_count++];
 }
 
 /* No limit needs no controller: without the file it is as it should be. */
@@ -32,7 +42,7 @@ static void
 add_limit(struct planner *p, const struct json *at, const char *controller, const char *file,
           const char *value)
 {
-	add(p, at, strcmp(value, "max") == 0 ? NULL : controller, file, value);
+	resources_add(p, at, strcmp(value, "max") == 0 ? NULL : controller, file, value);
 }
 
 /* -1 and below mean no limit. */
@@ -43,8 +53,8 @@ limit_text(struct arena *arena, int64_t limit)
 }
 
 /* What cgroup v2 cannot express: skipped with a warning, as engines send them (an error under --strict). */
-static int
-skip(const struct json *object, const char *property, bool set, struct error *e)
+int
+resources_skip(const struct json *object, const char *property, bool set, struct error *e)
 {
 	char where[256];
 
@@ -97,12 +107,13 @@ plan_memory(struct planner *p, const struct config_memory *memory, struct error 
 		          limit_text(p->arena, *memory->reservation));
 	if (plan_swap(p, memory, e) < 0)
 		return -1;
-	if (skip(memory->at, "kernel", memory->kernel != NULL && *memory->kernel > 0, e) < 0 ||
-	    skip(memory->at, "kernelTCP", memory->kernel_tcp != NULL && *memory->kernel_tcp > 0,
-	         e) < 0 ||
-	    skip(memory->at, "swappiness", memory->swappiness != NULL, e) < 0)
+	if (resources_skip(memory->at, "kernel", memory->kernel != NULL && *memory->kernel > 0, e) <
+	            0 ||
+	    resources_skip(memory->at, "kernelTCP",
+	                   memory->kernel_tcp != NULL && *memory->kernel_tcp > 0, e) < 0 ||
+	    resources_skip(memory->at, "swappiness", memory->swappiness != NULL, e) < 0)
 		return -1;
-	return skip(memory->at, "disableOOMKiller", memory->disable_oom_killer, e);
+	return resources_skip(memory->at, "disableOOMKiller", memory->disable_oom_killer, e);
 }
 
 /* CPU ------------------------------------------------------------------------- */
@@ -157,19 +168,36 @@ cpu_weight(uint64_t shares)
 	return weight - whole > 1e-9 ? whole + 1 : whole;
 }
 
-static void
+/* Only the quota, or only the period with "max", when the other is not said. */
+static struct cgroup_value *
 plan_cpu_max(struct planner *p, const struct config_cpu *cpu)
 {
-	bool limited = cpu->quota != NULL && *cpu->quota > 0;
-	bool period = cpu->period != NULL && *cpu->period > 0;
-	const struct json *at = json_member(cpu->at, cpu->quota != NULL ? "quota" : "period");
+	bool quota = cpu->quota != NULL && *cpu->quota != 0;
+	bool period = cpu->period != NULL && *cpu->period != 0;
+	bool limited = quota && *cpu->quota > 0;
+	const char *value = limited ? limit_text(p->arena, *cpu->quota) : "max";
 
-	if ((cpu->quota == NULL || *cpu->quota == 0) && !period)
+	if (!quota && !period)
+		return NULL;
+	if (period)
+		value = arena_printf(p->arena, "%s %" PRIu64, value, *cpu->period);
+	return resources_add(p, json_member(cpu->at, quota ? "quota" : "period"),
+	                     limited || period ? "cpu" : NULL, "cpu.max", value);
+}
+
+/* A quota below the burst there was is refused, and a burst above the quota there was. */
+static void
+plan_cpu_bandwidth(struct planner *p, const struct config_cpu *cpu)
+{
+	struct cgroup_value *first = plan_cpu_max(p, cpu);
+
+	if (cpu->burst == NULL)
 		return;
-	add(p, at, limited || period ? "cpu" : NULL, "cpu.max",
-	    arena_printf(p->arena, "%s %" PRIu64,
-	                 limited ? limit_text(p->arena, *cpu->quota) : "max",
-	                 period ? *cpu->period : 100000));
+	if (first != NULL)
+		first->tentative = true;
+	resources_add(p, json_member(cpu->at, "burst"), "cpu", "cpu.max.burst",
+	              arena_printf(p->arena, "%" PRIu64, *cpu->burst));
+	(void)plan_cpu_max(p, cpu);
 }
 
 static int
@@ -180,28 +208,25 @@ plan_cpu(struct planner *p, const struct config_cpu *cpu, struct error *e)
 	if (cpu == NULL)
 		return 0;
 	if (idle)
-		add(p, json_member(cpu->at, "idle"), "cpu", "cpu.idle",
-		    arena_printf(p->arena, "%" PRId64, *cpu->idle));
+		resources_add(p, json_member(cpu->at, "idle"), "cpu", "cpu.idle",
+		              arena_printf(p->arena, "%" PRId64, *cpu->idle));
 	/* an idle cgroup has no weight */
 	if (cpu->shares != NULL && *cpu->shares != 0 && !(idle && *cpu->idle == 1))
-		add(p, json_member(cpu->at, "shares"), "cpu", "cpu.weight",
-		    arena_printf(p->arena, "%u", cpu_weight(*cpu->shares)));
-	plan_cpu_max(p, cpu);
-	if (cpu->burst != NULL)
-		add(p, json_member(cpu->at, "burst"), "cpu", "cpu.max.burst",
-		    arena_printf(p->arena, "%" PRIu64, *cpu->burst));
+		resources_add(p, json_member(cpu->at, "shares"), "cpu", "cpu.weight",
+		              arena_printf(p->arena, "%u", cpu_weight(*cpu->shares)));
+	plan_cpu_bandwidth(p, cpu);
 	if (cpu->cpus != NULL && cpu->cpus[0] != '\0')
-		add(p, json_member(cpu->at, "cpus"), "cpuset", "cpuset.cpus", cpu->cpus);
+		resources_add(p, json_member(cpu->at, "cpus"), "cpuset", "cpuset.cpus", cpu->cpus);
 	if (cpu->mems != NULL && cpu->mems[0] != '\0')
-		add(p, json_member(cpu->at, "mems"), "cpuset", "cpuset.mems", cpu->mems);
-	if (skip(cpu->at, "realtimePeriod", cpu->realtime_period && *cpu->realtime_period > 0, e) <
-	    0)
+		resources_add(p, json_member(cpu->at, "mems"), "cpuset", "cpuset.mems", cpu->mems);
+	if (resources_skip(cpu->at, "realtimePeriod",
+	                   cpu->realtime_period && *cpu->realtime_period > 0, e) < 0)
 		return -1;
-	return skip(cpu->at, "realtimeRuntime", cpu->realtime_runtime && *cpu->realtime_runtime > 0,
-	            e);
+	return resources_skip(cpu->at, "realtimeRuntime",
+	                      cpu->realtime_runtime && *cpu->realtime_runtime > 0, e);
 }
 
-/* Pids, unified ------------------------------------------------------------------ */
+/* Pids, huge pages, RDMA, network, unified ------------------------------------------------------------------ */
 
 /* 0 is a real limit, but even init would not fit in it. */
 static void
@@ -224,33 +249,71 @@ plan_unified(struct planner *p, const struct string_map *unified)
 
 		for (char *line = strtok_r(copy, "\n", &save); line != NULL;
 		     line = strtok_r(NULL, "\n", &save))
-			add(p, pair->at, controller, pair->key, line);
+			resources_add(p, pair->at, controller, pair->key, line);
 	}
 }
 
-static size_t
-count_unified(const struct string_map *unified)
+/* A file for each size, and where the kernel counts reservations, one for those. */
+static void
+plan_hugepages(struct planner *p, const struct objects *limits)
 {
-	size_t lines = 0;
+	const struct config_hugepage_limit *rows = limits->items;
 
-	for (size_t i = 0; i < unified->count; i++)
-		for (const char *s = unified->items[i].value; s != NULL; s = strchr(s + 1, '\n'))
-			lines++;
-	return lines;
+	for (size_t i = 0; i < limits->count; i++) {
+		const char *size = rows[i].page_size;
+		const char *limit = arena_printf(p->arena, "%" PRIu64, *rows[i].limit);
+
+		resources_add(p, rows[i].at, "hugetlb",
+		              arena_printf(p->arena, "hugetlb.%s.max", size), limit);
+		resources_add(p, rows[i].at, NULL,
+		              arena_printf(p->arena, "hugetlb.%s.rsvd.max", size), limit);
+	}
+}
+
+static void
+plan_rdma(struct planner *p, const struct objects *devices)
+{
+	const struct config_rdma *rows = devices->items;
+
+	for (size_t i = 0; i < devices->count; i++) {
+		const struct config_rdma *d = &rows[i];
+		const char *line = d->key;
+
+		if (d->hca_handles != NULL)
+			line = arena_printf(p->arena, "%s hca_handle=%" PRIu64, line,
+			                    *d->hca_handles);
+		if (d->hca_objects != NULL)
+			line = arena_printf(p->arena, "%s hca_object=%" PRIu64, line,
+			                    *d->hca_objects);
+		if (line != d->key)
+			resources_add(p, d->at, "rdma", "rdma.max", line);
+	}
+}
+
+static int
+skip_network(const struct config_network *network, struct error *e)
+{
+	if (network == NULL)
+		return 0;
+	if (resources_skip(network->at, "classID", network->class_id && *network->class_id, e) < 0)
+		return -1;
+	return resources_skip(network->at, "priorities", network->priorities.count > 0, e);
 }
 
 LAYER_PLAN(resources_plan)
 {
 	const struct config_resources *resources = p->config->linux_->resources;
-	enum { FIXED = 16 };
 
 	if (resources == NULL)
 		return 0;
-	p->plan->cgroup.values = arena_array(p->arena, FIXED + count_unified(&resources->unified),
-	                                     sizeof(*p->plan->cgroup.values));
 	if (plan_memory(p, resources->memory, e) < 0 || plan_cpu(p, resources->cpu, e) < 0)
 		return -1;
 	plan_pids(p, resources->pids);
+	if (resources_plan_io(p, resources->block_io, e) < 0 ||
+	    skip_network(resources->network, e) < 0)
+		return -1;
+	plan_hugepages(p, &resources->hugepage_limits);
+	plan_rdma(p, &resources->rdma);
 	plan_unified(p, &resources->unified);
 	if (p->plan->cgroup.value_count > 0 && !p->plan->cgroup.wanted)
 		return json_error(
@@ -297,19 +360,115 @@ fail_missing(const struct handles *h, const struct cgroup_value *v, struct error
 	                  advice);
 }
 
+/* 1: written; 0: there is no such file, and none is needed; -1 with *e. */
+static int
+write_value(const struct cgroup_plan *limits, size_t i, const struct handles *h, struct error *e)
+{
+	const struct cgroup_value *v = &limits->values[i];
+	bool replaceable = i + 1 < limits->value_count && v[1].alternative;
+
+	if (file_write_at(h->cgroup, v->file, v->value) == 0)
+		return 1;
+	if (v->tentative || (errno == ENOENT && (v->controller == NULL || replaceable)))
+		return 0;
+	if (errno == ENOENT)
+		return fail_missing(h, v, e);
+	return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s", v->value,
+	                  v->file);
+}
+
 LAYER_RUN(resources_write)
 {
-	for (size_t i = 0; i < plan->cgroup.value_count; i++) {
-		const struct cgroup_value *v = &plan->cgroup.values[i];
+	const struct cgroup_plan *limits = &plan->cgroup;
 
-		if (h->cgroup >= 0 && file_write_at(h->cgroup, v->file, v->value) == 0)
-			continue;
-		if (errno == ENOENT && v->controller == NULL)
-			continue;
-		if (errno == ENOENT || h->cgroup < 0)
-			return fail_missing(h, v, e);
-		return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s",
-		                  v->value, v->file);
+	for (size_t i = 0; i < limits->value_count; i++) {
+		int rc = write_value(limits, i, h, e);
+
+		if (rc < 0)
+			return -1;
+		while (rc > 0 && i + 1 < limits->value_count && limits->values[i + 1].alternative)
+			i++;
 	}
 	return 0;
+}
+
+/* Update ------------------------------------------------------------------------- */
+
+/* What a file held before: of one with a line for each device, the line of this one. */
+struct previous {
+	const char *file;
+	char *text;
+};
+
+static bool
+has_devices(const struct cgroup_value *v)
+{
+	return strcmp(v->file, "io.max") == 0 || strcmp(v->file, "rdma.max") == 0 ||
+	       (strchr(v->value, ':') != NULL && strncmp(v->file, "io.", 3) == 0);
+}
+
+/* "8:0 rbps=1": the line that begins with the first word of the value; a default without one. */
+static char *
+find_line(const struct cgroup_value *v, const char *text)
+{
+	size_t length = strcspn(v->value, " ");
+	char *line;
+
+	for (const char *p = text; *p != '\0'; p += strcspn(p, "\n"), p += *p == '\n')
+		if (strncmp(p, v->value, length) == 0 && p[length] == ' ')
+			return strndup(p, strcspn(p, "\n"));
+	if (asprintf(&line, "%.*s %s", (int)length, v->value,
+	             strcmp(v->file, "io.max") == 0     ? "rbps=max wbps=max riops=max wiops=max"
+	             : strcmp(v->file, "rdma.max") == 0 ? "hca_handle=max hca_object=max"
+	                                                : "default") < 0)
+		return NULL;
+	return line;
+}
+
+static char *
+remember(const struct handles *h, const struct cgroup_value *v)
+{
+	char text[16384], effective[64];
+
+	if (file_read_at(h->cgroup, v->file, text, sizeof(text)) < 0)
+		return NULL;
+	/* a cpuset with processes cannot be emptied again: what it amounted to must do */
+	snprintf(effective, sizeof(effective), "%s.effective", v->file);
+	if (text[0] == '\0' && file_read_at(h->cgroup, effective, text, sizeof(text)) < 0)
+		return NULL;
+	if (has_devices(v))
+		return find_line(v, text);
+	return strndup(text, strcspn(text, "\n")); /* of a weight that is the default */
+}
+
+/* Backwards: a burst before the quota that allowed it. Twice, for those that depend on each other. */
+static void
+restore(const struct handles *h, const struct previous *previous, size_t count)
+{
+	for (int round = 0; round < 2; round++)
+		for (size_t i = count; i-- > 0;)
+			if (previous[i].text != NULL)
+				(void)file_write_at(h->cgroup, previous[i].file, previous[i].text);
+}
+
+int
+resources_update(const struct cgroup_plan *limits, struct handles *h, struct error *e)
+{
+	struct previous *previous = calloc(limits->value_count + 1, sizeof(*previous));
+	int rc = previous != NULL ? 0 : error_set(e, ENOMEM, "out-of-memory", "update");
+	size_t i;
+
+	for (i = 0; rc >= 0 && i < limits->value_count; i++) {
+		previous[i].file = limits->values[i].file;
+		previous[i].text = remember(h, &limits->values[i]);
+		rc = write_value(limits, i, h, e);
+		while (rc > 0 && i + 1 < limits->value_count && limits->values[i + 1].alternative)
+			i++;
+	}
+	if (rc < 0 && previous != NULL)
+		restore(h, previous, i);
+	for (size_t k = 0; previous != NULL && k < limits->value_count; k++)
+		free(previous[k].text);
+	free(previous);
+	return rc < 0 ? -1 : 0;
 }

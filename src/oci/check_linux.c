@@ -242,6 +242,26 @@ check_memory(const struct config_resources *resources, struct error *e)
 	return 0;
 }
 
+/* "2MB", "1GB", "64KB": it is part of a file's name. */
+static int
+check_hugepages(const struct config_resources *resources, struct error *e)
+{
+	const struct config_hugepage_limit *limit = resources->hugepage_limits.items;
+
+	for (size_t i = 0; i < resources->hugepage_limits.count; i++, limit++) {
+		const char *size = limit->page_size;
+		size_t digits = strspn(size, "0123456789");
+
+		if (digits == 0 || size[0] == '0' || size[digits] == '\0' ||
+		    strchr("KMG", size[digits]) == NULL || strcmp(size + digits + 1, "B") != 0)
+			return config_error(limit->at, "pageSize", e, "config-value",
+			                    "expected a page size such as 2MB or 1GB, found "
+			                    "\"%.40s\"",
+			                    size);
+	}
+	return 0;
+}
+
 static int
 check_unified(const struct config_resources *resources, struct error *e)
 {
@@ -261,7 +281,8 @@ check_unified(const struct config_resources *resources, struct error *e)
 int
 resources_check(const struct config_resources *resources, struct error *e)
 {
-	if (check_device_rules(resources, e) < 0 || check_memory(resources, e) < 0)
+	if (check_device_rules(resources, e) < 0 || check_memory(resources, e) < 0 ||
+	    check_hugepages(resources, e) < 0)
 		return -1;
 	return check_unified(resources, e);
 }

@@ -106,20 +106,18 @@ static const struct field_table throttle_fields =
 	FIELD_TABLE(config_throttle_device, throttle_rows);
 
 static const struct field block_io_rows[] = {
-	FIELD(UINT, "weight", config_block_io, weight, .max = UINT16_MAX,
-              .flags = FIELD_NOT_APPLIED),
-	FIELD(UINT, "leafWeight", config_block_io, leaf_weight, .max = UINT16_MAX,
-              .flags = FIELD_NOT_APPLIED),
+	FIELD(UINT, "weight", config_block_io, weight, .max = UINT16_MAX),
+	FIELD(UINT, "leafWeight", config_block_io, leaf_weight, .max = UINT16_MAX),
 	FIELD(OBJECTS, "weightDevice", config_block_io, weight_device,
-              .table = &weight_device_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &weight_device_fields),
 	FIELD(OBJECTS, "throttleReadBpsDevice", config_block_io, throttle_read_bps,
-              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields),
 	FIELD(OBJECTS, "throttleWriteBpsDevice", config_block_io, throttle_write_bps,
-              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields),
 	FIELD(OBJECTS, "throttleReadIOPSDevice", config_block_io, throttle_read_iops,
-              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields),
 	FIELD(OBJECTS, "throttleWriteIOPSDevice", config_block_io, throttle_write_iops,
-              .table = &throttle_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &throttle_fields),
 };
 static const struct field_table block_io_fields = FIELD_TABLE(config_block_io, block_io_rows);
 
@@ -141,10 +139,8 @@ static const struct field_table network_priority_fields =
 	FIELD_TABLE(config_network_priority, network_priority_rows);
 
 static const struct field network_rows[] = {
-	FIELD(UINT, "classID", config_network, class_id, .max = UINT32_MAX,
-              .flags = FIELD_NOT_APPLIED),
-	FIELD(OBJECTS, "priorities", config_network, priorities, .table = &network_priority_fields,
-              .flags = FIELD_NOT_APPLIED),
+	FIELD(UINT, "classID", config_network, class_id, .max = UINT32_MAX),
+	FIELD(OBJECTS, "priorities", config_network, priorities, .table = &network_priority_fields),
 };
 static const struct field_table network_fields = FIELD_TABLE(config_network, network_rows);
 
@@ -161,10 +157,9 @@ static const struct field resources_rows[] = {
 	FIELD(OBJECT, "pids", config_resources, pids, .table = &pids_fields),
 	FIELD(OBJECT, "blockIO", config_resources, block_io, .table = &block_io_fields),
 	FIELD(OBJECTS, "hugepageLimits", config_resources, hugepage_limits,
-              .table = &hugepage_limit_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &hugepage_limit_fields),
 	FIELD(OBJECT, "network", config_resources, network, .table = &network_fields),
-	FIELD(OBJECT_MAP, "rdma", config_resources, rdma, .table = &rdma_fields,
-              .flags = FIELD_NOT_APPLIED),
+	FIELD(OBJECT_MAP, "rdma", config_resources, rdma, .table = &rdma_fields),
 	FIELD(MAP, "unified", config_resources, unified),
 };
 const struct field_table resources_fields = FIELD_TABLE(config_resources, resources_rows);

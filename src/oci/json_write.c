@@ -132,6 +132,13 @@ json_put_int(struct json_writer *w, const char *key, int64_t value)
 }
 
 void
+json_put_number(struct json_writer *w, const char *key, const char *text)
+{
+	begin_value(w, key);
+	yajl_gen_number(w->gen, text, strlen(text));
+}
+
+void
 json_put_bool(struct json_writer *w, const char *key, bool value)
 {
 	begin_value(w, key);

@@ -54,7 +54,7 @@ put_cgroup(struct json_writer *w)
 	json_put_bool(w, "v2", true);
 	json_put_bool(w, "systemd", true);
 	json_put_bool(w, "systemdUser", true);
-	json_put_bool(w, "rdma", false);
+	json_put_bool(w, "rdma", true);
 	json_end_object(w);
 }
 

@@ -97,9 +97,15 @@ show_cgroup(FILE *out, const struct plan *plan)
 	for (size_t i = 0; i < plan->cgroup.properties.count; i++)
 		line(out, "property", "%s = %s", plan->cgroup.properties.items[i].key,
 		     plan->cgroup.properties.items[i].value);
-	for (size_t i = 0; i < plan->cgroup.value_count; i++)
-		line(out, "write", "%s = %s", plan->cgroup.values[i].file,
-		     plan->cgroup.values[i].value);
+	for (size_t i = 0; i < plan->cgroup.value_count; i++) {
+		const struct cgroup_value *v = &plan->cgroup.values[i];
+
+		line(out,
+		     v->alternative ? "or"
+		     : v->tentative ? "try"
+		                    : "write",
+		     "%s = %s", v->file, v->value);
+	}
 	for (size_t i = 0; i < plan->device_rule_count; i++) {
 		const struct device_rule *r = &plan->device_rules[i];
 		char major[24] = "*", minor[24] = "*";

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `update`: other limits for a container that runs. What is not given stays as it is;
+ * the rest goes the way of config.json, through the same field tables and the same
+ * plan, and into the cgroup as a whole or not at all.
+ */
+#include "hako/cgroup.h"
+#include "hako/container.h"
+#include "hako/file.h"
+#include "hako/resources.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The number in a file of the cgroup; "max" and a missing file are -1. */
+static int64_t
+read_number(int cgroup, const char *file)
+{
+	char text[64];
+
+	if (file_read_at(cgroup, file, text, sizeof(text)) <= 0 || text[0] < '0' || text[0] > '9')
+		return -1;
+	return strtoll(text, NULL, 10);
+}
+
+/* A period alone leaves the quota, and memory with swap counts from the limit there is. */
+static void
+complete(struct arena *arena, struct config_resources *resources, int cgroup)
+{
+	int64_t *current = arena_array(arena, 2, sizeof(*current));
+
+	current[0] = read_number(cgroup, "cpu.max");
+	current[1] = read_number(cgroup, "memory.max");
+	if (resources->cpu != NULL && resources->cpu->period != NULL &&
+	    resources->cpu->quota == NULL) {
+		struct config_cpu *cpu = arena_alloc(arena, sizeof(*cpu));
+
+		*cpu = *resources->cpu;
+		cpu->quota = &current[0];
+		resources->cpu = cpu;
+	}
+	if (resources->memory != NULL && resources->memory->swap != NULL &&
+	    *resources->memory->swap > 0 && resources->memory->limit == NULL) {
+		struct config_memory *memory = arena_alloc(arena, sizeof(*memory));
+
+		*memory = *resources->memory;
+		memory->limit = &current[1];
+		resources->memory = memory;
+	}
+}
+
+static int
+check_usage(const struct config_memory *memory, int cgroup, struct error *e)
+{
+	int64_t usage;
+
+	if (memory == NULL || !memory->check_before_update || memory->limit == NULL ||
+	    *memory->limit <= 0)
+		return 0;
+	usage = read_number(cgroup, "memory.current");
+	if (usage <= *memory->limit)
+		return 0;
+	return json_error(json_member(memory->at, "limit"), e, 0, "memory-in-use",
+	                  "the container uses %" PRId64 " bytes: more than the new limit", usage);
+}
+
+static int
+plan_limits(struct arena *arena, const struct container *c, const struct json *document, int cgroup,
+            struct plan *plan, struct error *e)
+{
+	struct config_resources *resources = arena_alloc(arena, sizeof(*resources));
+	struct config_linux *lin = arena_alloc(arena, sizeof(*lin));
+	struct config *config = arena_alloc(arena, sizeof(*config));
+	struct planner planner = {.arena = arena, .config = config, .plan = plan};
+
+	if (decode_object(arena, &resources_fields, document, resources, e) < 0)
+		return -1;
+	complete(arena, resources, cgroup);
+	if (resources_check(resources, e) < 0 || check_usage(resources->memory, cgroup, e) < 0)
+		return -1;
+	lin->resources = resources;
+	config->linux_ = lin;
+	plan->config = config;
+	plan->cgroup.wanted = true;
+	plan->cgroup.path = c->state->cgroup_path;
+	return resources_plan(&planner, e);
+}
+
+int
+container_update(struct arena *arena, const struct container *c, const struct json *document,
+                 struct error *e)
+{
+	struct plan *plan = arena_alloc(arena, sizeof(*plan));
+	struct handles h;
+
+	if (c->status == STATUS_STOPPED || c->status == STATUS_CREATING)
+		return error_set(e, 0, "container-not-running", "container not running");
+	handles_init(&h);
+	h.cgroup = container_cgroup(c, e);
+	if (h.cgroup < 0)
+		return -1;
+	h.cgroup_path = c->state->cgroup_path;
+	h.cgroup_root = cgroup_open_root(&h.cgroup_mount, e);
+	if (h.cgroup_root < 0 || plan_limits(arena, c, document, h.cgroup, plan, e) < 0 ||
+	    resources_update(&plan->cgroup, &h, e) < 0)
+		return -1;
+	if (c->state->systemd_unit == NULL)
+		return 0;
+	return cgroup_scope_set(c->state->systemd_unit, &plan->cgroup, arena, e);
+}
