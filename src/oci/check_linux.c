@@ -5,7 +5,9 @@
  * rules that mean something. sysctl has its own file.
  */
 #include "hako/config.h"
+#include "hako/number_set.h"
 
+#include <linux/mempolicy.h>
 #include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,9 +348,87 @@ check_personality(const struct config *config, struct error *e)
 	                  "the specification has no personality flags: must be empty");
 }
 
+static int
+check_nodes(const struct config_memory_policy *policy, struct error *e)
+{
+	bool none = policy->mode - 1 == MPOL_DEFAULT || policy->mode - 1 == MPOL_LOCAL;
+	bool any = none || policy->mode - 1 == MPOL_PREFERRED;
+	const char *mode = name_of(memory_policy_names, (uint64_t)policy->mode);
+	struct number_set nodes;
+	int count = 0;
+
+	if (policy->nodes != NULL) {
+		count = number_set_parse(policy->nodes, NODE_NUMBERS, &nodes);
+		if (count < 0)
+			return config_error(policy->at, "nodes", e, "config-value",
+			                    "expected a list of memory nodes such as 0-3,7, found "
+			                    "\"%.60s\"",
+			                    policy->nodes);
+	}
+	if (none && count > 0)
+		return config_error(policy->at, "nodes", e, "config-value", "%s takes no nodes",
+		                    mode);
+	if (!any && count == 0)
+		return config_error(policy->at, "nodes", e, "config-missing", "%s needs nodes",
+		                    mode);
+	return 0;
+}
+
+/* set_mempolicy(2) */
+static int
+check_memory_policy(const struct config *config, struct error *e)
+{
+	const struct config_memory_policy *policy = config->linux_->memory_policy;
+	const uint64_t both = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
+
+	if (policy == NULL)
+		return 0;
+	if ((policy->flags.value & both) == both)
+		return json_error(policy->flags.at, e, 0, "config-value",
+		                  "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each "
+		                  "other");
+	return check_nodes(policy, e);
+}
+
+/* The name of a directory of resctrl; "/" is its root. */
+static int
+check_clos_id(const struct config_intel_rdt *rdt, struct error *e)
+{
+	const char *id = rdt->clos_id;
+
+	if (id == NULL || strcmp(id, "/") == 0)
+		return 0;
+	if (strpbrk(id, "/\n") == NULL && strspn(id, ".") != strlen(id))
+		return 0;
+	return config_error(rdt->at, "closID", e, "config-value",
+	                    "expected the name of a directory, or \"/\"");
+}
+
+static int
+check_intel_rdt(const struct config *config, struct error *e)
+{
+	const struct config_intel_rdt *rdt = config->linux_->intel_rdt;
+	const struct json *at;
+
+	if (rdt == NULL)
+		return 0;
+	if (check_clos_id(rdt, e) < 0)
+		return -1;
+	if (rdt->mem_bw_schema != NULL &&
+	    (strncmp(rdt->mem_bw_schema, "MB:", 3) != 0 || strchr(rdt->mem_bw_schema, '\n')))
+		return config_error(rdt->at, "memBwSchema", e, "config-value",
+		                    "expected one line that begins with MB:");
+	at = rdt->schemata.at != NULL ? rdt->schemata.at->first : NULL;
+	for (; at != NULL; at = at->next)
+		if (at->text[0] == '\0' || strchr(at->text, '\n') != NULL)
+			return json_error(at, e, 0, "config-value", "a schema is one line");
+	return 0;
+}
+
 static int (*const rules[])(const struct config *config, struct error *e) = {
 	check_namespaces,   check_mappings,    check_process_mapped,
-	check_time_offsets, check_personality,
+	check_time_offsets, check_personality, check_memory_policy,
+	check_intel_rdt,
 };
 
 int

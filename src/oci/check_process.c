@@ -5,7 +5,9 @@
  * that setrlimit takes, each given once.
  */
 #include "hako/config.h"
+#include "hako/number_set.h"
 
+#include <linux/sched.h>
 #include <string.h>
 
 /* setgroups(2) takes no more (NGROUPS_MAX). */
@@ -66,11 +68,103 @@ check_rlimits(const struct config_process *process, struct error *e)
 	return 0;
 }
 
+/* A setting that the kernel would ignore under this policy is a mistake; 0 is as good as absent. */
+static int
+check_unused(const struct config_scheduler *scheduler, const char *member, bool given,
+             const char *used_by, struct error *e)
+{
+	if (!given)
+		return 0;
+	return config_error(scheduler->at, member, e, "config-value",
+	                    "%s has no meaning for %s, only for %s", member,
+	                    name_of(scheduler_names, (uint64_t)scheduler->policy), used_by);
+}
+
+static bool
+is_set(const uint64_t *number)
+{
+	return number != NULL && *number != 0;
+}
+
+/* Deadlines are 0 when absent, and a period of 0 is that of the deadline (sched(7)). */
+static int
+check_deadline(const struct config_scheduler *scheduler, struct error *e)
+{
+	uint64_t runtime = is_set(scheduler->runtime_ns) ? *scheduler->runtime_ns : 0;
+	uint64_t deadline = is_set(scheduler->deadline_ns) ? *scheduler->deadline_ns : 0;
+	uint64_t period = is_set(scheduler->period_ns) ? *scheduler->period_ns : deadline;
+
+	if (runtime > 0 && runtime <= deadline && deadline <= period)
+		return 0;
+	return json_error(scheduler->at, e, 0, "config-value",
+	                  "SCHED_DEADLINE needs 0 < runtime <= deadline <= period");
+}
+
+static int
+check_scheduler(const struct config_process *process, struct error *e)
+{
+	static const char ordinary[] = "SCHED_OTHER and SCHED_BATCH";
+	static const char realtime[] = "SCHED_FIFO and SCHED_RR";
+	const struct config_scheduler *s = process->scheduler;
+	int policy = s != NULL ? s->policy - 1 : SCHED_NORMAL;
+	bool nice = policy == SCHED_NORMAL || policy == SCHED_BATCH;
+	bool priority = policy == SCHED_FIFO || policy == SCHED_RR;
+
+	if (s == NULL)
+		return 0;
+	if (priority && (s->priority == NULL || *s->priority == 0))
+		return json_error(s->at, e, 0, "config-value",
+		                  "%s needs a priority from 1 to 99",
+		                  name_of(scheduler_names, (uint64_t)s->policy));
+	if (check_unused(s, "nice", !nice && s->nice != NULL && *s->nice != 0, ordinary, e) < 0 ||
+	    check_unused(s, "priority", !priority && s->priority != NULL && *s->priority != 0,
+	                 realtime, e) < 0)
+		return -1;
+	if (policy == SCHED_DEADLINE)
+		return check_deadline(s, e);
+	if (check_unused(s, "runtime", is_set(s->runtime_ns), "SCHED_DEADLINE", e) < 0 ||
+	    check_unused(s, "deadline", is_set(s->deadline_ns), "SCHED_DEADLINE", e) < 0)
+		return -1;
+	return check_unused(s, "period", is_set(s->period_ns), "SCHED_DEADLINE", e);
+}
+
+static int
+check_cpus(const struct config_affinity *affinity, const char *member, const char *list,
+           struct error *e)
+{
+	struct number_set cpus;
+
+	if (list == NULL || number_set_parse(list, CPU_NUMBERS, &cpus) > 0)
+		return 0;
+	return config_error(affinity->at, member, e, "config-value",
+	                    "expected a list of CPUs such as 0-3,7, found \"%.60s\"", list);
+}
+
+static int
+check_affinity(const struct config_process *process, struct error *e)
+{
+	const struct config_affinity *affinity = process->exec_cpu_affinity;
+
+	if (affinity == NULL)
+		return 0;
+	if (check_cpus(affinity, "initial", affinity->initial, e) < 0)
+		return -1;
+	return check_cpus(affinity, "final", affinity->final, e);
+}
+
+/* With a space in it, it could be a command to AppArmor, which has the same file. */
+static int
+check_label(const struct config_process *process, struct error *e)
+{
+	if (process->selinux_label == NULL || strpbrk(process->selinux_label, " \t\n") == NULL)
+		return 0;
+	return config_error(process->at, "selinuxLabel", e, "config-value",
+	                    "a label has no spaces, found \"%.60s\"", process->selinux_label);
+}
+
 static int (*const rules[])(const struct config_process *process, struct error *e) = {
-	check_args,
-	check_env,
-	check_groups,
-	check_rlimits,
+	check_args,      check_env,      check_groups, check_rlimits,
+	check_scheduler, check_affinity, check_label,
 };
 
 int

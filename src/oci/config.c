@@ -76,8 +76,8 @@ static const struct field_table rlimit_fields = FIELD_TABLE(config_rlimit, rlimi
 static const struct field scheduler_rows[] = {
 	FIELD(ENUM, "policy", config_scheduler, policy, .names = scheduler_names,
               .flags = FIELD_REQUIRED),
-	FIELD(INT, "nice", config_scheduler, nice, .min = INT32_MIN, .max = INT32_MAX),
-	FIELD(INT, "priority", config_scheduler, priority, .min = INT32_MIN, .max = INT32_MAX),
+	FIELD(INT, "nice", config_scheduler, nice, .min = -20, .max = 19),
+	FIELD(INT, "priority", config_scheduler, priority, .min = 0, .max = 99),
 	FIELD(FLAGS, "flags", config_scheduler, flags, .names = scheduler_flag_names),
 	FIELD(UINT, "runtime", config_scheduler, runtime_ns),
 	FIELD(UINT, "deadline", config_scheduler, deadline_ns),
@@ -110,15 +110,12 @@ static const struct field process_rows[] = {
 	FIELD(OBJECTS, "rlimits", config_process, rlimits, .table = &rlimit_fields),
 	FIELD(BOOL, "noNewPrivileges", config_process, no_new_privileges),
 	FIELD(INT, "oomScoreAdj", config_process, oom_score_adj, .min = -1000, .max = 1000),
-	FIELD(STRING, "apparmorProfile", config_process, apparmor_profile,
-              .flags = FIELD_NOT_APPLIED),
-	FIELD(STRING, "selinuxLabel", config_process, selinux_label, .flags = FIELD_NOT_APPLIED),
-	FIELD(OBJECT, "scheduler", config_process, scheduler, .table = &scheduler_fields,
-              .flags = FIELD_NOT_APPLIED),
-	FIELD(OBJECT, "ioPriority", config_process, io_priority, .table = &io_priority_fields,
-              .flags = FIELD_NOT_APPLIED),
+	FIELD(STRING, "apparmorProfile", config_process, apparmor_profile),
+	FIELD(STRING, "selinuxLabel", config_process, selinux_label),
+	FIELD(OBJECT, "scheduler", config_process, scheduler, .table = &scheduler_fields),
+	FIELD(OBJECT, "ioPriority", config_process, io_priority, .table = &io_priority_fields),
 	FIELD(OBJECT, "execCPUAffinity", config_process, exec_cpu_affinity,
-              .table = &affinity_fields, .flags = FIELD_NOT_APPLIED),
+              .table = &affinity_fields),
 };
 const struct field_table process_fields = FIELD_TABLE(config_process, process_rows);
 
