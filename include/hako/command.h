@@ -60,6 +60,8 @@ struct options {
 		const char **items;
 		size_t count;
 	} env, caps, groups;
+	const char *apparmor;
+	const char *process_label;
 	bool no_new_privs;
 	bool ignore_paused;
 	bool tty;

@@ -165,9 +165,10 @@ struct exec_request {
 	size_t cap_count;
 	const char *const *groups;
 	size_t group_count;
+	const char *apparmor;
+	const char *process_label;
 	bool no_new_privs;
 	bool ignore_paused;
-	bool new_keyring;
 	const char *cgroup; /* sub-cgroup */
 	bool terminal;      /* also when the process file says no */
 	bool detached;

@@ -83,6 +83,31 @@ LAYER_RUN(terminal_connect); /* PREPARE, parent: to whom the pty goes */
 LAYER_RUN(terminal_open);    /* create: BUILD, before the pivot; exec: CONFINE */
 LAYER_RUN(terminal_take);    /* CONFINE, init: controlling terminal and standard streams */
 
+/* affinity, scheduler, io_priority: MAP, parent */
+LAYER_PLAN(affinity_plan);
+LAYER_RUN(affinity_set_initial); /* PREPARE, parent: of hako itself */
+LAYER_RUN(affinity_reset);
+LAYER_RUN(affinity_set_final);
+LAYER_PLAN(scheduler_plan);
+LAYER_RUN(scheduler_set);
+LAYER_PLAN(io_priority_plan);
+LAYER_RUN(io_priority_set);
+
+/* memory_policy */
+LAYER_PLAN(memory_policy_plan);
+LAYER_RUN(memory_policy_set); /* START, init */
+
+/* intel_rdt */
+LAYER_PLAN(intel_rdt_plan);
+LAYER_RUN(intel_rdt_find); /* MAP, parent */
+LAYER_RUN(intel_rdt_make); /* ATTACH, parent */
+LAYER_RUN(intel_rdt_join);
+
+/* label: AppArmor, SELinux */
+LAYER_PLAN(label_plan);
+LAYER_RUN(label_open);  /* PREPARE, parent (exec) */
+LAYER_RUN(label_write); /* BUILD or, for exec, CONFINE: init */
+
 /* rlimits, process */
 LAYER_PLAN(rlimits_plan);
 LAYER_RUN(rlimits_raise); /* MAP, parent */

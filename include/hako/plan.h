@@ -6,6 +6,7 @@
 #include "hako/error.h"
 #include "hako/fd.h"
 #include "hako/mem.h"
+#include "hako/number_set.h"
 #include "hako/sync.h"
 
 #include <stdbool.h>
@@ -38,9 +39,13 @@ struct idmap_plan {
 
 enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_REMOUNT, MOUNT_BIND_REMOUNT, MOUNT_CGROUP };
 
+/* How a filesystem takes linux.mountLabel: not at all, as a mount option, on its root. */
+enum mount_label { MOUNT_LABEL_NONE, MOUNT_LABEL_OPTION, MOUNT_LABEL_ROOT };
+
 struct mount_plan {
 	const struct json *at;
 	enum mount_kind kind;
+	enum mount_label label;
 	const char *destination; /* absolute, as in the container */
 	const char *source;      /* a bind's source made absolute */
 	const char *type;
@@ -124,6 +129,56 @@ struct seccomp_program {
 	uint64_t filter[]; /* struct sock_filter */
 };
 
+struct scheduler_plan {
+	const struct json *at; /* NULL: leave */
+	int policy;            /* SCHED_... */
+	uint64_t flags;        /* SCHED_FLAG_... */
+	int nice;
+	unsigned priority;
+	uint64_t runtime_ns;
+	uint64_t deadline_ns;
+	uint64_t period_ns;
+};
+
+struct io_priority_plan {
+	const struct json *at; /* NULL: leave */
+	int class;             /* IOPRIO_CLASS_... */
+	int level;
+};
+
+/* exec only; init always gets every processor that its cgroup allows. */
+struct affinity_plan {
+	const struct json *at; /* NULL: as for init */
+	const char *initial;   /* as given */
+	const char *final;
+	const struct number_set *initial_cpus; /* NULL: leave */
+	const struct number_set *final_cpus;
+};
+
+struct memory_policy_plan {
+	const struct json *at; /* NULL: leave */
+	int mode;              /* MPOL_... */
+	int flags;             /* MPOL_F_... */
+	const char *nodes;     /* as given; NULL: none */
+	const struct number_set *node_set;
+};
+
+/* A group of resctrl to put the processes in. */
+struct intel_rdt_plan {
+	const struct json *at; /* NULL: stay away from resctrl */
+	const char *group;     /* its directory below the root of resctrl, "." for the root */
+	bool named;            /* by closID: it is not ours to remove */
+	const char *required;  /* lines that an existing group must have, NULL: none */
+	const char *schemata;  /* lines to write, NULL: none */
+	const char *monitor;   /* monitoring group to make, below the root; NULL: none */
+};
+
+/* What the security modules are told to make of the program. */
+struct label_plan {
+	const char *apparmor; /* NULL: leave */
+	const char *selinux;
+};
+
 struct process_plan {
 	const struct json *at;
 	char *const *args; /* NULL: the config has no process */
@@ -143,6 +198,10 @@ struct process_plan {
 	size_t rlimit_count;
 	bool no_new_privileges;
 	const int64_t *oom_score_adj;
+	struct scheduler_plan scheduler;
+	struct io_priority_plan io_priority;
+	struct affinity_plan affinity;
+	struct label_plan label;
 };
 
 struct terminal_plan {
@@ -201,6 +260,7 @@ struct plan {
 	unsigned long root_propagation_after; /* after the pivot; 0: none */
 	struct mount_plan *mounts;
 	size_t mount_count;
+	struct string_pair mount_label; /* the option "context" and its value; NULL: none */
 	struct device_plan *devices;
 	size_t device_count;
 	struct symlink_plan *symlinks; /* of /dev */
@@ -212,6 +272,8 @@ struct plan {
 	const char *hostname;
 	const char *domainname;
 	const int *personality; /* PER_..., NULL: leave */
+	struct memory_policy_plan memory_policy;
+	struct intel_rdt_plan intel_rdt;
 	bool loopback_up;
 
 	struct process_plan process;
@@ -245,6 +307,9 @@ struct handles {
 	int rootfs;                      /* the container's root mount */
 	int dev;                         /* its /dev */
 	int proc;                        /* hako's own detached procfs (init) */
+	int resctrl;                     /* the root of resctrl */
+	const char *resctrl_path;        /* what delete must remove below it; NULL: nothing */
+	bool resctrl_new;                /* the group was not there */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int console; /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */

@@ -36,4 +36,10 @@ proc_mount(void);
 int
 proc_write(int proc, const char *path, const char *text);
 
+/* The same for a file of the calling thread's own folder in it: "attr/exec". */
+int
+proc_write_own(int proc, const char *path, const char *text);
+ssize_t
+proc_read_own(int proc, const char *path, char *buf, size_t size);
+
 #endif

@@ -23,8 +23,10 @@ struct state {
 	uint32_t owner;
 	const char *cgroup_path;  /* below the v2 mount; NULL: no cgroup */
 	const char *systemd_unit; /* the scope that has the cgroup; NULL: hako's own */
+	const char *resctrl_path; /* below the root of resctrl; NULL: nothing to remove */
 	bool own_pid_namespace;   /* everything dies with init */
 	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
+	bool caller_keyring;      /* --no-new-keyring */
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
 };

@@ -30,6 +30,28 @@ sys_getcwd(char *buf, size_t size);
 int
 sys_faccessat2(int dir, const char *path, int mode, int flags);
 
+/* struct sched_attr, whose header in Debian 12 does not go with libc's. */
+struct sched_attributes {
+	uint32_t size; /* of the struct */
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime_ns;
+	uint64_t deadline_ns;
+	uint64_t period_ns;
+	uint32_t util_min;
+	uint32_t util_max;
+};
+int
+sys_sched_setattr(pid_t pid, struct sched_attributes *attr);
+/* which: IOPRIO_WHO_..., priority: IOPRIO_PRIO_VALUE(class, level). */
+int
+sys_ioprio_set(int which, int who, int priority);
+/* maxnode: the number of bits in nodes, and one. */
+int
+sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode);
+
 /* Missing from the headers of Debian 12. */
 #ifndef MOUNT_ATTR_NOSYMFOLLOW
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000

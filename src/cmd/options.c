@@ -64,6 +64,8 @@ static const struct option_row rows[] = {
 	{"user", 'u', STRING, AT(user), FOR_EXEC, "UID[:GID]", "ids in the container"},
 	{"additional-gids", 'g', LIST, AT(groups), FOR_EXEC, "GID", "add a group (may be repeated)"},
 	{"cap", 'c', LIST, AT(caps), FOR_EXEC, "CAP", "add a capability (may be repeated)"},
+	{"apparmor", 0, STRING, AT(apparmor), FOR_EXEC, "PROFILE", "AppArmor profile of the process"},
+	{"process-label", 0, STRING, AT(process_label), FOR_EXEC, "LABEL", "SELinux label of the process"},
 	{"no-new-privs", 0, FLAG, AT(no_new_privs), FOR_EXEC, NULL, "set no_new_privs"},
 	{"ignore-paused", 0, FLAG, AT(ignore_paused), FOR_EXEC, NULL, "also when the container is paused"},
 	{"cgroup", 0, STRING, AT(cgroup), FOR_EXEC, "PATH", "sub-cgroup of the container to run in"},

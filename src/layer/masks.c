@@ -72,6 +72,7 @@ LAYER_RUN(masks_make_readonly)
 struct covers {
 	int null;  /* the host's /dev/null */
 	int empty; /* a tmpfs mounted in this namespace, to be cloned */
+	const struct string_pair *label;
 	struct fd_pile *dropped;
 };
 
@@ -91,10 +92,13 @@ open_null(void)
 }
 
 static int
-mount_empty(void)
+mount_empty(const struct string_pair *label)
 {
 	autoclose int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
 
+	if (context >= 0 && label->value != NULL &&
+	    fsconfig(context, FSCONFIG_SET_STRING, label->key, label->value, 0) < 0)
+		return -1;
 	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "source", "tmpfs", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
@@ -120,7 +124,7 @@ cover_directory(struct covers *covers, int target)
 {
 	if (covers->empty >= 0)
 		return attach_clone(covers, covers->empty, target);
-	covers->empty = mount_empty();
+	covers->empty = mount_empty(covers->label);
 	return covers->empty >= 0 ? attach(covers->empty, target) : -1;
 }
 
@@ -153,7 +157,8 @@ mask_path(const struct plan *plan, const struct handles *h, struct covers *cover
 
 LAYER_RUN(masks_cover)
 {
-	struct covers covers = {.null = -1, .empty = -1, .dropped = &h->dropped};
+	struct covers covers = {
+		.null = -1, .empty = -1, .label = &plan->mount_label, .dropped = &h->dropped};
 	int rc = 0;
 
 	for (size_t i = 0; i < plan->masked_paths.count && rc == 0; i++)

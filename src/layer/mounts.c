@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static bool
@@ -202,6 +203,52 @@ fail_fs(const struct mount_plan *m, int context, const char *what, const char *d
 	                  m->destination, what, detail, text[0] != '\0' ? ": " : "", text);
 }
 
+/* Labels ------------------------------------------------------------------------ */
+
+static int
+fail_label(const struct plan *plan, struct error *e)
+{
+	int code = errno;
+
+	return json_error(json_member(plan->config->linux_->at, "mountLabel"), e, code,
+	                  "label-failed",
+	                  "%s=%s (is SELinux enabled, and the label one of its "
+	                  "policy?)",
+	                  plan->mount_label.key, plan->mount_label.value);
+}
+
+static int
+set_label(const struct plan *plan, int context)
+{
+	return fsconfig(context, FSCONFIG_SET_STRING, plan->mount_label.key,
+	                plan->mount_label.value, 0);
+}
+
+/* Some filesystems take any option in silence: ask one that does not. */
+static int
+check_label(const struct plan *plan, struct error *e)
+{
+	autoclose int context = -1;
+
+	if (plan->mount_label.value == NULL)
+		return 0;
+	context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	return context < 0 || set_label(plan, context) < 0 ? fail_label(plan, e) : 0;
+}
+
+static int
+label_root(const struct plan *plan, int tree, struct error *e)
+{
+	const char *label = plan->mount_label.value;
+	autoclose int root = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root >= 0 && fsetxattr(root, "security.selinux", label, strlen(label), 0) == 0)
+		return 0;
+	return fail_label(plan, e);
+}
+
+/* A filesystem ---------------------------------------------------------------------- */
+
 static int
 configure(const struct mount_plan *m, int context, struct error *e)
 {
@@ -238,8 +285,8 @@ inherit_mode(const struct mount_plan *m, int context, int target, bool made, str
 
 /* A new filesystem as a detached mount. */
 static int
-create_filesystem(struct handles *h, const struct mount_plan *m, int target, bool made,
-                  struct error *e)
+create_filesystem(const struct plan *plan, struct handles *h, const struct mount_plan *m,
+                  int target, bool made, struct error *e)
 {
 	int context = fsopen(m->type, FSOPEN_CLOEXEC), tree;
 
@@ -248,12 +295,16 @@ create_filesystem(struct handles *h, const struct mount_plan *m, int target, boo
 		                  "filesystem type \"%s\"", m->type);
 	if (configure(m, context, e) < 0 || inherit_mode(m, context, target, made, e) < 0)
 		return -1;
+	if (m->label == MOUNT_LABEL_OPTION && set_label(plan, context) < 0)
+		return fail_label(plan, e);
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail_fs(m, context, "create", "", e);
 	tree = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)m->attr_set);
 	if (tree < 0)
 		return fail_fs(m, context, "fsmount", "", e);
 	fd_drop(&h->dropped, context);
+	if (m->label == MOUNT_LABEL_ROOT && label_root(plan, tree, e) < 0)
+		return -1;
 	return tree;
 }
 
@@ -267,7 +318,7 @@ attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct e
 	target = open_target(h, m, true, &made, e);
 	if (target < 0)
 		return -1;
-	tree = create_filesystem(h, m, target, made, e);
+	tree = create_filesystem(plan, h, m, target, made, e);
 	if (tree < 0)
 		return -1;
 	if (m->tmpcopyup && tmpcopyup(target, tree) < 0)
@@ -441,6 +492,8 @@ LAYER_RUN(mounts_attach)
 
 	if (plan->mount_count == 0)
 		return 0;
+	if (check_label(plan, e) < 0)
+		return -1;
 	h->late_readonly = calloc(plan->mount_count, sizeof(*h->late_readonly));
 	if (h->late_readonly == NULL)
 		return error_set(e, errno, "out-of-memory", "mounts");

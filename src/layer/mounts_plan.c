@@ -218,6 +218,19 @@ check_destination(const struct mount_plan *m, struct error *e)
 	                  m->destination);
 }
 
+/*
+ * proc, sysfs and cgroup2 are labelled by the policy; a message queue filesystem
+ * belongs to the IPC namespace, was mounted before, and takes no other context.
+ */
+static void
+plan_label(const struct plan *plan, struct mount_plan *m)
+{
+	if (plan->mount_label.value == NULL || m->kind != MOUNT_FILESYSTEM ||
+	    strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0)
+		return;
+	m->label = strcmp(m->type, "mqueue") == 0 ? MOUNT_LABEL_ROOT : MOUNT_LABEL_OPTION;
+}
+
 static int
 plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m, struct error *e)
 {
@@ -238,6 +251,7 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 		if (plan_option(p, m, &s, c->options.items[i], e) < 0)
 			return -1;
 	decide_kind(p, m, &s);
+	plan_label(p->plan, m);
 	if (check_bind(m, &s, e) < 0 || check_destination(m, e) < 0)
 		return -1;
 	if (m->kind == MOUNT_BIND && m->source[0] != '/')
@@ -248,11 +262,40 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 	return 0;
 }
 
+static const char *const context_types[] = {"context", "fscontext", "defcontext", "rootcontext"};
+
+/* Which of SELinux's mount options says the label (mount(8)); Podman has a use for rootcontext. */
+static int
+plan_mount_label(struct planner *p, struct error *e)
+{
+	const struct string_map *annotations = &p->config->annotations;
+	struct string_pair *label = &p->plan->mount_label;
+	const struct string_pair *wanted = NULL;
+
+	label->value = p->config->linux_->mount_label;
+	label->key = context_types[0];
+	for (size_t i = 0; i < annotations->count; i++)
+		if (strcmp(annotations->items[i].key, "run.oci.mount_context_type") == 0)
+			wanted = &annotations->items[i];
+	if (wanted == NULL)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(context_types); i++)
+		if (strcmp(wanted->value, context_types[i]) == 0) {
+			label->key = context_types[i];
+			return 0;
+		}
+	return json_error(wanted->at, e, 0, "mount-invalid",
+	                  "expected context, fscontext, defcontext or rootcontext, found \"%.40s\"",
+	                  wanted->value);
+}
+
 LAYER_PLAN(mounts_plan)
 {
 	const struct config_mount *rows = p->config->mounts.items;
 	struct plan *plan = p->plan;
 
+	if (plan_mount_label(p, e) < 0)
+		return -1;
 	plan->mounts = arena_array(p->arena, p->config->mounts.count, sizeof(*plan->mounts));
 	for (size_t i = 0; i < p->config->mounts.count; i++)
 		if (plan_mount(p, &rows[i], &plan->mounts[plan->mount_count++], e) < 0)

@@ -426,9 +426,8 @@ check_intel_rdt(const struct config *config, struct error *e)
 }
 
 static int (*const rules[])(const struct config *config, struct error *e) = {
-	check_namespaces,   check_mappings,    check_process_mapped,
-	check_time_offsets, check_personality, check_memory_policy,
-	check_intel_rdt,
+	check_namespaces,  check_mappings,      check_process_mapped, check_time_offsets,
+	check_personality, check_memory_policy, check_intel_rdt,
 };
 
 int

@@ -113,8 +113,7 @@ check_scheduler(const struct config_process *process, struct error *e)
 	if (s == NULL)
 		return 0;
 	if (priority && (s->priority == NULL || *s->priority == 0))
-		return json_error(s->at, e, 0, "config-value",
-		                  "%s needs a priority from 1 to 99",
+		return json_error(s->at, e, 0, "config-value", "%s needs a priority from 1 to 99",
 		                  name_of(scheduler_names, (uint64_t)s->policy));
 	if (check_unused(s, "nice", !nice && s->nice != NULL && *s->nice != 0, ordinary, e) < 0 ||
 	    check_unused(s, "priority", !priority && s->priority != NULL && *s->priority != 0,

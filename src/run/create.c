@@ -43,6 +43,7 @@ handles_init(struct handles *h)
 		.console_peer = -1,
 		.terminal = -1,
 		.proc = -1,
+		.resctrl = -1,
 		.init_pidfd = -1,
 		.target_pidfd = -1,
 	};
@@ -246,6 +247,7 @@ state_to_undo(const struct plan *plan, const struct handles *h)
 	return (struct state){
 		.cgroup_path = h->cgroup_path,
 		.systemd_unit = h->init_pid > 0 ? plan->cgroup.unit : NULL,
+		.resctrl_path = h->resctrl_path,
 	};
 }
 

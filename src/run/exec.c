@@ -136,6 +136,54 @@ process_of_flags(struct arena *arena, const struct config *config,
 	return apply_groups(arena, process, request, e);
 }
 
+/* What a process file does not say is as for init, but for identity and capabilities. */
+static void
+inherit(struct arena *arena, const struct config_process *from, struct config_process *process)
+{
+	struct config_user *user;
+
+	if (from == NULL)
+		return;
+	if (process->rlimits.at == NULL)
+		process->rlimits = from->rlimits;
+	if (json_member(process->at, "noNewPrivileges") == NULL)
+		process->no_new_privileges = from->no_new_privileges;
+	if (process->oom_score_adj == NULL)
+		process->oom_score_adj = from->oom_score_adj;
+	if (process->apparmor_profile == NULL)
+		process->apparmor_profile = from->apparmor_profile;
+	if (process->selinux_label == NULL)
+		process->selinux_label = from->selinux_label;
+	if (process->scheduler == NULL)
+		process->scheduler = from->scheduler;
+	if (process->io_priority == NULL)
+		process->io_priority = from->io_priority;
+	if (process->exec_cpu_affinity == NULL)
+		process->exec_cpu_affinity = from->exec_cpu_affinity;
+	if (from->user == NULL || (process->user != NULL && process->user->umask != NULL))
+		return;
+	user = arena_alloc(arena, sizeof(*user));
+	if (process->user != NULL)
+		*user = *process->user;
+	user->umask = from->user->umask;
+	process->user = user;
+}
+
+static int
+apply_labels(struct config_process *process, const struct exec_request *request, struct error *e)
+{
+	const char *label = request->process_label;
+
+	if (request->apparmor != NULL && request->apparmor[0] != '\0')
+		process->apparmor_profile = request->apparmor;
+	if (label == NULL || label[0] == '\0')
+		return 0;
+	if (strpbrk(label, " \t\n") != NULL)
+		return error_set(e, 0, "usage", "--process-label \"%s\" has spaces", label);
+	process->selinux_label = label;
+	return 0;
+}
+
 static int
 decide_process(struct arena *arena, const struct config *config, const struct exec_request *request,
                const struct config_process **ret, struct error *e)
@@ -146,13 +194,16 @@ decide_process(struct arena *arena, const struct config *config, const struct ex
 
 	*ret = process;
 	if (request->process_file == NULL)
-		return process_of_flags(arena, config, request, process, e);
+		return process_of_flags(arena, config, request, process, e) < 0
+		               ? -1
+		               : apply_labels(process, request, e);
 	if (json_load(arena, AT_FDCWD, request->process_file, request->process_file, &doc, e) < 0 ||
 	    process_decode(arena, doc->root, &decoded, e) < 0)
 		return -1;
 	*process = *decoded;
 	process->terminal |= request->terminal;
-	return 0;
+	inherit(arena, config->process, process);
+	return apply_labels(process, request, e);
 }
 
 /* The plan ------------------------------------------------------------------------ */
@@ -211,7 +262,7 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 	plan->options = (struct plan_options){
 		.id = c->id,
 		.bundle = c->state->bundle,
-		.new_keyring = request->new_keyring,
+		.new_keyring = !c->state->caller_keyring,
 		.preserve_fds = request->preserve_fds,
 		.detached = request->detached,
 		.console_socket = request->console_socket,

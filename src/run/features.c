@@ -72,6 +72,25 @@ put_seccomp(struct json_writer *w)
 }
 
 static void
+put_intel_rdt(struct json_writer *w)
+{
+	json_begin_object(w, "intelRdt");
+	json_put_bool(w, "enabled", true);
+	json_put_bool(w, "schemata", true);
+	json_put_bool(w, "monitoring", true);
+	json_end_object(w);
+}
+
+static void
+put_memory_policy(struct json_writer *w)
+{
+	json_begin_object(w, "memoryPolicy");
+	put_names(w, "modes", memory_policy_names, NULL);
+	put_names(w, "flags", memory_policy_flag_names, NULL);
+	json_end_object(w);
+}
+
+static void
 put_linux(struct json_writer *w)
 {
 	json_begin_object(w, "linux");
@@ -79,9 +98,10 @@ put_linux(struct json_writer *w)
 	put_capabilities(w);
 	put_cgroup(w);
 	put_seccomp(w);
-	put_enabled(w, "apparmor", false);
-	put_enabled(w, "selinux", false);
-	put_enabled(w, "intelRdt", false);
+	put_enabled(w, "apparmor", true);
+	put_enabled(w, "selinux", true);
+	put_intel_rdt(w);
+	put_memory_policy(w);
 	json_begin_object(w, "mountExtensions");
 	put_enabled(w, "idmap", false);
 	json_end_object(w);
@@ -116,6 +136,7 @@ features_show(void)
 	json_end_object(w);
 	json_begin_array(w, "potentiallyUnsafeConfigAnnotations");
 	json_put_string(w, NULL, "run.oci.keep_original_groups");
+	json_put_string(w, NULL, "run.oci.mount_context_type");
 	json_end_array(w);
 	json_end_object(w);
 	text = strdup(json_writer_text(w, NULL));

@@ -231,7 +231,8 @@ enter_root(struct handles *h, struct error *e)
 int
 init_exec_enter(const struct plan *plan, struct handles *h, struct error *e)
 {
-	const int keep[] = {h->sync.fd, h->target_pidfd, h->rootfs, h->console, log_settings.fd};
+	const int keep[] = {h->sync.fd, h->target_pidfd, h->rootfs,
+	                    h->console, h->proc,         log_settings.fd};
 	int types = (int)plan->exec_namespaces;
 
 	if (plan_joins(plan, CLONE_NEWPID))

@@ -120,6 +120,18 @@ show_cgroup(FILE *out, const struct plan *plan)
 }
 
 static void
+show_resctrl(FILE *out, const struct intel_rdt_plan *rdt)
+{
+	if (rdt->at == NULL)
+		return;
+	fprintf(out, "resctrl\n");
+	line(out, "group", "%s", rdt->group);
+	show_lines(out, "write", rdt->schemata);
+	if (rdt->monitor != NULL)
+		line(out, "monitor", "%s", rdt->monitor);
+}
+
+static void
 show_attributes(FILE *out, uint64_t set, uint64_t clear, bool recursive)
 {
 	for (const struct mount_option *o = mount_options; o->name != NULL; o++) {
@@ -163,7 +175,7 @@ put_after(FILE *out, const char *before, const char *text)
 }
 
 static void
-show_mount(FILE *out, const struct mount_plan *m)
+show_mount(FILE *out, const struct plan *plan, const struct mount_plan *m)
 {
 	static const char *const kinds[] = {
 		[MOUNT_FILESYSTEM] = "mount", [MOUNT_BIND] = "bind",
@@ -188,6 +200,11 @@ show_mount(FILE *out, const struct mount_plan *m)
 		put_after(out, " ", m->data.items[i].key);
 		put_after(out, "=", m->data.items[i].value);
 	}
+	if (m->label != MOUNT_LABEL_NONE) {
+		put_after(out, " ",
+		          m->label == MOUNT_LABEL_OPTION ? plan->mount_label.key : "label");
+		put_after(out, "=", plan->mount_label.value);
+	}
 	fprintf(out, "%s%s\n", m->tmpcopyup ? " tmpcopyup" : "",
 	        m->readonly_late ? " ro (at the end)" : "");
 }
@@ -203,7 +220,7 @@ show_rootfs(FILE *out, const struct plan *plan)
 		     name_of(propagation_names, plan->root_propagation_after));
 	fprintf(out, "mounts\n");
 	for (size_t i = 0; i < plan->mount_count; i++)
-		show_mount(out, &plan->mounts[i]);
+		show_mount(out, plan, &plan->mounts[i]);
 	fprintf(out, "devices\n");
 	for (size_t i = 0; i < plan->device_count; i++) {
 		const struct device_plan *d = &plan->devices[i];
@@ -217,6 +234,28 @@ show_rootfs(FILE *out, const struct plan *plan)
 	for (size_t i = 0; i < plan->symlink_count; i++)
 		line(out, "link", "/dev/%s -> %s", plan->symlinks[i].path,
 		     plan->symlinks[i].target);
+}
+
+/* Names of the bits, each after a space. */
+static void
+show_flags(FILE *out, const struct name *names, uint64_t flags)
+{
+	for (; names->name != NULL; names++)
+		if ((flags & names->value) != 0)
+			fprintf(out, " %s", names->name);
+}
+
+static void
+show_memory_policy(FILE *out, const struct memory_policy_plan *policy)
+{
+	if (policy->at == NULL)
+		return;
+	fprintf(out, "  %-12s %s", "memory",
+	        name_of(memory_policy_names, (uint64_t)policy->mode + 1));
+	if (policy->nodes != NULL)
+		put_after(out, " ", policy->nodes);
+	show_flags(out, memory_policy_flag_names, (uint64_t)policy->flags);
+	fputc('\n', out);
 }
 
 static void
@@ -234,6 +273,7 @@ show_kernel(FILE *out, const struct plan *plan)
 	if (plan->personality != NULL)
 		line(out, "personality", "%s",
 		     name_of(personality_names, (uint64_t)*plan->personality + 1));
+	show_memory_policy(out, &plan->memory_policy);
 	fprintf(out, "paths\n");
 	for (size_t i = 0; i < plan->readonly_paths.count; i++)
 		line(out, "read-only", "%s", plan->readonly_paths.items[i]);
@@ -288,6 +328,46 @@ show_terminal(FILE *out, const struct terminal_plan *terminal)
 }
 
 static void
+show_scheduler(FILE *out, const struct scheduler_plan *s)
+{
+	if (s->at == NULL)
+		return;
+	fprintf(out, "  %-12s %s", "scheduler", name_of(scheduler_names, (uint64_t)s->policy + 1));
+	if (s->nice != 0)
+		fprintf(out, " nice %d", s->nice);
+	if (s->priority != 0)
+		fprintf(out, " priority %u", s->priority);
+	if (s->runtime_ns != 0)
+		fprintf(out, " runtime %" PRIu64 " deadline %" PRIu64 " period %" PRIu64,
+		        s->runtime_ns, s->deadline_ns, s->period_ns);
+	show_flags(out, scheduler_flag_names, s->flags);
+	fputc('\n', out);
+}
+
+/* When and where the kernel lets it run. */
+static void
+show_turns(FILE *out, const struct process_plan *p)
+{
+	show_scheduler(out, &p->scheduler);
+	if (p->io_priority.at != NULL)
+		line(out, "I/O priority", "%s %d",
+		     name_of(io_class_names, (uint64_t)p->io_priority.class), p->io_priority.level);
+	if (p->affinity.initial != NULL)
+		line(out, "exec from", "CPUs %s", p->affinity.initial);
+	if (p->affinity.final != NULL)
+		line(out, "exec on", "CPUs %s", p->affinity.final);
+}
+
+static void
+show_labels(FILE *out, const struct label_plan *label)
+{
+	if (label->apparmor != NULL)
+		line(out, "AppArmor", "%s", label->apparmor);
+	if (label->selinux != NULL)
+		line(out, "SELinux", "%s", label->selinux);
+}
+
+static void
 show_process(FILE *out, const struct plan *plan)
 {
 	const struct process_plan *p = &plan->process;
@@ -314,12 +394,14 @@ show_process(FILE *out, const struct plan *plan)
 		     p->rlimits[i].soft, p->rlimits[i].hard);
 	if (p->oom_score_adj != NULL)
 		line(out, "oom score", "%" PRId64, *p->oom_score_adj);
+	show_turns(out, p);
 	show_capabilities(out, "bounding", p->capabilities.bounding);
 	show_capabilities(out, "effective", p->capabilities.effective);
 	show_capabilities(out, "permitted", p->capabilities.permitted);
 	show_capabilities(out, "inheritable", p->capabilities.inheritable);
 	show_capabilities(out, "ambient", p->capabilities.ambient);
 	line(out, "no_new_privs", "%s", p->no_new_privileges ? "yes" : "no");
+	show_labels(out, &p->label);
 	line(out, "seccomp", "%s", plan->seccomp != NULL ? "filter" : "none");
 }
 
@@ -335,6 +417,7 @@ plan_show(const struct plan *plan)
 	show_namespaces(out, plan);
 	show_maps(out, plan);
 	show_cgroup(out, plan);
+	show_resctrl(out, &plan->intel_rdt);
 	show_rootfs(out, plan);
 	show_kernel(out, plan);
 	show_hooks(out, plan->config->hooks);

@@ -38,8 +38,10 @@ static const struct field state_rows[] = {
 	ROW(owner, "owner", FIELD_U32, .flags = FIELD_REQUIRED, .max = UINT32_MAX),
 	ROW(cgroup_path, "cgroupPath", FIELD_STRING, .flags = FIELD_ABSOLUTE),
 	ROW(systemd_unit, "systemdUnit", FIELD_STRING, .flags = FIELD_NOT_EMPTY),
+	ROW(resctrl_path, "resctrlPath", FIELD_STRING),
 	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
+	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
 	ROW(annotations, "annotations", FIELD_MAP),
 	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
 };
@@ -123,8 +125,12 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	json_put_string(w, "created", created);
 	json_put_int(w, "owner", plan->options.host_uid);
 	put_cgroup(w, plan, h);
+	if (h->resctrl_path != NULL)
+		json_put_string(w, "resctrlPath", h->resctrl_path);
 	json_put_bool(w, "ownPidNamespace", plan_creates(plan, CLONE_NEWPID));
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
+	if (!plan->options.new_keyring)
+		json_put_bool(w, "callerKeyring", true);
 	put_map(w, "annotations", &plan->config->annotations);
 	put_hooks(w, plan->config->hooks);
 	json_end_object(w);
@@ -150,6 +156,14 @@ is_cgroup_path(const char *path)
 	       strcmp(normal, "/") != 0;
 }
 
+static bool
+is_resctrl_path(const char *path)
+{
+	char normal[PATH_MAX];
+
+	return path_normalise(path, normal, sizeof(normal)) == 0 && strcmp(normal + 1, path) == 0;
+}
+
 int
 state_load(struct arena *arena, int dir, const struct state **ret, struct error *e)
 {
@@ -166,6 +180,9 @@ state_load(struct arena *arena, int dir, const struct state **ret, struct error 
 	if (state->cgroup_path != NULL && !is_cgroup_path(state->cgroup_path))
 		return json_error(json_member(doc->root, "cgroupPath"), e, 0, "state-invalid",
 		                  "%s is not a cgroup of a container", state->cgroup_path);
+	if (state->resctrl_path != NULL && !is_resctrl_path(state->resctrl_path))
+		return json_error(json_member(doc->root, "resctrlPath"), e, 0, "state-invalid",
+		                  "%s is not a resctrl group of a container", state->resctrl_path);
 	*ret = state;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "hako/step.h"
 #include "hako/cgroup.h"
 #include "hako/init.h"
+#include "hako/intel_rdt.h"
 #include "hako/log.h"
 #include "hako/seccomp.h"
 
@@ -17,15 +18,24 @@ const struct step steps[] = {
 	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL},
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
+	{PHASE_PREPARE, WHEN_EXEC, "set the CPU affinity of hako", "/process/execCPUAffinity/initial", affinity_plan, affinity_set_initial, NULL},
+	{PHASE_PREPARE, WHEN_EXEC, "open procfs for the label", "/process/selinuxLabel", label_plan, label_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo},
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
 	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL},
 	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
+	{PHASE_MAP, WHEN_CREATE, "reset the CPU affinity", "", NULL, affinity_reset, NULL},
+	{PHASE_MAP, WHEN_EXEC, "set the CPU affinity", "/process/execCPUAffinity/final", NULL, affinity_set_final, NULL},
+	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL},
+	{PHASE_MAP, WHEN_BOTH, "set the I/O priority", "/process/ioPriority", io_priority_plan, io_priority_set, NULL},
+	{PHASE_MAP, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL},
 	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL},
 
 	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "attach the device filter", "/linux/resources/devices", device_filter_plan, device_filter_attach, NULL},
+	{PHASE_ATTACH, WHEN_CREATE, "make the resctrl group", "/linux/intelRdt", NULL, intel_rdt_make, intel_rdt_undo},
+	{PHASE_ATTACH, WHEN_BOTH, "join the resctrl group", "/linux/intelRdt", intel_rdt_plan, intel_rdt_join, NULL},
 	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL},
 
 	{PHASE_BUILD, WHEN_CREATE, "make the cgroup namespace", "/linux/namespaces", cgroup_plan_properties, cgroup_make_namespace, NULL},
@@ -40,12 +50,14 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "run hooks before the pivot", "/hooks", NULL, init_run_build_hooks, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "write sysctls", "/linux/sysctl", sysctl_plan, sysctl_write, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "set the label", "/process/selinuxLabel", NULL, label_write, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make paths read-only", "/linux/readonlyPaths", masks_plan, masks_make_readonly, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "mask paths", "/linux/maskedPaths", NULL, masks_cover, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make mounts read-only", "/mounts", NULL, mounts_make_readonly, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make the rootfs read-only", "/root/readonly", NULL, rootfs_make_readonly, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "enter the rootfs", "/root", NULL, rootfs_enter, NULL},
 
+	{PHASE_CONFINE, WHEN_EXEC, "set the label", "/process/selinuxLabel", NULL, label_write, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "join a session keyring", "", NULL, process_join_keyring, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "set the personality", "/linux/personality", NULL, process_set_personality, NULL},
 	{PHASE_CONFINE, WHEN_EXEC, "open the terminal", "/process/terminal", NULL, terminal_open, NULL},
@@ -58,6 +70,7 @@ const struct step steps[] = {
 	{PHASE_CONFINE, WHEN_BOTH, "check the working directory", "/process/cwd", NULL, process_check_cwd, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "find the program", "/process/args", NULL, process_find_program, NULL},
 
+	{PHASE_START, WHEN_BOTH, "set the memory policy", "/linux/memoryPolicy", memory_policy_plan, memory_policy_set, NULL},
 	{PHASE_START, WHEN_CREATE, "run startContainer hooks", "/hooks/startContainer", NULL, init_run_start_hooks, NULL},
 	{PHASE_START, WHEN_BOTH, "load seccomp", "/linux/seccomp", NULL, seccomp_install, NULL},
 	{0},

@@ -91,13 +91,50 @@ proc_mount(void)
 	               MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
+/* The kernel reads one write(2) as one value. */
+static int
+write_value(int fd, const char *text)
+{
+	size_t length = strlen(text);
+
+	return fd >= 0 && write(fd, text, length) == (ssize_t)length ? 0 : -1;
+}
+
 int
 proc_write(int proc, const char *path, const char *text)
 {
 	autoclose int fd = path_open_beneath(proc, path, O_WRONLY);
-	size_t length = strlen(text);
 
-	if (fd < 0)
+	return write_value(fd, text);
+}
+
+/* thread-self, a link that procfs makes up for who reads it, is the only one on the way. */
+static int
+open_own(int proc, const char *path, unsigned flags)
+{
+	char own[128];
+
+	snprintf(own, sizeof(own), "thread-self/%s", path);
+	return sys_openat2(proc, own, flags | O_CLOEXEC, 0,
+	                   RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+}
+
+int
+proc_write_own(int proc, const char *path, const char *text)
+{
+	autoclose int fd = open_own(proc, path, O_WRONLY);
+
+	return write_value(fd, text);
+}
+
+ssize_t
+proc_read_own(int proc, const char *path, char *buf, size_t size)
+{
+	autoclose int fd = open_own(proc, path, O_RDONLY);
+	ssize_t n = fd >= 0 ? read(fd, buf, size - 1) : -1;
+
+	if (n < 0)
 		return -1;
-	return write(fd, text, length) == (ssize_t)length ? 0 : -1;
+	buf[n] = '\0';
+	return n;
 }

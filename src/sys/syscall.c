@@ -54,3 +54,21 @@ sys_faccessat2(int dir, const char *path, int mode, int flags)
 {
 	return (int)syscall(SYS_faccessat2, dir, path, mode, flags);
 }
+
+int
+sys_sched_setattr(pid_t pid, struct sched_attributes *attr)
+{
+	return (int)syscall(SYS_sched_setattr, pid, attr, 0);
+}
+
+int
+sys_ioprio_set(int which, int who, int priority)
+{
+	return (int)syscall(SYS_ioprio_set, which, who, priority);
+}
+
+int
+sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode)
+{
+	return (int)syscall(SYS_set_mempolicy, mode, nodes, maxnode);
+}

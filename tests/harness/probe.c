@@ -224,20 +224,37 @@ session_keyring(void)
 	member("keyring", n < 0 ? NULL : text);
 }
 
+/* struct sched_attr of sched_setattr(2) */
+struct attributes {
+	unsigned size, policy;
+	unsigned long long flags;
+	int nice;
+	unsigned priority;
+	unsigned long long runtime, deadline, period;
+};
+
 static void
 scheduling(void)
 {
-	struct sched_param param = {0};
+	struct attributes attr = {0};
+	unsigned long nodes[16] = {0};
 	cpu_set_t cpus;
 	int mode = -1;
 
-	sched_getparam(0, &param);
-	number("scheduler", sched_getscheduler(0));
-	number("sched_priority", param.sched_priority);
+	syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0);
+	number("scheduler", attr.policy);
+	number("sched_priority", attr.priority);
+	number("sched_flags", (long long)attr.flags);
+	number("sched_runtime", (long long)attr.runtime);
+	number("sched_deadline", (long long)attr.deadline);
+	number("sched_period", (long long)attr.period);
 	number("nice", getpriority(PRIO_PROCESS, 0));
 	number("ioprio", syscall(SYS_ioprio_get, 1, 0));
 	number("cpus", sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? -1 : CPU_COUNT(&cpus));
-	number("mempolicy", syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0) < 0 ? -1 : mode);
+	if (syscall(SYS_get_mempolicy, &mode, nodes, 8 * sizeof(nodes), NULL, 0) < 0)
+		mode = -1;
+	number("mempolicy", mode);
+	number("mempolicy_nodes", (long long)nodes[0]);
 	number("personality", personality(0xffffffff));
 }
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On which processors a process may run. A container gets all that its cgroup
+ * allows, whatever the caller is pinned to: since Linux 6.2 the kernel would
+ * remember that in the container's cpuset as well. process.execCPUAffinity
+ * (config.md "Linux Process") says otherwise for what exec adds: where hako
+ * runs before the process is in the container's cgroup, and where the process
+ * runs from then on.
+ */
+#include "hako/layer.h"
+#include "hako/log.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+/* The list was checked when it was read. */
+static const struct number_set *
+parse(struct planner *p, const char *list)
+{
+	struct number_set *cpus;
+
+	if (list == NULL)
+		return NULL;
+	cpus = arena_alloc(p->arena, sizeof(*cpus));
+	(void)number_set_parse(list, CPU_NUMBERS, cpus);
+	return cpus;
+}
+
+LAYER_PLAN(affinity_plan)
+{
+	const struct config_process *process = p->config->process;
+	const struct config_affinity *c = process != NULL ? process->exec_cpu_affinity : NULL;
+
+	(void)e;
+	if (c == NULL || (c->initial == NULL && c->final == NULL))
+		return 0;
+	p->plan->process.affinity = (struct affinity_plan){
+		.at = c->at,
+		.initial = c->initial,
+		.final = c->final,
+		.initial_cpus = parse(p, c->initial),
+		.final_cpus = parse(p, c->final),
+	};
+	return 0;
+}
+
+static int
+set(pid_t pid, const struct number_set *cpus)
+{
+	return sched_setaffinity(pid, sizeof(*cpus), (const cpu_set_t *)(const void *)cpus);
+}
+
+static int
+fail(const struct affinity_plan *affinity, const char *member, const char *list, struct error *e)
+{
+	int code = errno;
+
+	return json_error(json_member(affinity->at, member), e, code, "affinity-failed",
+	                  "run on CPUs %s%s", list,
+	                  code == EINVAL ? " (none of them is there, or allowed)" : "");
+}
+
+LAYER_RUN(affinity_set_initial)
+{
+	const struct affinity_plan *affinity = &plan->process.affinity;
+
+	(void)h;
+	if (affinity->initial_cpus == NULL || set(0, affinity->initial_cpus) == 0)
+		return 0;
+	return fail(affinity, "initial", affinity->initial, e);
+}
+
+/* The kernel leaves out what there is not, and what the cpuset forbids. */
+static void
+reset(pid_t pid)
+{
+	struct number_set all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (set(pid, &all) < 0)
+		log_debug("reset the CPU affinity: %s", error_text(errno));
+}
+
+LAYER_RUN(affinity_reset)
+{
+	(void)plan;
+	(void)e;
+	reset(h->init_pid);
+	return 0;
+}
+
+LAYER_RUN(affinity_set_final)
+{
+	const struct affinity_plan *affinity = &plan->process.affinity;
+
+	if (affinity->at == NULL)
+		reset(h->init_pid);
+	if (affinity->final_cpus == NULL || set(h->init_pid, affinity->final_cpus) == 0)
+		return 0;
+	return fail(affinity, "final", affinity->final, e);
+}

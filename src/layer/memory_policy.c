@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linux.memoryPolicy (config-linux.md, set_mempolicy(2)): from which memory
+ * nodes the process gets its pages. The kernel reads the nodes against the
+ * cpuset of the moment and moves them along when that changes, so this comes
+ * after the limits are written: when init is told to start.
+ */
+#include "hako/layer.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+
+LAYER_PLAN(memory_policy_plan)
+{
+	const struct config_memory_policy *c = p->config->linux_->memory_policy;
+	struct number_set *nodes;
+
+	(void)e;
+	if (c == NULL)
+		return 0;
+	p->plan->memory_policy = (struct memory_policy_plan){
+		.at = c->at,
+		.mode = c->mode - 1,
+		.flags = (int)c->flags.value,
+		.nodes = c->nodes,
+	};
+	if (c->nodes == NULL)
+		return 0;
+	nodes = arena_alloc(p->arena, sizeof(*nodes));
+	/* the list was checked when it was read */
+	if (number_set_parse(c->nodes, NODE_NUMBERS, nodes) > 0)
+		p->plan->memory_policy.node_set = nodes;
+	return 0;
+}
+
+LAYER_RUN(memory_policy_set)
+{
+	const struct memory_policy_plan *policy = &plan->memory_policy;
+	const struct number_set *nodes = policy->node_set;
+	int code;
+
+	(void)h;
+	if (policy->at == NULL ||
+	    sys_set_mempolicy(policy->mode | policy->flags, nodes != NULL ? nodes->words : NULL,
+	                      nodes != NULL ? NODE_NUMBERS + 1 : 0) == 0)
+		return 0;
+	code = errno;
+	return json_error(policy->at, e, code, "memory-policy-failed",
+	                  "set the memory policy%s%s%s", nodes != NULL ? " for nodes " : "",
+	                  nodes != NULL ? policy->nodes : "",
+	                  code == EINVAL ? " (does the kernel know the mode, and is one of the "
+	                                   "nodes there, and allowed by cpuset.mems?)"
+	                                 : "");
+}

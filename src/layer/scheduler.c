@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.scheduler (config.md "Linux Process", sched_setattr(2)). The parent
+ * sets it: to gain by it takes CAP_SYS_NICE in the initial user namespace, which
+ * init of a new one does not have. Init, and the hooks that it runs, work under
+ * it already.
+ */
+#include "hako/layer.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+
+LAYER_PLAN(scheduler_plan)
+{
+	const struct config_process *process = p->config->process;
+	const struct config_scheduler *c = process != NULL ? process->scheduler : NULL;
+
+	(void)e;
+	if (c == NULL)
+		return 0;
+	p->plan->process.scheduler = (struct scheduler_plan){
+		.at = c->at,
+		.policy = c->policy - 1,
+		.flags = c->flags.value,
+		.nice = c->nice != NULL ? (int)*c->nice : 0,
+		.priority = c->priority != NULL ? (unsigned)*c->priority : 0,
+		.runtime_ns = c->runtime_ns != NULL ? *c->runtime_ns : 0,
+		.deadline_ns = c->deadline_ns != NULL ? *c->deadline_ns : 0,
+		.period_ns = c->period_ns != NULL ? *c->period_ns : 0,
+	};
+	return 0;
+}
+
+static const char *
+hint(int code, int policy)
+{
+	if (code == EPERM && policy == SCHED_DEADLINE)
+		return " (it may not be kept from any processor, by affinity or by a cpuset)";
+	if (code == EBUSY)
+		return " (other deadlines leave too little time)";
+	return "";
+}
+
+LAYER_RUN(scheduler_set)
+{
+	const struct scheduler_plan *s = &plan->process.scheduler;
+	struct sched_attributes attr = {
+		.size = sizeof(attr),
+		.policy = (uint32_t)s->policy,
+		.flags = s->flags,
+		.nice = s->nice,
+		.priority = s->priority,
+		.runtime_ns = s->runtime_ns,
+		.deadline_ns = s->deadline_ns,
+		.period_ns = s->period_ns,
+	};
+
+	if (s->at == NULL || sys_sched_setattr(h->init_pid, &attr) == 0)
+		return 0;
+	return json_error(s->at, e, errno, "scheduler-failed", "set %s%s",
+	                  name_of(scheduler_names, (uint64_t)s->policy + 1),
+	                  hint(errno, s->policy));
+}
