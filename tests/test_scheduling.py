@@ -168,16 +168,6 @@ def test_scheduler_that_cannot_be(runtime, bundle, scheduler, pointer, message):
     assert nothing_kept(runtime)
 
 
-def test_more_deadlines_than_there_is_time(runtime, bundle):
-    """The kernel keeps 5 percent of the time of all processors for others."""
-    b = bundle(*SLEEP)
-    b.process["scheduler"] = {"policy": "SCHED_DEADLINE", "runtime": 10**8, "deadline": 10**8}
-    for _ in range(ALL_CPUS - 1):
-        runtime.container(b).create()
-    message = refused(runtime, b, "/process/scheduler", "create")
-    assert "set SCHED_DEADLINE (other deadlines leave too little time): device or" in message
-
-
 def test_scheduler_of_a_process_file_that_cannot_be(bundle, running, process_file):
     box = running(bundle())
     file = process_file(scheduler={"policy": "SCHED_FIFO"})

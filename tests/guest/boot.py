@@ -4,7 +4,7 @@
 root runs hako: QEMU, software emulation. All there is in it comes with the initial file system:
 
     /init               goes on to a real root
-    /root/              what becomes the root: ./bin/{busybox,hako}, the libraries hako needs
+    /root/              what becomes the root: ./bin/{busybox,hako,apparmor_parser}, libraries
     /root/guest/        main (process 1), lib.sh, tests/: the scripts to be run
 
 The scripts write to the second serial port, everything else to the first, the console.
@@ -25,6 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 240  # seconds
+APPARMOR_PARSER = "/sbin/apparmor_parser"
 
 # One thread for both processors: with a thread each, QEMU 7.2 runs into int3 instructions that
 # the kernel has patched away on the other one, and the guest panics. It is no slower.
@@ -80,11 +81,12 @@ def libraries(program):
 
 def make_initrd(target, hako, scripts):
     """A cpio archive of what the guest needs."""
-    files = {"init": HERE / "init", "root/bin/busybox": "/bin/busybox", "root/bin/hako": hako,
-             "root/guest/main": HERE / "main", "root/guest/lib.sh": HERE / "lib.sh"}
+    programs = {"busybox": "/bin/busybox", "hako": hako, "apparmor_parser": APPARMOR_PARSER}
+    files = {f"root/bin/{name}": path for name, path in programs.items()}
+    files |= {"init": HERE / "init", "root/guest/main": HERE / "main", "root/guest/lib.sh": HERE / "lib.sh"}
     files |= {f"root/guest/tests/{number}-{script.name}": script
               for number, script in enumerate(map(pathlib.Path, scripts))}
-    files |= {f"root{path}": path for path in libraries(hako)}
+    files |= {f"root{path}": path for program in programs.values() for path in libraries(program)}
     folder = target.with_suffix(".d")
     for name, source in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +120,7 @@ def contents(path):
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
     """Run the scripts in a new guest; raises Unavailable when there can be none."""
     for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
-                             ("/bin/busybox", "busybox-static")):
+                             ("/bin/busybox", "busybox-static"), (APPARMOR_PARSER, "apparmor")):
         if shutil.which(program) is None:
             raise Unavailable(f"{package} is not installed: tests/install-deps guest")
     image = kernel()

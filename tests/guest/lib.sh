@@ -15,7 +15,7 @@ roots='/run/hako /run/user' # where root and the ordinary user keep containers
 if [ ! -d /b ]; then
 	mkdir -p /b/rootfs/proc /b/rootfs/dev /b/rootfs/cgroup /b/rootfs/tmp
 	cp -a /bin /b/rootfs/
-	rm /b/rootfs/bin/hako
+	rm /b/rootfs/bin/hako /b/rootfs/bin/apparmor_parser
 	chmod 1777 /b/rootfs/tmp
 	mkdir -m 700 /run/hako /run/user
 	chown user:user /run/user
@@ -62,7 +62,7 @@ clean_up() {
 check() {
 	name=$1 begin=$(now) word=ok
 	[ $# = 1 ] || shift
-	cgroup=/c namespaces='' linux=''
+	cgroup=/c namespaces='' linux='' process=''
 	rm -rf /b/rootfs/tmp/*
 	traces >/tmp/before
 	(
@@ -117,7 +117,7 @@ bundle() {
 				"user": {"uid": 0, "gid": 0},
 				"args": ["/bin/sh", "/script"],
 				"env": ["PATH=/bin"],
-				"cwd": "/",
+				"cwd": "/",$process
 				"capabilities": {
 					"bounding": ["CAP_MKNOD"],
 					"effective": ["CAP_MKNOD"],
