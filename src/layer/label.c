@@ -8,10 +8,10 @@
  * refuses what is written.
  *
  * Create does it before the pivot. The process that exec adds mounts that procfs
- * inside the container; in a user namespace, where paths of /proc are masked, the
- * kernel does not let it, and it takes one of the parent along. Nobody in there
- * may look into its descriptors: that takes CAP_SYS_PTRACE outside
- * (PR_SET_DUMPABLE, mm->user_ns).
+ * inside the container; but in a user namespace the kernel allows it only where
+ * another one is in sight, so there it takes the parent's along. Nobody inside may
+ * look into its descriptors: that takes CAP_SYS_PTRACE outside (PR_SET_DUMPABLE in
+ * prctl(2); a process belongs to the user namespace in which it was executed).
  */
 #include "hako/layer.h"
 #include "hako/proc.h"

@@ -206,15 +206,15 @@ fail_fs(const struct mount_plan *m, int context, const char *what, const char *d
 /* Labels ------------------------------------------------------------------------ */
 
 static int
-fail_label(const struct plan *plan, struct error *e)
+fail_label(const struct plan *plan, const char *on, struct error *e)
 {
+	const struct json *at = json_member(plan->config->linux_->at, "mountLabel");
 	int code = errno;
 
-	return json_error(json_member(plan->config->linux_->at, "mountLabel"), e, code,
-	                  "label-failed",
-	                  "%s=%s (is SELinux enabled, and the label one of its "
-	                  "policy?)",
-	                  plan->mount_label.key, plan->mount_label.value);
+	return json_error(at, e, code, "label-failed", "%s=%s%s%s%s", plan->mount_label.key,
+	                  plan->mount_label.value, on != NULL ? " on " : "", on != NULL ? on : "",
+	                  code == EINVAL ? " (is SELinux enabled, and the label one of its policy?)"
+	                                 : "");
 }
 
 static int
@@ -233,18 +233,18 @@ check_label(const struct plan *plan, struct error *e)
 	if (plan->mount_label.value == NULL)
 		return 0;
 	context = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	return context < 0 || set_label(plan, context) < 0 ? fail_label(plan, e) : 0;
+	return context < 0 || set_label(plan, context) < 0 ? fail_label(plan, NULL, e) : 0;
 }
 
 static int
-label_root(const struct plan *plan, int tree, struct error *e)
+label_root(const struct plan *plan, const struct mount_plan *m, int tree, struct error *e)
 {
 	const char *label = plan->mount_label.value;
 	autoclose int root = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (root >= 0 && fsetxattr(root, "security.selinux", label, strlen(label), 0) == 0)
 		return 0;
-	return fail_label(plan, e);
+	return fail_label(plan, m->destination, e);
 }
 
 /* A filesystem ---------------------------------------------------------------------- */
@@ -296,14 +296,14 @@ create_filesystem(const struct plan *plan, struct handles *h, const struct mount
 	if (configure(m, context, e) < 0 || inherit_mode(m, context, target, made, e) < 0)
 		return -1;
 	if (m->label == MOUNT_LABEL_OPTION && set_label(plan, context) < 0)
-		return fail_label(plan, e);
+		return fail_label(plan, m->destination, e);
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail_fs(m, context, "create", "", e);
 	tree = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)m->attr_set);
 	if (tree < 0)
 		return fail_fs(m, context, "fsmount", "", e);
 	fd_drop(&h->dropped, context);
-	if (m->label == MOUNT_LABEL_ROOT && label_root(plan, tree, e) < 0)
+	if (m->label == MOUNT_LABEL_ROOT && label_root(plan, m, tree, e) < 0)
 		return -1;
 	return tree;
 }

@@ -62,7 +62,7 @@ clean_up() {
 check() {
 	name=$1 begin=$(now) word=ok
 	[ $# = 1 ] || shift
-	cgroup=/c namespaces='' linux='' process=''
+	cgroup=/c namespaces='' linux='' process='' mounts=''
 	rm -rf /b/rootfs/tmp/*
 	traces >/tmp/before
 	(
@@ -128,7 +128,7 @@ bundle() {
 			"mounts": [
 				{"destination": "/proc", "type": "proc", "source": "proc"},
 				{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
-				{"destination": "/cgroup", "type": "cgroup", "source": "cgroup"}
+				{"destination": "/cgroup", "type": "cgroup", "source": "cgroup"}$mounts
 			],
 			"linux": {
 				"cgroupsPath": "$cgroup",

@@ -93,12 +93,15 @@ missing() {
 }
 check apparmor_missing_profile missing
 
+map_ids() {
+	map='[{"containerID": 0, "hostID": 0, "size": 65536}]'
+	namespaces=', {"type": "user"}' linux="\"uidMappings\": $map, \"gidMappings\": $map,"
+}
+
 user_namespace() {
 	profile inner
-	namespaces=', {"type": "user"}' linux='
-		"uidMappings": [{"containerID": 0, "hostID": 0, "size": 65536}],
-		"gidMappings": [{"containerID": 0, "hostID": 0, "size": 65536}],
-		"maskedPaths": ["/proc/kcore", "/proc/acpi"], "readonlyPaths": ["/proc/sys"],'
+	map_ids
+	linux=$linux'"maskedPaths": ["/proc/kcore", "/proc/acpi"], "readonlyPaths": ["/proc/sys"],'
 	run '' "$forbidden"
 	confined /tmp/out
 	rm /b/rootfs/tmp/allowed
@@ -206,6 +209,13 @@ fake_proc() {
 	rm -r /b/rootfs/proc/self /b/rootfs/proc/thread-self
 }
 check apparmor_fake_proc fake_proc
+
+# The kernel lets nobody mount a procfs in there.
+fake_proc_in_a_user_namespace() {
+	map_ids
+	fake_proc
+}
+check apparmor_fake_proc_in_a_user_namespace fake_proc_in_a_user_namespace
 
 # A label of the other module is refused.
 selinux() {
