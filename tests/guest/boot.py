@@ -32,6 +32,8 @@ APPARMOR_PARSER = "/sbin/apparmor_parser"
 # the kernel has patched away on the other one, and the guest panics. It is no slower.
 QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "2", "-m", "1024",
         "-cpu", "max,la57=off", "-M", "q35,usb=off,vmport=off",
+        "-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,memdev=m0,cpus=0",
+        "-object", "memory-backend-ram,id=m1,size=512M", "-numa", "node,memdev=m1,cpus=1",
         "-nodefaults", "-display", "none", "-no-reboot"]
 KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "
                   "random.trust_cpu=on audit=0")
