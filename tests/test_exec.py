@@ -243,10 +243,64 @@ def test_process_file(box, process_file):
     assert caps(seen)["Bnd"] == KILL
 
 
-def test_process_file_inherits_nothing(box, process_file):
-    seen = box.exec(options=("--process", process_file())).json()  # not even capabilities
-    assert seen["status"]["NoNewPrivs"] == "0"
+def test_process_file_that_says_nothing(box, process_file):
+    """No capabilities, no environment, no groups; but no_new_privs is not lost."""
+    seen = box.exec(options=("--process", process_file())).json()
+    assert caps(seen) == dict.fromkeys(("Bnd", "Eff", "Prm", "Inh", "Amb"), 0)
+    assert seen["status"]["NoNewPrivs"] == "1"
     assert [e for e in seen["env"] if not e.startswith("HOME=")] == ["PATH=/bin"]
+
+
+INHERITED = [
+    # of the config's process, of the process file, what of the probe, with the file, without
+    ({"rlimits": [{"type": "RLIMIT_CORE", "soft": 1, "hard": 2}]},
+     {"rlimits": [{"type": "RLIMIT_CORE", "soft": 1, "hard": 1}]},
+     lambda s: s["limits"]["core"], [1, 1], [1, 2]),
+    ({"rlimits": [{"type": "RLIMIT_CORE", "soft": 1, "hard": 2}]}, {"rlimits": []},
+     lambda s: s["limits"]["core"] == [1, 2], False, True),
+    ({"noNewPrivileges": True}, {"noNewPrivileges": False},
+     lambda s: s["status"]["NoNewPrivs"], "0", "1"),
+    ({"noNewPrivileges": False}, {"noNewPrivileges": True},
+     lambda s: s["status"]["NoNewPrivs"], "1", "0"),
+    ({"oomScoreAdj": 700}, {"oomScoreAdj": 800}, lambda s: s["oom_score_adj"], "800", "700"),
+    ({"user": {"uid": 7, "gid": 8, "umask": 0o077}}, {"user": {"uid": 0, "gid": 0, "umask": 0o027}},
+     lambda s: s["status"]["Umask"], "0027", "0077"),
+    ({"user": {"uid": 7, "gid": 8, "umask": 0o077}}, {"user": {"uid": 5, "gid": 6}},
+     lambda s: [s["status"][k].split()[0] for k in ("Umask", "Uid", "Gid")], ["0077", "5", "6"],
+     ["0077", "0", "0"]),
+]
+
+
+@pytest.mark.parametrize("config, file, look, told, inherited", INHERITED)
+def test_what_a_process_file_inherits(bundle, running, process_file, config, file, look, told,
+                                      inherited):
+    b = bundle()
+    b.process.update(config)
+    box = running(b)
+    assert look(box.exec(options=("--process", process_file())).json()) == inherited
+    assert look(box.exec(options=("--process", process_file(**file))).json()) == told
+
+
+def test_process_file_for_a_container_without_a_process(runtime, bundle, process_file):
+    b = bundle()
+    del b.config["process"]
+    box = runtime.container(b)
+    box.create()
+    seen = box.exec(options=("--process", process_file(env=["PATH=/bin"]))).json()
+    assert (seen["status"]["NoNewPrivs"], seen["status"]["Umask"]) == ("0", "0022")
+
+
+@pytest.mark.parametrize("option", [None, "--no-new-keyring"])
+def test_keyring(runtime, bundle, option):
+    """Without one of its own, the container has that of create's caller; exec that of its own."""
+    box = runtime.container(bundle(*SLEEP))
+    box.create(*([option] if option else []))
+    box.start()
+    keyring = box.probe()["keyring"]
+    if option:
+        assert keyring is None or f"_ses.{box.id}" not in keyring
+    else:
+        assert keyring.endswith(f";_ses.{box.id}")
 
 
 # --- where it is ----------------------------------------------------------------------

@@ -166,7 +166,7 @@ struct memory_policy_plan {
 /* A group of resctrl to put the processes in. */
 struct intel_rdt_plan {
 	const struct json *at; /* NULL: stay away from resctrl */
-	const char *group;     /* its directory below the root of resctrl, "." for the root */
+	const char *group;     /* its directory below the root of resctrl, "/" for the root */
 	bool named;            /* by closID: it is not ours to remove */
 	const char *required;  /* lines that an existing group must have, NULL: none */
 	const char *schemata;  /* lines to write, NULL: none */

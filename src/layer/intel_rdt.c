@@ -51,14 +51,14 @@ LAYER_PLAN(intel_rdt_plan)
 	rdt->at = c->at;
 	rdt->named = c->clos_id != NULL;
 	rdt->group = rdt->named ? c->clos_id : id;
-	if (strcmp(rdt->group, "/") == 0)
-		rdt->group = ".";
 	rdt->required = join(p->arena, join(p->arena, NULL, c->l3_cache_schema), c->mem_bw_schema);
 	rdt->schemata = rdt->required;
 	for (size_t i = 0; i < c->schemata.count; i++)
 		rdt->schemata = join(p->arena, rdt->schemata, c->schemata.items[i]);
 	if (c->enable_monitoring)
-		rdt->monitor = arena_printf(p->arena, "%s/mon_groups/%s", rdt->group, id);
+		rdt->monitor = strcmp(rdt->group, "/") == 0
+		                       ? arena_printf(p->arena, "mon_groups/%s", id)
+		                       : arena_printf(p->arena, "%s/mon_groups/%s", rdt->group, id);
 	return 0;
 }
 

@@ -477,7 +477,8 @@ test_specification_examples(void **state)
 		{"good/linux-netdevice.json",
 	         "config.json:7:23 /linux/netDevices: hako cannot apply this property"},
 		{"good/spec-example.json",
-	         "config.json:57:28 /process/apparmorProfile: hako cannot apply this property"},
+	         "config.json:251:28 /linux/resources/network/classID: hako cannot apply this "
+	         "property"},
 		{"bad/invalid-json.json",
 	         "config.json:1:2: expected a name in double quotes, found ']'"},
 		{"bad/linux-hugepage.json",
@@ -569,6 +570,17 @@ test_rules_accept(void **state)
 		"\"linux\": {\"seccomp\": {\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 38, "
 		"\"listenerPath\": \"/l\", \"listenerMetadata\": \"m\", \"syscalls\": [{\"names\": [\"read\"], "
 		"\"action\": \"SCMP_ACT_TRACE\", \"errnoRet\": 65535}]}}",
+		"\"process\": {\"cwd\": \"/\", \"args\": [\"sh\"], \"apparmorProfile\": \"a b\", "
+		"\"selinuxLabel\": \"a:b:c:s0:c1,c2\", \"scheduler\": {\"policy\": \"SCHED_IDLE\", "
+		"\"nice\": 0, \"priority\": 0, \"runtime\": 0, \"flags\": []}, \"ioPriority\": "
+		"{\"class\": \"IOPRIO_CLASS_IDLE\"}, \"execCPUAffinity\": {\"initial\": \"\"}}",
+		"\"process\": {\"cwd\": \"/\", \"args\": [\"sh\"], \"scheduler\": {\"policy\": "
+		"\"SCHED_DEADLINE\", \"runtime\": 1, \"deadline\": 1, \"period\": 0}}",
+		"\"linux\": {\"memoryPolicy\": {\"mode\": \"MPOL_PREFERRED\", \"nodes\": \"\", \"flags\": "
+		"[\"MPOL_F_STATIC_NODES\"]}}",
+		"\"linux\": {\"intelRdt\": {\"closID\": \"/\", \"l3CacheSchema\": \"L3:0=f\\nL2:0=f\", "
+		"\"memBwSchema\": \"MB:0=10\", \"schemata\": [], \"enableMonitoring\": true}}",
+		"\"linux\": {\"intelRdt\": {\"closID\": \"..a\"}}",
 		"\"linux\": {\"intelRdt\": {}, \"netDevices\": {}, \"mountLabel\": \"\", \"rootfsPropagation\": null}",
 		"\"linux\": {\"personality\": {\"domain\": \"LINUX32\", \"flags\": []}}",
 		"\"linux\": {\"cgroupsPath\": \"\", \"maskedPaths\": [], \"readonlyPaths\": []}",
