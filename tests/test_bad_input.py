@@ -371,6 +371,9 @@ DAMAGED = {
     "cgroup leads upwards": edit(cgroupPath="/x/../y"),
     "cgroup has empty parts": edit(cgroupPath="//x"),
     "cgroup ends in a slash": edit(cgroupPath="/x/"),
+    "resctrl group is absolute": edit(resctrlPath="/x"),
+    "resctrl group leads upwards": edit(resctrlPath="a/../.."),
+    "resctrl group is the root": edit(resctrlPath="."),
     "hooks are text": edit(hooks="x"),
 }
 
