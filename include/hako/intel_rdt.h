@@ -11,4 +11,11 @@
 int
 intel_rdt_undo(const struct state *state, struct handles *h, struct error *e);
 
+/*
+ * The container has not come to be: remove its group also when it has a name,
+ * and would have stayed. Unless others have joined it meanwhile.
+ */
+void
+intel_rdt_take_back(const struct plan *plan, const struct handles *h);
+
 #endif

@@ -99,7 +99,7 @@ LAYER_RUN(memory_policy_set); /* START, init */
 
 /* intel_rdt */
 LAYER_PLAN(intel_rdt_plan);
-LAYER_RUN(intel_rdt_find); /* MAP, parent */
+LAYER_RUN(intel_rdt_find); /* PREPARE, parent */
 LAYER_RUN(intel_rdt_make); /* ATTACH, parent */
 LAYER_RUN(intel_rdt_join);
 

@@ -310,6 +310,7 @@ struct handles {
 	int resctrl;                     /* the root of resctrl */
 	const char *resctrl_path;        /* what delete must remove below it; NULL: nothing */
 	bool resctrl_new;                /* the group was not there */
+	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int console; /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */

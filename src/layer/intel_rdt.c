@@ -298,11 +298,13 @@ LAYER_RUN(intel_rdt_make)
 
 	if (rdt->at == NULL)
 		return 0;
-	/* somebody else may have had the same wish at the same moment */
-	if (h->resctrl_new && make_directory(h, rdt->group) < 0 &&
-	    !(rdt->named && errno == EEXIST)) {
-		h->resctrl_path = NULL;
-		return fail(rdt, h, e, "make the group", rdt->group);
+	if (h->resctrl_new) {
+		h->resctrl_made = make_directory(h, rdt->group) == 0;
+		/* somebody else may have had the same wish at the same moment */
+		if (!h->resctrl_made && !(rdt->named && errno == EEXIST)) {
+			h->resctrl_path = NULL;
+			return fail(rdt, h, e, "make the group", rdt->group);
+		}
 	}
 	if (rdt->monitor != NULL && make_directory(h, rdt->monitor) < 0) {
 		if (h->resctrl_path == rdt->monitor)
@@ -346,4 +348,18 @@ intel_rdt_undo(const struct state *state, struct handles *h, struct error *e)
 	if (remove_directory(h, path) < 0 && errno != ENOENT)
 		return error_set(e, errno, "rdt-failed", "remove the resctrl group %s", path);
 	return 0;
+}
+
+void
+intel_rdt_take_back(const struct plan *plan, const struct handles *h)
+{
+	const char *group = plan->intel_rdt.group;
+	autoclose int dir = -1;
+	char tasks[16];
+
+	if (!h->resctrl_made)
+		return;
+	dir = path_open_beneath(h->resctrl, group, O_PATH | O_DIRECTORY);
+	if (dir >= 0 && file_read_at(dir, "tasks", tasks, sizeof(tasks)) == 0)
+		(void)remove_directory(h, group);
 }

@@ -9,6 +9,7 @@
 #include "hako/file.h"
 #include "hako/hooks.h"
 #include "hako/init.h"
+#include "hako/intel_rdt.h"
 #include "hako/path.h"
 #include "hako/spawn.h"
 #include "hako/step.h"
@@ -259,6 +260,7 @@ roll_back(const struct plan *plan, struct handles *h, bool stopped)
 	struct error ignored;
 
 	spawn_kill(h);
+	intel_rdt_take_back(plan, h);
 	(void)steps_undo(&state, h, &ignored);
 	remove_state(plan, h);
 	if (stopped)

@@ -20,6 +20,7 @@ const struct step steps[] = {
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "set the CPU affinity of hako", "/process/execCPUAffinity/initial", affinity_plan, affinity_set_initial, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "open procfs for the label", "/process/selinuxLabel", label_plan, label_open, NULL},
+	{PHASE_PREPARE, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo},
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
@@ -29,7 +30,6 @@ const struct step steps[] = {
 	{PHASE_MAP, WHEN_EXEC, "set the CPU affinity", "/process/execCPUAffinity/final", NULL, affinity_set_final, NULL},
 	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL},
 	{PHASE_MAP, WHEN_BOTH, "set the I/O priority", "/process/ioPriority", io_priority_plan, io_priority_set, NULL},
-	{PHASE_MAP, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL},
 	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL},
 
 	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},

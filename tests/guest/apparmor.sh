@@ -84,6 +84,23 @@ with_start() {
 }
 check apparmor_from_start_on with_start
 
+# Hooks that run in the container at last have it too; those before the pivot have not.
+hooks() {
+	profile inner
+	bundle '' true
+	hook='[{"path": "/bin/sh", "args": ["sh", "-c", "cat /proc/self/attr/apparmor/current >/tmp/HOOK"]}]'
+	echo "\"hooks\": {\"startContainer\": $hook, \"createRuntime\": $hook}," >/tmp/hooks
+	sed -i 's/HOOK/start/; s/HOOK/create/' /tmp/hooks
+	sed -i '/"root": {/{
+		r /tmp/hooks
+		N
+	}' /b/config.json
+	hako run --bundle /b c </dev/null
+	[ "$(cat /b/rootfs/tmp/start)" = 'inner (enforce)' ]
+	[ "$(cat /tmp/create)" = unconfined ]
+}
+check apparmor_of_hooks hooks
+
 missing() {
 	profile missing
 	bundle '' 'touch /tmp/ran'

@@ -406,6 +406,27 @@ test_race_for_a_name(void **state)
 	assert_begins("gold/schemata", "L3:0=f\n");
 }
 
+/* The kernel takes the files of a group along: rmdir(2) of a fake one needs it to be empty. */
+static void
+test_take_back(void **state)
+{
+	(void)state;
+	intel_rdt_take_back(&plan, &h);
+	decide("{\"closID\": \"gold\", \"l3CacheSchema\": \"L3:0=f\"}");
+	assert_int_equal(intel_rdt_find(&plan, &h, &e), 0);
+	assert_int_equal(intel_rdt_make(&plan, &h, &e), 0);
+	put("gold/tasks", "99\n"); /* somebody else's */
+	intel_rdt_take_back(&plan, &h);
+	assert_true(exists("gold/tasks"));
+	put("gold/tasks", "");
+	errno = 0;
+	intel_rdt_take_back(&plan, &h);
+	assert_int_equal(errno, ENOTEMPTY); /* it was tried */
+	unlinkat(h.resctrl, "gold/tasks", 0);
+	intel_rdt_take_back(&plan, &h);
+	assert_true(exists("gold")); /* without tasks it is no group */
+}
+
 static void
 test_exec_only_joins(void **state)
 {
@@ -478,6 +499,7 @@ main(void)
 		TEST(test_monitoring_group_of_another),
 		TEST(test_race),
 		TEST(test_race_for_a_name),
+		TEST(test_take_back),
 		TEST(test_exec_only_joins),
 		TEST(test_what_the_kernel_says),
 		TEST(test_names_do_not_lead_out),
