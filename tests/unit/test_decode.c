@@ -477,8 +477,8 @@ test_specification_examples(void **state)
 		{"good/linux-netdevice.json",
 	         "config.json:7:23 /linux/netDevices: hako cannot apply this property"},
 		{"good/spec-example.json",
-	         "config.json:251:28 /linux/resources/network/classID: hako cannot apply this "
-	         "property"},
+	         "config.json:2:19 /ociVersion: expected version 1.x.y of the specification, "
+	         "found \"0.5.0-dev\""},
 		{"bad/invalid-json.json",
 	         "config.json:1:2: expected a name in double quotes, found ']'"},
 		{"bad/linux-hugepage.json",
