@@ -126,7 +126,8 @@ def test_existing_one_with_processes_is_left_alone(runtime, bundle, group, occup
     process = occupant(group)
     b = bundle()
     b.linux["cgroupsPath"] = f"/{group.name}"
-    assert "container's cgroup is not empty: 1 process(es) found" in refused(runtime, b, "/linux/cgroupsPath")
+    message = refused(runtime, b, "/linux/cgroupsPath")
+    assert "container's cgroup is not empty: 1 process(es) found" in message
     assert process.poll() is None and path_of(process.pid) == f"/{group.name}"
     process.kill()
     process.wait()
