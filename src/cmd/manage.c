@@ -63,6 +63,18 @@ close_container(struct container *c)
 	close(root);
 }
 
+static int
+compile(const char *text, regex_t *ret, struct error *e)
+{
+	int code = regcomp(ret, text, REG_EXTENDED | REG_NOSUB);
+	char why[200];
+
+	if (code == 0)
+		return 0;
+	regerror(code, ret, why, sizeof(why));
+	return error_set(e, 0, "usage", "--regex \"%s\": %s", text, why);
+}
+
 /* With --regex: every container whose id matches. All are tried; the first error is told. */
 static int
 each_match(const struct options *o, int (*act)(const struct options *o, struct error *e),
@@ -70,23 +82,20 @@ each_match(const struct options *o, int (*act)(const struct options *o, struct e
 {
 	struct options one = *o;
 	char *words[2] = {NULL, o->arg_count > 1 ? o->args[1] : NULL};
-	int code, root, rc = 0;
-	char **ids, text[200];
 	struct error other;
 	regex_t pattern;
+	int root, rc = 0;
 	size_t count;
+	char **ids;
 
+	if (compile(o->args[0], &pattern, e) < 0)
+		return -1;
 	root = command_root(o, false, e);
 	if (root < 0)
 		return e->code == ENOENT ? 0 : -1;
-	code = regcomp(&pattern, o->args[0], REG_EXTENDED | REG_NOSUB);
-	if (code != 0) {
-		regerror(code, &pattern, text, sizeof(text));
-		return error_set(e, 0, "usage", "--regex \"%s\": %s", o->args[0], text);
-	}
 	one.args = words;
 	ids = command_ids(root, &count);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; free(ids[i++])) {
 		words[0] = ids[i];
 		if (regexec(&pattern, ids[i], 0, NULL, 0) != 0 || act(&one, &other) >= 0 ||
 		    strcmp(other.id, "container-missing") == 0)
@@ -97,6 +106,8 @@ each_match(const struct options *o, int (*act)(const struct options *o, struct e
 		}
 		rc = -1;
 	}
+	free(ids);
+	regfree(&pattern);
 	return rc;
 }
 
