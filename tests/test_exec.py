@@ -243,6 +243,26 @@ def test_process_file(box, process_file):
     assert caps(seen)["Bnd"] == KILL
 
 
+def test_process_file_that_is_a_pipe(box, tmp_path):
+    """`exec --process <(jq ...)`: the writer may take its time."""
+    process = {"args": ["/bin/echo", "x" * 100_000], "cwd": "/"}
+    end, other_end = os.pipe()
+    with subprocess.Popen(["sh", "-c", "sleep 0.1; cat"], stdin=subprocess.PIPE,
+                          stdout=other_end) as writer:
+        os.close(other_end)
+        writer.stdin.write(json.dumps(process).encode())
+        writer.stdin.close()
+        result = box.exec(options=("--process", f"/dev/fd/{end}"), pass_fds=[end])
+    os.close(end)
+    assert result.stdout == "x" * 100_000 + "\n"
+
+
+def test_process_file_that_nobody_writes(box, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    result = box.exec(options=("--process", tmp_path / "fifo"), check=False, timeout=5)
+    assert (result.returncode, "empty" in result.stderr) == (255, True), result
+
+
 def test_process_file_inherits_nothing(box, process_file):
     seen = box.exec(options=("--process", process_file())).json()  # not even capabilities
     assert seen["status"]["NoNewPrivs"] == "0"
