@@ -202,6 +202,23 @@ def test_flags(bundle, running, options, look, expected):
     assert look(running(b).probe(options=options.split())) == expected
 
 
+@pytest.mark.parametrize("user", ["0", "5"])
+def test_added_capabilities_of_what_may_be_inherited(bundle, running, user):
+    """Ambient are those that the config has in its inheritable set: an ordinary user keeps them."""
+    b = bundle().capabilities("CAP_KILL", "CAP_CHOWN")
+    b.process["capabilities"].update(bounding=["CAP_KILL", "CAP_CHOWN", "CAP_SYSLOG"],
+                                     inheritable=["CAP_CHOWN", "CAP_SYSLOG"],
+                                     ambient=["CAP_CHOWN"])
+    chown, syslog = 1, 1 << 34
+    box = running(b)
+    seen = caps(box.probe(options=("--user", user)))
+    assert (seen["Inh"], seen["Amb"]) == (chown | syslog, chown)
+    seen = caps(box.probe(options=("--user", user, "--cap", "CAP_SYSLOG", "-c", "CAP_NET_RAW")))
+    held = chown | syslog | (KILL | NET_RAW if user == "0" else 0)
+    assert seen == {"Bnd": chown | KILL | syslog | NET_RAW, "Inh": chown | syslog,
+                    "Amb": chown | syslog, "Eff": held, "Prm": held}
+
+
 def test_nothing_is_blocked_and_nothing_regained(box):
     """With no_new_privs in the config, and hako waiting with all signals blocked."""
     status = box.probe()["status"]
