@@ -198,6 +198,16 @@ run_command(const struct command *command, int argc, char **argv, struct options
 	return status >= 0 ? status : fail(command, o, e);
 }
 
+/* Engines ask for `checkpoint --help` and take success for an ability. */
+static int
+refuse_command(const char *name, struct error *e)
+{
+	if (strcmp(name, "checkpoint") == 0 || strcmp(name, "restore") == 0)
+		return error_set(e, 0, "unsupported",
+		                 "hako has no %s: it cannot save and restore processes", name);
+	return error_set(e, 0, "usage", "unknown command \"%s\": try hako --help", name);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -231,7 +241,6 @@ main(int argc, char **argv)
 	if (used + 1 >= argc)
 		error_set(&e, 0, "usage", "no command: try hako --help");
 	else
-		error_set(&e, 0, "usage", "unknown command \"%s\": try hako --help",
-		          argv[used + 1]);
+		refuse_command(argv[used + 1], &e);
 	return fail(NULL, &o, &e);
 }

@@ -126,7 +126,8 @@ def test_existing_one_with_processes_is_left_alone(runtime, bundle, group, occup
     process = occupant(group)
     b = bundle()
     b.linux["cgroupsPath"] = f"/{group.name}"
-    assert "is not empty: 1 process(es) found" in refused(runtime, b, "/linux/cgroupsPath")
+    message = refused(runtime, b, "/linux/cgroupsPath")
+    assert "container's cgroup is not empty: 1 process(es) found" in message
     assert process.poll() is None and path_of(process.pid) == f"/{group.name}"
     process.kill()
     process.wait()
@@ -144,7 +145,7 @@ def test_existing_frozen_one_is_left_alone(runtime, bundle, group):
     (group / "cgroup.freeze").write_text("1")
     b = bundle()
     b.linux["cgroupsPath"] = f"/{group.name}"
-    assert "frozen" in refused(runtime, b, "/linux/cgroupsPath")
+    assert "container's cgroup unexpectedly frozen" in refused(runtime, b, "/linux/cgroupsPath")
     assert (group / "cgroup.freeze").read_text() == "1\n"
 
 
@@ -153,7 +154,7 @@ def test_frozen_parent(runtime, bundle, group):
     (group / "cgroup.freeze").write_text("1")
     b = bundle()
     b.linux["cgroupsPath"] = f"/{group.name}/below"
-    assert "frozen" in refused(runtime, b, "/linux/cgroupsPath")
+    assert "container's cgroup unexpectedly frozen" in refused(runtime, b, "/linux/cgroupsPath")
     assert not (group / "below").exists()
 
 

@@ -14,8 +14,8 @@ from harness.runtime import run
 
 SLEEP = ("/bin/sleep", "1000")
 CGROUP = pathlib.Path(private.CGROUP)
-COMMANDS = ("run", "create", "start", "exec", "kill", "pause", "resume", "delete", "state", "list",
-            "ps", "spec", "plan", "features")
+COMMANDS = ("run", "create", "start", "exec", "kill", "pause", "resume", "update", "events",
+            "delete", "state", "list", "ps", "spec", "plan", "features")
 OPTION = re.compile(r"^  (?:-(\w), )?--([\w-]+)(?: (\S+))? ", re.MULTILINE)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -81,8 +81,7 @@ USAGE = [
     "state a b", "start", "kill", "kill a TERM x", "delete", "delete --force=maybe a", "exec",
     "exec a", "create", "create a b", "run --preserve-fds x a", "ps", "spec extra",
     "features extra", "plan a b",
-    "create --bundle", "run --detach=5 a", "state --force a", "checkpoint --help",
-    "restore --lsm-mount-context",
+    "create --bundle", "run --detach=5 a", "state --force a",
 ]
 
 
@@ -91,6 +90,19 @@ def test_usage_errors(plain, line):
     result = plain(*line.split(), check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (64, "", 1), result
     assert result.stderr.startswith("hako: ")
+
+
+@pytest.mark.parametrize("line", ["checkpoint", "checkpoint --help", "checkpoint -h", "restore",
+                                  "checkpoint --image-path /x --leave-running a",
+                                  "restore --lsm-mount-context", "restore --help"])
+def test_no_checkpoint(plain, tmp_path, line):
+    """Engines try these to learn whether there is one."""
+    log = tmp_path / "log"
+    result = plain("--log", log, "--log-format", "json", *line.split(), check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(r"hako: hako has no (checkpoint|restore): .*\n", result.stderr)
+    assert "requires an argument" not in result.stderr
+    assert json.loads(log.read_text())["level"] == "error"
 
 
 def test_option_without_its_argument_says_so(plain):

@@ -202,6 +202,23 @@ def test_flags(bundle, running, options, look, expected):
     assert look(running(b).probe(options=options.split())) == expected
 
 
+@pytest.mark.parametrize("user", ["0", "5"])
+def test_added_capabilities_of_what_may_be_inherited(bundle, running, user):
+    """Ambient are those that the config has in its inheritable set: an ordinary user keeps them."""
+    b = bundle().capabilities("CAP_KILL", "CAP_CHOWN")
+    b.process["capabilities"].update(bounding=["CAP_KILL", "CAP_CHOWN", "CAP_SYSLOG"],
+                                     inheritable=["CAP_CHOWN", "CAP_SYSLOG"],
+                                     ambient=["CAP_CHOWN"])
+    chown, syslog = 1, 1 << 34
+    box = running(b)
+    seen = caps(box.probe(options=("--user", user)))
+    assert (seen["Inh"], seen["Amb"]) == (chown | syslog, chown)
+    seen = caps(box.probe(options=("--user", user, "--cap", "CAP_SYSLOG", "-c", "CAP_NET_RAW")))
+    held = chown | syslog | (KILL | NET_RAW if user == "0" else 0)
+    assert seen == {"Bnd": chown | KILL | syslog | NET_RAW, "Inh": chown | syslog,
+                    "Amb": chown | syslog, "Eff": held, "Prm": held}
+
+
 def test_nothing_is_blocked_and_nothing_regained(box):
     """With no_new_privs in the config, and hako waiting with all signals blocked."""
     status = box.probe()["status"]
@@ -241,6 +258,26 @@ def test_process_file(box, process_file):
     assert ids == ["5", "6", "7", "1"]
     assert seen["limits"]["core"] == [10, 20]
     assert caps(seen)["Bnd"] == KILL
+
+
+def test_process_file_that_is_a_pipe(box, tmp_path):
+    """`exec --process <(jq ...)`: the writer may take its time."""
+    process = {"args": ["/bin/echo", "x" * 100_000], "cwd": "/"}
+    end, other_end = os.pipe()
+    with subprocess.Popen(["sh", "-c", "sleep 0.1; cat"], stdin=subprocess.PIPE,
+                          stdout=other_end) as writer:
+        os.close(other_end)
+        writer.stdin.write(json.dumps(process).encode())
+        writer.stdin.close()
+        result = box.exec(options=("--process", f"/dev/fd/{end}"), pass_fds=[end])
+    os.close(end)
+    assert result.stdout == "x" * 100_000 + "\n"
+
+
+def test_process_file_that_nobody_writes(box, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    result = box.exec(options=("--process", tmp_path / "fifo"), check=False, timeout=5)
+    assert (result.returncode, "empty" in result.stderr) == (255, True), result
 
 
 def test_process_file_that_says_nothing(box, process_file):

@@ -602,13 +602,56 @@ def test_kill_reaches(runtime, bundle, own_pids, args, left):
         assert box.status == "running"
 
 
-def test_kill_all_when_init_is_gone(runtime, bundle):
+@pytest.mark.parametrize("options", [["--all"], []])
+def test_kill_when_init_is_gone(runtime, bundle, options):
+    """SIGKILL ends a container, also one whose init has left others behind."""
     b = bundle().sh("sleep 1000 & exit 0").without_namespace("pid")
     box = runtime.container(b)
     box.create()
     box.start()
     box.wait_for("stopped")
-    assert len(kernel.cgroup_pids(CGROUP / box.id)) == 1
-    runtime.run("kill", "--all", box.id, "KILL")
+    left = kernel.cgroup_pids(CGROUP / box.id)
+    assert len(left) == 1 and box.kill("TERM", check=False).returncode == 1
+    runtime.run("kill", *options, box.id, "KILL")
     eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == set())
-    runtime.run("kill", "--all", box.id, "KILL")  # nobody is left: no error, as engines expect
+    # nobody is left: no error for --all, as engines expect
+    result = runtime.run("kill", *options, box.id, "KILL", check=False)
+    assert result.returncode == (not options)
+    assert result.stderr.endswith("" if options else "container not running\n")
+
+
+# --- kill and delete by an expression ------------------------------------------------------------
+
+def test_regex(runtime, box_in):
+    """All that match, somewhere in the id; --force as well; none is no error."""
+    boxes = [box_in(status) for status in ("running", "paused", "stopped", "created")]
+    last = boxes[0].id[-1], boxes[1].id[-1]
+    runtime.run("kill", "--regex", f"{runtime.token}-({last[0]}|{last[1]})$", "KILL")
+    for box in boxes[:2]:
+        box.wait_for("stopped")
+    assert [box.status for box in boxes] == ["stopped"] * 3 + ["created"]
+    runtime.run("delete", "-r", f"{runtime.token}-[{last[0]}{last[1]}]$")
+    assert runtime.run("list", "-q").stdout.split() == [box.id for box in boxes[2:]]
+    runtime.run("kill", "-r", "^no-such-", "9")
+    runtime.run("delete", "--force", "--regex", ".")
+    assert runtime.run("list", "-q").stdout == ""
+
+
+def test_regex_goes_on_after_a_failure(runtime, box_in):
+    running, stopped = box_in("running"), box_in("stopped")
+    result = runtime.run("delete", "--regex", runtime.token, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert f"{running.id}: cannot delete container {running.id} that is not stopped: running" in (
+        result.stderr)
+    assert runtime.run("list", "-q").stdout.split() == [running.id] != [stopped.id]
+    assert running.status == "running"
+
+
+@pytest.mark.parametrize("line, code, message", [
+    ("kill --regex ( TERM", 64, "--regex \"(\": "), ("delete --regex x[", 64, "--regex"),
+    ("kill --regex . NONE", 1, 'unknown signal "NONE"'), ("kill --regex . TERM", 0, ""),
+    ("delete --regex .", 0, ""), ("delete --force --regex .", 0, "")])
+def test_regex_without_containers(runtime, line, code, message):
+    result = runtime.run(*line.split(), check=False)
+    assert result.returncode == code and message in result.stderr, result
+    assert not runtime.root.exists()

@@ -400,16 +400,19 @@ def test_cgroup_with_namespace_shows_only_the_own_part(runtime, bundle, token):
 
 
 @pytest.mark.parametrize("type", ["cgroup", "cgroup2"])
-def test_cgroup_without_namespace_is_a_bind_of_the_own_part(runtime, bundle, token, type):
+@pytest.mark.parametrize("name", ["runtime", "runc", "crun"])
+def test_cgroup_without_namespace_shows_all(request, bundle, token, name, type):
+    """The path that /proc/self/cgroup gives is the one below /sys/fs/cgroup."""
     b = bundle().without_namespace("cgroup")
     b.linux["cgroupsPath"] = f"/{token}"
     next(m for m in b.mounts if m["type"] == "cgroup")["type"] = type
-    seen = runtime.probe(b, "cat:/sys/fs/cgroup/cgroup.procs", "w:/sys/fs/cgroup/cgroup.procs")
+    procs = f"/sys/fs/cgroup/{token}/cgroup.procs"
+    seen = request.getfixturevalue(name).probe(b, f"cat:{procs}", f"w:{procs}")
     found = mountinfo.parse(seen["mounts"])["/sys/fs/cgroup"]
-    assert (found.root, found.type) == (f"/{token}", "cgroup2")
+    assert (found.root, found.type) == ("/", "cgroup2")
     assert found.options >= {"ro", "nosuid", "nodev", "noexec"}
-    assert seen["tests"] == {"cat:/sys/fs/cgroup/cgroup.procs": "1",
-                             "w:/sys/fs/cgroup/cgroup.procs": "EROFS"}
+    assert f"0::/{token}" in seen["cgroup"]
+    assert seen["tests"] == {f"cat:{procs}": "1", f"w:{procs}": "EROFS"}
 
 
 def test_writable_cgroup(runtime, bundle, token):

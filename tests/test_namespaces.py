@@ -225,6 +225,25 @@ def test_user_and_pid_namespace_of_another_container(runtime, bundle):
     assert seen["pid"] > 1 and seen["uid_map"][0].split() == ["0", "1000000", "65536"]
 
 
+@pytest.mark.parametrize("kind", ["network", "ipc", "uts", "pid", "time"])
+@pytest.mark.parametrize("joined", [False, True], ids=["new", "joined"])
+def test_namespace_of_another_user_namespace(runtime, bundle, other, holder, kind, joined):
+    """Root of the user namespace has no rights to it: it is joined before, and by exec as well."""
+    path = f"/proc/{holder('--user', '--map-root-user')}/ns/user" if joined else None
+    b = bare(bundle("/bin/sleep", "1000"), "mount")
+    b.mount("/proc", "/proc", "rbind").mount("/dev", "tmpfs", "mode=755", type="tmpfs")
+    b.namespace("user", path) if joined else b.user_namespace()
+    b.namespace(kind, f"/proc/{other.pid}/ns/{FILES[kind]}")
+    box = runtime.container(b)
+    box.create()
+    box.start()
+    for seen in ({k: own(k, box.pid) for k in FILES},
+                 {k: box.probe()["namespaces"][FILES[k]] for k in FILES}):
+        assert seen[kind] == own(kind, other.pid) != own(kind)
+        assert seen["user"] == (own("user", path.split("/")[2]) if joined else seen["user"])
+        assert {k for k in FILES if seen[k] != own(k)} == {"mount", "user", kind}
+
+
 def test_own_user_namespace_cannot_be_joined(runtime, bundle):
     """setns(2) refuses it: whoever asks for this wants no user namespace at all."""
     b = bundle().namespace("user", "/proc/self/ns/user")

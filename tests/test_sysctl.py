@@ -143,6 +143,9 @@ def test_domainname_twice(runtime, bundle):
     b.config["domainname"] = "one.example"
     b.linux["sysctl"] = {"kernel.domainname": "two.example"}
     assert "domainname" in refused(runtime, b, "/linux/sysctl/kernel.domainname")
+    b.config["domainname"] = "two.example"  # the same twice is no contradiction
+    assert runtime.probe(b, "cat:/proc/sys/kernel/domainname")["tests"] == {
+        "cat:/proc/sys/kernel/domainname": "two.example"}
 
 
 def test_values_are_written_before_proc_is_read_only(runtime, bundle):

@@ -76,6 +76,7 @@ struct options {
 
 	/* kill, delete, list, ps, spec */
 	bool all;
+	bool regex;
 	bool force;
 	bool quiet;
 	const char *format;
@@ -142,6 +143,10 @@ command_root_of_container(const struct options *o, struct error *e);
 /* Is that the cgroup manager which was asked for? */
 bool
 command_has_manager(const struct options *o, const char *name);
+
+/* Names of the folders below root, sorted; the caller frees each and the list. */
+char **
+command_ids(int root, size_t *ret_count);
 
 /* The commands: the exit status, or -1 with *e. */
 int

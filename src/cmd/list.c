@@ -101,9 +101,8 @@ compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names of the folders below root, sorted. */
-static char **
-read_ids(int root, size_t *ret_count)
+char **
+command_ids(int root, size_t *ret_count)
 {
 	int copy = fcntl(root, F_DUPFD_CLOEXEC, 0);
 	DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
@@ -145,7 +144,7 @@ command_list(const struct options *o, struct error *e)
 	if (root < 0 && (o->root != NULL || e->code != ENOENT))
 		return -1; /* the default root need not be there */
 	if (root >= 0)
-		ids = read_ids(root, &count);
+		ids = command_ids(root, &count);
 	if (l.json && !l.quiet) {
 		l.w = json_writer_new(JSON_COMPACT);
 		json_begin_array(l.w, NULL);

@@ -91,6 +91,7 @@ static const struct option_row rows[] = {
 	{"interval", 0, STRING, AT(interval), FOR_EVENTS, "DURATION", "time from one line to the next, as in 500ms or 1m30s (5s)"},
 
 	{"all", 'a', FLAG, AT(all), FOR_KILL, NULL, "signal every process of the container"},
+	{"regex", 'r', FLAG, AT(regex), FOR_KILL | FOR_DELETE, NULL, "ID is an extended regular expression: all that match"},
 	{"force", 'f', FLAG, AT(force), FOR_DELETE, NULL, "kill it if it runs; success if it does not exist"},
 	{"quiet", 'q', FLAG, AT(quiet), FOR_LIST, NULL, "show ids only"},
 	{"format", 'f', STRING, AT(format), FOR_LIST | FOR_PS, "table|json", "format of the output (table)"},

@@ -69,8 +69,8 @@ check_frozen(const struct plan *plan, int cgroup, struct error *e)
 {
 	if (cgroup_is_frozen(cgroup) != 1)
 		return 0;
-	return json_error(plan->cgroup.at, e, 0, "cgroup-frozen", "container's cgroup %s is frozen",
-	                  plan->cgroup.path);
+	return json_error(plan->cgroup.at, e, 0, "cgroup-frozen",
+	                  "container's cgroup unexpectedly frozen: %s", plan->cgroup.path);
 }
 
 /* A cgroup that somebody else uses or has frozen is not fit for a new container. */
@@ -85,8 +85,8 @@ check_existing(const struct plan *plan, int cgroup, struct error *e)
 		                  "read cgroup.procs of %s", plan->cgroup.path);
 	if (n > 0)
 		return json_error(plan->cgroup.at, e, 0, "cgroup-busy",
-		                  "container's cgroup %s is not empty: %d process(es) found",
-		                  plan->cgroup.path, count_lines(text));
+		                  "container's cgroup is not empty: %d process(es) found in %s",
+		                  count_lines(text), plan->cgroup.path);
 	return check_frozen(plan, cgroup, e);
 }
 

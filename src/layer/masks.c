@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -32,6 +33,29 @@ fail(const struct strings *paths, size_t i, struct error *e, const char *what)
 	for (size_t k = 0; k < i && at != NULL; k++)
 		at = at->next;
 	return json_error(at, e, saved, "mask-failed", "%s %s", what, paths->items[i]);
+}
+
+static size_t
+length_without_slashes(const char *path)
+{
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	return length;
+}
+
+/* Engines add to a list without looking: one cover is enough. */
+static bool
+is_repeated(const struct strings *paths, size_t i)
+{
+	size_t length = length_without_slashes(paths->items[i]);
+
+	for (size_t k = 0; k < i; k++)
+		if (length_without_slashes(paths->items[k]) == length &&
+		    strncmp(paths->items[k], paths->items[i], length) == 0)
+			return true;
+	return false;
 }
 
 static int
@@ -63,7 +87,7 @@ make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct 
 LAYER_RUN(masks_make_readonly)
 {
 	for (size_t i = 0; i < plan->readonly_paths.count; i++)
-		if (make_path_readonly(plan, h, i, e) < 0)
+		if (!is_repeated(&plan->readonly_paths, i) && make_path_readonly(plan, h, i, e) < 0)
 			return -1;
 	return 0;
 }
@@ -162,7 +186,8 @@ LAYER_RUN(masks_cover)
 	int rc = 0;
 
 	for (size_t i = 0; i < plan->masked_paths.count && rc == 0; i++)
-		rc = mask_path(plan, h, &covers, i, e);
+		if (!is_repeated(&plan->masked_paths, i))
+			rc = mask_path(plan, h, &covers, i, e);
 	fd_drop(&h->dropped, covers.null);
 	fd_drop(&h->dropped, covers.empty);
 	return rc;

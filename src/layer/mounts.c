@@ -413,18 +413,23 @@ attach_bind(const struct plan *plan, struct handles *h, size_t i, struct error *
 
 /* The cgroup tree --------------------------------------------------------------- */
 
-/* Without a cgroup namespace, or where the kernel refuses a new mount: the container's own part. */
+/*
+ * A bind of what is mounted already: without a cgroup namespace all of it, so that the
+ * paths of /proc/PID/cgroup are right (a new mount would show the same, but takes 17 ms);
+ * where the kernel refuses a mount in a cgroup namespace the container's own part.
+ */
 static int
 bind_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	const struct mount_plan *m = &plan->mounts[i];
+	bool own_part = plan_isolates(plan, CLONE_NEWCGROUP);
 	char path[PATH_MAX];
 	int tree;
 
 	if (h->cgroup_mount == NULL)
 		return json_error(m->at, e, 0, "cgroup-missing",
 		                  "cannot show the container's cgroup: it has none");
-	snprintf(path, sizeof(path), "%s%s", h->cgroup_mount, h->cgroup_path);
+	snprintf(path, sizeof(path), "%s%s", h->cgroup_mount, own_part ? h->cgroup_path : "");
 	tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
 		return fail(m, e, "bind the container's cgroup to");

@@ -40,7 +40,7 @@ bool
 plan_joins(const struct plan *plan, uint64_t type)
 {
 	for (size_t i = 0; i < plan->join_count; i++)
-		if ((uint64_t)plan->joins[i].type == type)
+		if (((uint64_t)plan->joins[i].type & type) != 0)
 			return true;
 	return false;
 }
@@ -166,7 +166,8 @@ LAYER_RUN(namespaces_join)
 	for (size_t i = 0; i < plan->join_count; i++) {
 		const struct namespace_join *join = &plan->joins[i];
 
-		if (join->type == CLONE_NEWUSER || join->type == CLONE_NEWPID)
+		if (join->type == CLONE_NEWUSER || join->type == CLONE_NEWPID ||
+		    h->namespaces[i] < 0) /* joined before init was made: spawn.c */
 			continue;
 		if (setns(h->namespaces[i], join->type) < 0)
 			return fail(join, e, "join the namespace");

@@ -91,9 +91,11 @@ check_one(const struct config *config, const struct string_pair *pair, struct er
 	if (sysctl == NULL)
 		return json_error(pair->at, e, 0, "config-value",
 		                  "this sysctl belongs to no namespace: it would change the host");
-	if (sysctl->type == CLONE_NEWUTS && config->domainname != NULL)
+	if (sysctl->type == CLONE_NEWUTS && config->domainname != NULL &&
+	    strcmp(config->domainname, pair->value) != 0)
 		return json_error(pair->at, e, 0, "config-value",
-		                  "the property /domainname sets this already");
+		                  "the property /domainname sets this already, to \"%s\"",
+		                  config->domainname);
 	return config_need_namespace(config, sysctl->type, pair->at, NULL, e);
 }
 

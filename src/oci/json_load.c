@@ -2,7 +2,8 @@
 /*
  * A JSON file into memory and through the parser. What the name leads to is
  * not trusted: a FIFO, a device or a file without end must neither block nor
- * fill the memory, and the file may be changing while it is read.
+ * fill the memory, and the file may be changing while it is read. Only a file
+ * that the caller names may be a pipe: `exec --process <(...)`.
  */
 #include "hako/json.h"
 
@@ -12,11 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PIPE_ROOM = 65536 };
+
 /* Read fd, a file of that size, in one read(2); it may be changing, so look for the end. */
 static char *
 read_all(struct arena *arena, int fd, size_t size, size_t *ret_length)
 {
-	size_t room = size + 1, length = 0;
+	size_t room = size > 0 ? size + 1 : PIPE_ROOM, length = 0;
 	char *text = arena_alloc(arena, room);
 
 	for (;;) {
@@ -51,7 +54,9 @@ json_load(struct arena *arena, int dir, const char *path, const char *name,
 		return error_set(e, errno, "config-unreadable", "open %s", name);
 	if (fstat(fd, &status) < 0)
 		return error_set(e, errno, "config-unreadable", "stat %s", name);
-	if (!S_ISREG(status.st_mode))
+	if (S_ISFIFO(status.st_mode) && dir == AT_FDCWD)
+		fcntl(fd, F_SETFL, 0); /* what its writers have to say; none: the end */
+	else if (!S_ISREG(status.st_mode))
 		return error_set(e, 0, "config-unreadable", "%s is not a regular file", name);
 	if (status.st_size > JSON_MAX_BYTES)
 		return error_set(e, 0, "json-too-large", "%s is larger than %d bytes", name,

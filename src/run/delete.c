@@ -55,13 +55,26 @@ thaw(const struct container *c)
 		(void)cgroup_freeze(cgroup, false);
 }
 
+/* Where init has no pid namespace of its own, others may live on when it has ended. */
+static bool
+is_over(const struct container *c)
+{
+	struct error ignored;
+	autoclose int cgroup = -1;
+
+	if (c->status != STATUS_STOPPED || c->state->own_pid_namespace)
+		return c->status == STATUS_STOPPED;
+	cgroup = container_cgroup(c, &ignored);
+	return cgroup < 0 || cgroup_wait_empty(cgroup, 0) == 0;
+}
+
 int
 container_kill(const struct container *c, int signal, bool all, struct error *e)
 {
 	autoclose int init = -1;
 
 	if (all || (signal == SIGKILL && !c->state->own_pid_namespace && c->state->cgroup_path))
-		return c->status == STATUS_STOPPED && !all
+		return !all && is_over(c)
 		               ? error_set(e, 0, "container-not-running", "container not running")
 		               : signal_all(c, signal, e);
 	if (c->status == STATUS_STOPPED)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From parent to init. In the ordinary case one clone3 does it all. Three cases
- * need more, two of them because of what the kernel's rules are:
+ * From parent to init. In the ordinary case one clone3 does it all. Four cases
+ * need more, three of them because of what the kernel's rules are:
  *   - a pid namespace is joined for children only: the parent enters it, clones,
  *     and goes back;
  *   - new namespaces belong to the user namespace of who makes them: to join one
  *     by path, an intermediate joins it first, clones init as a sibling
  *     (CLONE_PARENT), says its pid, and ends;
+ *   - root of a user namespace has no rights to namespaces that do not belong to
+ *     it, as the network of a container with another one: the same intermediate
+ *     joins them before;
  *   - a process that `exec` adds is seen by the container from its first moment:
  *     the intermediate has let go of the host's files and root before (with
  *     CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
@@ -25,6 +28,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* May belong to another user namespace; the cgroup namespace waits for CLONE_INTO_CGROUP. */
+enum { FOREIGN = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWTIME };
 
 typedef void (*child_function)(const struct plan *plan, struct handles *h);
 
@@ -79,14 +85,31 @@ joined(const struct plan *plan, const struct handles *h, int type)
 
 /* Intermediate ----------------------------------------------------------------- */
 
+/* Of those the caller has rights to, whoever they belong to; init finds them joined. */
+static void
+join_foreign(const struct plan *plan, struct handles *h)
+{
+	for (size_t i = 0; i < plan->join_count; i++) {
+		int type = plan->joins[i].type;
+
+		if ((type & (FOREIGN | CLONE_NEWPID)) == 0 || setns(h->namespaces[i], type) < 0)
+			continue;
+		close(h->namespaces[i]);
+		h->namespaces[i] = -1;
+	}
+}
+
 static int
 join_first(const struct plan *plan, struct handles *h, struct error *e)
 {
-	int pid_ns = joined(plan, h, CLONE_NEWPID);
+	int user_ns, pid_ns;
 
 	if (h->target_pidfd >= 0)
 		return init_exec_enter(plan, h, e);
-	if (setns(joined(plan, h, CLONE_NEWUSER), CLONE_NEWUSER) < 0 ||
+	join_foreign(plan, h);
+	user_ns = joined(plan, h, CLONE_NEWUSER);
+	pid_ns = joined(plan, h, CLONE_NEWPID);
+	if ((user_ns >= 0 && setns(user_ns, CLONE_NEWUSER) < 0) ||
 	    (pid_ns >= 0 && setns(pid_ns, CLONE_NEWPID) < 0))
 		return error_set(e, errno, "namespace-failed", "join the user or pid namespace");
 	return 0;
@@ -180,17 +203,26 @@ spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_
 	return 0;
 }
 
+static bool
+needs_intermediate(const struct plan *plan, const struct handles *h)
+{
+	if (h->target_pidfd >= 0)
+		return plan_joins(plan, CLONE_NEWPID);
+	return plan_joins(plan, CLONE_NEWUSER) ||
+	       (plan_creates(plan, CLONE_NEWUSER) && plan_joins(plan, FOREIGN));
+}
+
 int
 spawn_init(const struct plan *plan, struct handles *h, child_function child, struct error *e)
 {
-	bool intermediate = plan_joins(plan, h->target_pidfd >= 0 ? CLONE_NEWPID : CLONE_NEWUSER);
 	struct proc_stat stat;
 	int ends[2], rc;
 
 	if (sync_pair(ends, e) < 0)
 		return -1;
 	h->sync.fd = ends[0];
-	rc = (intermediate ? spawn_by_intermediate : spawn_directly)(plan, h, ends[1], child, e);
+	rc = (needs_intermediate(plan, h) ? spawn_by_intermediate : spawn_directly)(
+		plan, h, ends[1], child, e);
 	if (rc < 0)
 		return -1;
 	close_cleaner(&h->console); /* init has it; its receiver must see the end */
