@@ -14,7 +14,7 @@ from harness import conversations, kernel, leaks as leak, private
 from harness.conversations import Replay, option
 from harness.kernel import eventually
 
-NOT_YET = {"update", "events", "checkpoint"}  # recorded, and replayed when hako has the command
+NOT_YET = {"checkpoint"}  # recorded, and replayed when hako has the command
 CGROUP = pathlib.Path(private.CGROUP)
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -98,9 +98,10 @@ def error(by, command, answer):
     """What the caller makes of a failure."""
     if by.startswith("conmon"):
         return podman_exit(podman_message(answer))
-    if by.startswith("shim"):
-        making = command in ("create", "exec", "start")
-        return docker_exit(shim_message(answer)) if making else shim_error(answer)
+    if by.startswith("shim") and command in ("create", "exec", "start"):
+        return docker_exit(shim_message(answer))
+    if by.startswith("shim") and command in ("kill", "delete"):
+        return shim_error(answer)
     if by == "crio" and command in ("kill", "pause", "resume"):
         return crio_error(answer)
     return answer.stdout + answer.stderr != ""  # it is shown, no more
