@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Global options, the command, its exit status; the only place that prints an
- * error. Before anything else standard streams are made sure of and every other
- * inherited descriptor becomes close-on-exec: a container gets what
- * --preserve-fds names, and nothing by accident.
+ * error. Before anything else no signal is ignored any more, standard streams are
+ * made sure of and every other inherited descriptor becomes close-on-exec: a
+ * container gets what --preserve-fds names, and nothing by accident.
  */
 #include "hako/command.h"
 #include "hako/mem.h"
@@ -13,13 +13,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { PRESERVE_MAX = 1024, EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+enum {
+	STANDARD_SIGNALS = 31,
+	PRESERVE_MAX = 1024,
+	EXIT_USAGE = 64,
+	KERNEL_MAJOR = 5,
+	KERNEL_MINOR = 12
+};
 
 /* The heap grows once, not in small steps; pages cost nothing until they are touched. */
 enum { HEAP_STEP = 1 << 20 };
@@ -39,6 +46,17 @@ secure_descriptors(struct error *e)
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 && errno != EINVAL && errno != ENOSYS)
 		return error_set(e, errno, "init-failed", "close_range");
 	return 0;
+}
+
+/*
+ * What a caller ignores stays ignored over execve: SIGPIPE by conmon, SIGHUP by nohup.
+ * A container must not begin with that, and hako could not wait for its children.
+ */
+static void
+reset_signals(void)
+{
+	for (int number = 1; number <= STANDARD_SIGNALS; number++)
+		(void)signal(number, SIG_DFL);
 }
 
 /* A system call is missing: on a kernel below the floor that is the whole story. */
@@ -217,6 +235,7 @@ main(int argc, char **argv)
 	int used;
 
 	mallopt(M_TOP_PAD, HEAP_STEP);
+	reset_signals();
 	if (secure_descriptors(&e) < 0)
 		return fail(NULL, &o, &e);
 	used = options_parse(argc - 1, argv + 1, FOR_GLOBAL, &o, &e);

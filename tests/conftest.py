@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness import bundle as bundles
+from harness import bundle as bundles, conversations
 from harness import leaks as leak
 from harness import private
 from harness.runtime import MARK, SCALE, Runtime, environment, run
@@ -203,6 +203,31 @@ def background(runtime):
     for process in started:
         with process:
             process.kill()
+
+
+@pytest.fixture
+def double():
+    """double(engine, caller): a clients.Client like that caller in tests/data/conversations."""
+    made = []
+
+    def make(engine, caller):
+        made.append(conversations.double(engine, caller))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def conmon(double):
+    return double("podman", "conmon")
+
+
+@pytest.fixture
+def shim(double):
+    """containerd's."""
+    return double("containerd", "shim")
 
 
 # --- bundles, users ---

@@ -2,12 +2,13 @@
 """The harness itself, proved with crun: what it reports is true, and no leak escapes it."""
 
 import os
+import signal
 import subprocess
 import time
 
 import pytest
 
-from harness import private
+from harness import kernel, private
 from harness.runtime import run, wait_exit
 
 
@@ -78,6 +79,34 @@ def test_rootless_container(make_runtime, bundle, user, crun):
     rootless.options = ["--cgroup-manager=disabled"]
     seen = rootless.probe(bundle(owner=user).rootless())
     assert seen["uid_map"][0].split() == ["0", str(user.uid), "1"]
+
+
+def test_doubles_of_callers(conmon, double, token):
+    """What they start is as with their models; nothing that still holds a stream escapes them."""
+    environment = {"PATH": os.environ["PATH"], "HAKO_TEST": token}
+    script = "sleep 1000 >&2 & echo $! $PPID; grep SigIgn /proc/self/status; kill -TERM $$"
+    call = conmon.call(["/bin/sh", "-c", script], environment=environment)
+    orphan, parent, *ignored = call.read(1).split()
+    assert (call.status, int(parent), ignored) == (143, conmon.pid, ["SigIgn:", f"{0x1000:016x}"])
+    assert conmon.children() == {int(orphan)} and kernel.ppid(orphan) == conmon.pid
+    assert os.getsid(conmon.pid) == conmon.pid
+    with pytest.raises(AssertionError, match="descriptor 2 is still open"):
+        call.read(2, timeout=0.1)
+    os.kill(int(orphan), signal.SIGKILL)
+    assert (conmon.wait(int(orphan)), call.read(2)) == (137, "")
+    podman = double("podman", "podman")
+    other = podman.call(["/bin/sh", "-c", "cat; cat <&3; ls /proc/$$/fd"], environment=environment,
+                        kinds={0: "null", 1: "a>", 2: "a>", 3: "file"})
+    assert other.read(1).split() == ["preserved", "0", "1", "2", "3"]
+    with pytest.raises(AssertionError, match="not a child"):
+        podman.wait(os.getpid())
+
+
+def test_death_signal_of_callers(shim, token):
+    call = shim.start(["/bin/sleep", "1000"], environment={"HAKO_TEST": token})
+    kernel.eventually(lambda: kernel.cmdline(call.pid) == ["/bin/sleep", "1000"])
+    shim.kill()
+    kernel.eventually(lambda: not kernel.alive(call.pid))
 
 
 @pytest.mark.leaks

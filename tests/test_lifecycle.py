@@ -463,6 +463,23 @@ def test_create_gives_its_streams_to_the_process(runtime, bundle, tmp_path):
     assert started.stdout == ""
 
 
+@pytest.mark.parametrize("name", ["CHLD", "PIPE", "HUP", "INT", "USR1"])
+def test_signals_that_the_caller_ignores(runtime, bundle, name):
+    """conmon ignores SIGPIPE, nohup SIGHUP; without SIGCHLD nobody could be waited for."""
+    ignore = {"preexec_fn": lambda: signal.signal(number(name), signal.SIG_IGN), "timeout": 10}
+    b = bundle().sh("grep SigIgn /proc/self/status; exit 3")
+    marker = b.path / "hook"
+    b.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
+        "sh", "-c", f"grep SigIgn /proc/self/status >{marker}"]}]}
+    result = runtime.run_bundle(b, check=False, **ignore)
+    assert (result.returncode, result.stdout) == (3, f"SigIgn:\t{'0' * 16}\n")
+    assert marker.read_text() == result.stdout
+    box = runtime.container(bundle(*SLEEP))
+    box.create(**ignore)
+    box.start()
+    assert box.exec("grep", "SigIgn", "/proc/self/status", **ignore).stdout == result.stdout
+
+
 def test_no_signal_is_blocked(runtime, bundle):
     assert runtime.probe(bundle())["status"]["SigBlk"] == "0" * 16
 

@@ -2,7 +2,8 @@
 /*
  * What a container uses, from the files of its cgroup, in the JSON that engines read
  * from `events --stats`. Times are nanoseconds there and microseconds in the files;
- * a controller that is not there leaves its part empty.
+ * a controller that is not there leaves its part empty, but processes are counted
+ * without one, as runc does.
  */
 #include "hako/cgroup.h"
 #include "hako/file.h"
@@ -205,13 +206,28 @@ put_memory(struct json_writer *w, int cgroup)
 	json_end_object(w);
 }
 
+static int
+count(pid_t pid, void *data)
+{
+	uint64_t *total = data;
+
+	(void)pid;
+	++*total;
+	return 0;
+}
+
 static void
 put_pids(struct json_writer *w, int cgroup)
 {
+	uint64_t current = number_in(cgroup, "pids.current", UINT64_MAX);
 	uint64_t limit = number_in(cgroup, "pids.max", 0);
 
+	if (current == UINT64_MAX) {
+		current = 0;
+		(void)cgroup_visit(cgroup, count, &current);
+	}
 	json_begin_object(w, "pids");
-	put_number(w, "current", number_in(cgroup, "pids.current", 0));
+	put_number(w, "current", current);
 	put_number(w, "limit", limit == UINT64_MAX ? 0 : limit);
 	json_end_object(w);
 }

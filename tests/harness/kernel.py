@@ -51,6 +51,12 @@ def cmdline(pid):
     return (PROC / str(pid) / "cmdline").read_text().split("\0")[:-1]
 
 
+def signals(pid, which):
+    """SigIgn, SigCgt, ... of /proc/PID/status, a bit for each signal."""
+    lines = (PROC / str(pid) / "status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(which + ":")), 16)
+
+
 def namespaces(pid):
     folder = PROC / str(pid) / "ns"
     return {name: os.readlink(folder / name) for name in os.listdir(folder)}
@@ -62,12 +68,12 @@ def descriptors(pid):
     return {int(fd): os.readlink(folder / fd) for fd in os.listdir(folder)}
 
 
-def children():
-    """Pids of the children of this process, zombies left out."""
-    found = set()
+def children(of=None, zombies=False):
+    """Pids of the children of a process, of this one by default."""
+    of, found = of or os.getpid(), set()
     for process in PROC.glob("[0-9]*"):
         try:
-            if ppid(process.name) == os.getpid() and alive(process.name):
+            if ppid(process.name) == of and (zombies or alive(process.name)):
                 found.add(int(process.name))
         except OSError:
             pass

@@ -55,6 +55,12 @@ class Master:
         before, _, self.seen = self.seen.partition(text.encode())
         return before.decode("utf-8", "replace") + text
 
+    def hung_up(self, timeout=10):
+        """Nobody has the other side open, or will not have it in a moment."""
+        poll = select.poll()
+        poll.register(self.fd, 0)
+        return bool(poll.poll(timeout * SCALE * 1000))
+
     def close(self):
         if self.fd >= 0:
             os.close(self.fd)
