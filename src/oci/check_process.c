@@ -5,7 +5,9 @@
  * that setrlimit takes, each given once.
  */
 #include "hako/config.h"
+#include "hako/problem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* setgroups(2) takes no more (NGROUPS_MAX). */
@@ -14,24 +16,88 @@ enum { MAX_GROUPS = 65536 };
 static int
 check_args(const struct config_process *process, struct error *e)
 {
-	if (process->args.items[0][0] != '\0')
+	if (process->args.count == 0 || process->args.items[0][0] != '\0')
 		return 0;
 	return json_error(process->args.at->first, e, 0, "config-value",
 	                  "the command must not be empty");
+}
+
+struct variable {
+	const struct json *at;
+	const char *text;
+	size_t length; /* of the name */
+};
+
+static bool
+same_name(const struct variable *x, const struct variable *y)
+{
+	return x->length == y->length && memcmp(x->text, y->text, x->length) == 0;
+}
+
+static int
+compare_variables(const void *a, const void *b)
+{
+	const struct variable *x = a, *y = b;
+	size_t length = x->length < y->length ? x->length : y->length;
+	int order = memcmp(x->text, y->text, length);
+
+	if (order == 0)
+		order = (x->length > y->length) - (x->length < y->length);
+	return order != 0 ? order
+	                  : (x->at->offset > y->at->offset) - (x->at->offset < y->at->offset);
+}
+
+/* For check alone: the entries whose name comes again, of which only the last counts. */
+static void
+warn_of_repeated(const struct config_process *process, struct arena *arena)
+{
+	const struct strings *env = &process->env;
+	const struct json *entry = env->at->first;
+	struct variable *variables = arena_array(arena, env->count, sizeof(*variables));
+	size_t i;
+
+	for (i = 0; i < env->count; i++, entry = entry->next)
+		variables[i] = (struct variable){entry, env->items[i], strcspn(env->items[i], "=")};
+	qsort(variables, env->count, sizeof(*variables), compare_variables);
+	for (i = 1; i < env->count; i++) {
+		const struct variable *x = &variables[i - 1], *y = &variables[i];
+
+		if (x->length > 0 && same_name(x, y))
+			json_warning(x->at, "config-duplicate",
+			             "%.*s is given again: the last one counts", (int)x->length,
+			             x->text);
+	}
 }
 
 static int
 check_env(const struct config_process *process, struct error *e)
 {
 	const struct json *entry = process->env.at != NULL ? process->env.at->first : NULL;
+	const char *const *item = process->env.items;
 
 	for (; entry != NULL; entry = entry->next) {
-		const char *equals = strchr(entry->text, '=');
+		const char *text = *item++, *equals = strchr(text, '=');
 
-		if (equals == NULL || equals == entry->text)
-			return json_error(entry, e, 0, "config-value",
-			                  "expected NAME=VALUE, found \"%.60s\"", entry->text);
+		if (equals != NULL && equals != text)
+			continue;
+		json_error(entry, e, 0, "config-value", "expected NAME=VALUE, found \"%.60s\"",
+		           text);
+		if (!json_goes_on(entry))
+			return -1;
 	}
+	if (process->env.count > 1 && json_goes_on(process->at))
+		warn_of_repeated(process, json_problems(process->at)->arena);
+	return 0;
+}
+
+static int
+check_console(const struct config_process *process, struct error *e)
+{
+	(void)e;
+	if (process->console_size != NULL && !process->terminal &&
+	    !json_is_faulty(json_member(process->at, "terminal")))
+		json_warning(process->console_size->at, "config-ignored",
+		             "ignored: without terminal there is no console");
 	return 0;
 }
 
@@ -45,6 +111,19 @@ check_groups(const struct config_process *process, struct error *e)
 }
 
 static int
+check_rlimit(const struct config_rlimit *rlimit, uint64_t seen, struct error *e)
+{
+	if ((seen >> rlimit->type & 1) != 0)
+		return config_error(rlimit->at, "type", e, "config-duplicate",
+		                    "%s was given before",
+		                    name_of(rlimit_names, (uint64_t)rlimit->type));
+	if (*rlimit->soft > *rlimit->hard)
+		return config_error(rlimit->at, "soft", e, "config-value",
+		                    "the soft limit is over the hard limit");
+	return 0;
+}
+
+static int
 check_rlimits(const struct config_process *process, struct error *e)
 {
 	const struct config_rlimit *rlimit = process->rlimits.items;
@@ -52,25 +131,15 @@ check_rlimits(const struct config_process *process, struct error *e)
 	size_t i;
 
 	for (i = 0; i < process->rlimits.count; i++, rlimit++) {
-		uint64_t bit = (uint64_t)1 << rlimit->type;
-
-		if ((seen & bit) != 0)
-			return config_error(rlimit->at, "type", e, "config-duplicate",
-			                    "%s was given before",
-			                    name_of(rlimit_names, (uint64_t)rlimit->type));
-		if (*rlimit->soft > *rlimit->hard)
-			return config_error(rlimit->at, "soft", e, "config-value",
-			                    "the soft limit is over the hard limit");
-		seen |= bit;
+		if (json_stops(rlimit->at, check_rlimit(rlimit, seen, e)))
+			return -1;
+		seen |= (uint64_t)1 << rlimit->type;
 	}
 	return 0;
 }
 
 static int (*const rules[])(const struct config_process *process, struct error *e) = {
-	check_args,
-	check_env,
-	check_groups,
-	check_rlimits,
+	check_args, check_env, check_groups, check_rlimits, check_console,
 };
 
 int
@@ -79,7 +148,7 @@ process_check(const struct config_process *process, struct error *e)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++) {
-		if (rules[i](process, e) < 0)
+		if (json_stops(process->at, rules[i](process, e)))
 			return -1;
 	}
 	return 0;
