@@ -201,7 +201,7 @@ run_command(const struct command *command, int argc, char **argv, struct options
 int
 main(int argc, char **argv)
 {
-	struct options o = {.argv = argv};
+	struct options o = {.argv = argv, .host = true};
 	const struct command *command = NULL;
 	struct error e;
 	int used;

@@ -72,11 +72,12 @@ struct options {
 	bool stats;
 	const char *interval;
 
-	/* kill, delete, list, ps, spec */
+	/* kill, delete, list, ps, check, spec */
 	bool all;
 	bool force;
 	bool quiet;
 	const char *format;
+	bool host;
 	bool rootless;
 	const char *file;
 
@@ -114,6 +115,7 @@ enum command_bit {
 	FOR_RESUME = 1 << 14,
 	FOR_UPDATE = 1 << 15,
 	FOR_EVENTS = 1 << 16,
+	FOR_CHECK = 1 << 17,
 };
 
 /* All commands; ends with a NULL name. */
@@ -164,6 +166,8 @@ int
 command_spec(const struct options *o, struct error *e);
 int
 command_features(const struct options *o, struct error *e);
+int
+command_check(const struct options *o, struct error *e);
 int
 command_plan(const struct options *o, struct error *e);
 int

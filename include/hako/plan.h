@@ -227,6 +227,15 @@ plan_joins(const struct plan *plan, uint64_t type);
 /* New or joined: not the runtime's own. */
 bool
 plan_isolates(const struct plan *plan, uint64_t type);
+
+/*
+ * What the container will find under that path, its links followed. -1 with
+ * errno; EAGAIN: that cannot be known from here.
+ */
+struct stat;
+int
+plan_look_up(const struct plan *plan, const char *path, struct stat *ret);
+
 /* Init waits for MAPPED: for its ids, or, made by an intermediate, until its pid is known. */
 bool
 plan_waits(const struct plan *plan);

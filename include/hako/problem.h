@@ -48,6 +48,7 @@ struct problems {
 	size_t room;
 	size_t errors; /* of all that were found */
 	size_t warnings;
+	size_t found;   /* both, and what was known already */
 	size_t earlier; /* items of the steps before this one */
 	bool derived;   /* this step looks at what others have passed */
 };
@@ -65,6 +66,10 @@ problems_step(struct problems *problems, enum problem_kind kind, bool derived);
 void
 problems_add(struct problems *problems, enum problem_severity severity, const char *id,
              const struct json *node, size_t offset, const char *message);
+
+/* A function has failed with *e: note that, unless it did when `found` was this. */
+void
+problems_note(struct problems *problems, size_t found, const struct error *e);
 
 /* In the order of the text, with line, column and pointer. */
 void

@@ -6,7 +6,7 @@
  * created, as the user it will run as, so that a missing command fails `create`
  * and not `start`.
  */
-#include "hako/layer.h"
+#include "hako/process.h"
 #include "hako/file.h"
 #include "hako/passwd.h"
 #include "hako/path.h"
@@ -254,10 +254,11 @@ LAYER_RUN(process_find_home)
 /* The program ------------------------------------------------------------------------------ */
 
 static int
-try_program(const char *path)
+try_program(const struct plan *plan, const char *path)
 {
 	struct stat st;
 
+	(void)plan;
 	if (stat(path, &st) < 0)
 		return errno;
 	if (S_ISDIR(st.st_mode))
@@ -267,10 +268,11 @@ try_program(const char *path)
 }
 
 static const char *
-search(const char *name, const char *search_path, int *ret_code)
+search(const struct plan *plan, program_try *try, int *ret_code)
 {
 	static char path[PATH_MAX];
-	const char *dir = search_path;
+	const char *name = plan->process.args[0];
+	const char *dir = plan->process.search_path;
 
 	*ret_code = ENOENT;
 	for (;;) {
@@ -279,7 +281,7 @@ search(const char *name, const char *search_path, int *ret_code)
 		                 length > 0 ? "/" : "", name);
 
 		if (n > 0 && (size_t)n < sizeof(path)) {
-			int code = try_program(path);
+			int code = try(plan, path);
 
 			if (code == 0)
 				return path;
@@ -292,31 +294,35 @@ search(const char *name, const char *search_path, int *ret_code)
 	}
 }
 
-LAYER_RUN(process_find_program)
+int
+process_find(const struct plan *plan, program_try *try, const char **ret_program, struct error *e)
 {
 	const struct json *at = json_member(plan->process.at, "args");
-	const char *name;
+	const char *name = plan->process.args[0];
 	int code;
 
-	if (plan->process.args == NULL)
-		return 0;
-	name = plan->process.args[0];
 	if (strchr(name, '/') != NULL) {
-		code = try_program(name);
-		if (code == 0) {
-			h->program = name;
+		code = try(plan, name);
+		*ret_program = name;
+		if (code == 0)
 			return 0;
-		}
 		if (code == ENOENT || code == ENOTDIR)
 			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s",
 			                  name, name);
 		return json_error(at, e, code, "program-denied", "exec: \"%s\"", name);
 	}
-	h->program = search(name, plan->process.search_path, &code);
-	if (h->program != NULL)
+	*ret_program = search(plan, try, &code);
+	if (*ret_program != NULL)
 		return 0;
 	if (code == EACCES)
 		return json_error(at, e, EACCES, "program-denied", "exec: \"%s\"", name);
 	return json_error(at, e, 0, "program-missing",
 	                  "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+LAYER_RUN(process_find_program)
+{
+	if (plan->process.args == NULL)
+		return 0;
+	return process_find(plan, try_program, &h->program, e);
 }

@@ -83,6 +83,7 @@ void
 problems_add(struct problems *problems, enum problem_severity severity, const char *id,
              const struct json *node, size_t offset, const char *message)
 {
+	problems->found++;
 	if (node != NULL && has_error(problems, problems->earlier, node, problems->derived))
 		return;
 	if (severity == PROBLEM_ERROR)
@@ -99,6 +100,13 @@ problems_add(struct problems *problems, enum problem_severity severity, const ch
 		.offset = offset,
 		.message = arena_strdup(problems->arena, message),
 	};
+}
+
+void
+problems_note(struct problems *problems, size_t found, const struct error *e)
+{
+	if (problems->found == found)
+		problems_add(problems, PROBLEM_ERROR, e->id, NULL, 0, e->msg);
 }
 
 void
