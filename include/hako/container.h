@@ -98,6 +98,7 @@ struct check_request {
 	const char *config; /* --config, or NULL */
 	bool host;          /* ask this host too */
 	bool cgroup_disabled;
+	bool cgroup_systemd;
 };
 struct problems;
 

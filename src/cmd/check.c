@@ -221,8 +221,8 @@ command_check(const struct options *o, struct error *e)
 		.bundle = o->arg_count > 0 ? o->args[0] : o->bundle != NULL ? o->bundle : ".",
 		.config = o->config,
 		.host = o->host,
-		.cgroup_disabled =
-			o->cgroup_manager != NULL && strcmp(o->cgroup_manager, "disabled") == 0,
+		.cgroup_disabled = command_has_manager(o, "disabled"),
+		.cgroup_systemd = command_has_manager(o, "systemd"),
 	};
 	const struct format *format = find_format(o->format, e);
 	struct problems problems = {0};

@@ -52,18 +52,24 @@ has_processes(int cgroup)
 	return n > 0 || (n < 0 && errno == EFBIG);
 }
 
+static int
+probe_available(const struct level *level, const struct cgroup_value *v, struct error *e)
+{
+	if (lists(level->fd, "cgroup.controllers", v->controller))
+		return 0;
+	return json_error(v->at, e, 0, "cgroup-controller", "the %s controller is not in %s%s%s",
+	                  v->controller, level->mount, level->path,
+	                  level->path[0] != '\0' ? ""
+	                                         : " (on a hybrid host cgroup v1 has it: boot with "
+	                                           "systemd.unified_cgroup_hierarchy=1)");
+}
+
 /* Will its children have that controller? */
 static int
 probe_controller(const struct level *level, const struct cgroup_value *v, struct error *e)
 {
-	if (!lists(level->fd, "cgroup.controllers", v->controller))
-		return json_error(v->at, e, 0, "cgroup-controller",
-		                  "the %s controller is not in %s%s%s", v->controller, level->mount,
-		                  level->path,
-		                  level->path[0] == '\0'
-		                          ? " (on a hybrid host cgroup v1 has it: boot with "
-		                            "systemd.unified_cgroup_hierarchy=1)"
-		                          : "");
+	if (probe_available(level, v, e) < 0)
+		return -1;
 	if (lists(level->fd, "cgroup.subtree_control", v->controller))
 		return 0;
 	if (!may_write(level->fd, "cgroup.subtree_control"))
@@ -88,7 +94,9 @@ probe_level(const struct plan *plan, const struct level *level, bool *done, stru
 
 		if (v->controller == NULL || strcmp(v->controller, "cgroup") == 0 || done[i])
 			continue;
-		done[i] = probe_controller(level, v, e) < 0;
+		/* systemd hands down what a scope wants */
+		done[i] = (plan->cgroup.unit != NULL ? probe_available(level, v, e)
+		                                     : probe_controller(level, v, e)) < 0;
 	}
 }
 
@@ -157,11 +165,16 @@ LAYER_PROBE(cgroup_probe)
 	bool done[1024] = {false};
 	int above;
 
-	if (!plan->cgroup.wanted || plan->cgroup.value_count > ARRAY_SIZE(done))
+	if (!plan->cgroup.wanted || plan->cgroup.path == NULL ||
+	    plan->cgroup.value_count > ARRAY_SIZE(done))
 		return 0;
 	root = cgroup_open_root(&mount, e);
 	if (root < 0)
 		return plan->options.privileged || plan->cgroup.value_count > 0 ? -1 : 0;
+	if (plan->cgroup.unit != NULL) {
+		probe_level(plan, &(struct level){.mount = mount, .fd = root}, done, e);
+		return 0;
+	}
 	above = walk_down(plan, root, mount, done, e);
 	if (above != root)
 		parent = above;

@@ -134,7 +134,7 @@ probe_device(const struct plan *plan, const struct device_plan *d, struct error 
 {
 	struct stat st;
 
-	if (plan_look_up(plan, d->path, &st) == 0 && !is_device(d, &st))
+	if (plan_look_up(plan, plan->mount_count, d->path, &st) == 0 && !is_device(d, &st))
 		return json_error(
 			d->at, e, 0, "device-conflict",
 			"%s exists in the rootfs and is not the device that was asked for",

@@ -217,7 +217,7 @@ check_container(const struct plan *plan, const char *path)
 {
 	struct stat st;
 
-	if (plan_look_up(plan, path, &st) < 0)
+	if (plan_look_up(plan, plan->mount_count, path, &st) < 0)
 		return errno == EAGAIN ? 0 : errno;
 	return !S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0 ? EACCES : 0;
 }
@@ -247,7 +247,8 @@ LAYER_PROBE(hooks_probe)
 	probe_list(&hooks->prestart, NULL, e);
 	probe_list(&hooks->create_runtime, NULL, e);
 	probe_list(&hooks->create_container, NULL, e);
-	probe_list(&hooks->start_container, plan, e);
+	if (hooks->start_container.count > 0 && plan_knows_mounts(plan))
+		probe_list(&hooks->start_container, plan, e);
 	probe_list(&hooks->poststart, NULL, e);
 	probe_list(&hooks->poststop, NULL, e);
 	return 0;

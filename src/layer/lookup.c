@@ -8,6 +8,7 @@
 #include "hako/mem.h"
 #include "hako/path.h"
 #include "hako/plan.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ enum { LINKS_MAX = 40 };
 
 struct walk {
 	const struct plan *plan;
+	size_t mounts;
 	char done[PATH_MAX]; /* as the container sees it, without links; "" for / */
 	char rest[PATH_MAX];
 	unsigned links;
@@ -38,26 +40,26 @@ covers(const struct mount_plan *m, const char *path)
 
 /* The mount that is on top there; NULL: the rootfs. */
 static const struct mount_plan *
-mount_of(const struct plan *plan, const char *path)
+mount_of(const struct walk *w, const char *path)
 {
-	for (size_t i = plan->mount_count; i-- > 0;)
-		if (covers(&plan->mounts[i], path))
-			return &plan->mounts[i];
+	for (size_t i = w->mounts; i-- > 0;)
+		if (covers(&w->plan->mounts[i], path))
+			return &w->plan->mounts[i];
 	return NULL;
 }
 
 /* An O_PATH descriptor; the last name is not followed. */
 static int
-open_place(const struct plan *plan, const char *path)
+open_place(const struct walk *w, const char *path)
 {
-	const struct mount_plan *m = mount_of(plan, path);
+	const struct mount_plan *m = mount_of(w, path);
 	autoclose int tree = -1;
 
 	if (m != NULL && m->kind != MOUNT_BIND) {
 		errno = EAGAIN;
 		return -1;
 	}
-	tree = open(m != NULL ? m->source : plan->rootfs, O_PATH | O_CLOEXEC);
+	tree = open(m != NULL ? m->source : w->plan->rootfs, O_PATH | O_CLOEXEC);
 	if (tree < 0) {
 		errno = EAGAIN; /* an error by itself, and not of this path */
 		return -1;
@@ -113,7 +115,7 @@ static int
 walk(struct walk *w, struct stat *ret)
 {
 	do {
-		autoclose int fd = open_place(w->plan, w->done[0] != '\0' ? w->done : "/");
+		autoclose int fd = open_place(w, w->done[0] != '\0' ? w->done : "/");
 
 		if (fd < 0 || fstat(fd, ret) < 0)
 			return -1;
@@ -139,33 +141,38 @@ look_up(struct walk *w, const char *path, struct stat *ret)
 	return walk(w, ret);
 }
 
-/* Is a mount elsewhere than its name says? Then what seems missing may be there. */
+/* Does the rootfs have a link on the way there? */
 static bool
-has_linked_mounts(const struct plan *plan)
+has_link(int rootfs, const char *path)
 {
-	struct stat st;
+	autoclose int fd = sys_openat2(rootfs, path + 1, O_PATH | O_CLOEXEC, 0,
+	                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
-	for (size_t i = 0; i < plan->mount_count; i++) {
-		struct walk w = {.plan = plan};
+	return fd < 0 && errno == ELOOP;
+}
 
-		(void)look_up(&w, plan->mounts[i].destination, &st);
-		if (w.links > 0)
-			return true;
-	}
-	return false;
+bool
+plan_knows_mounts(const struct plan *plan)
+{
+	const struct json *all = json_member(plan->config->at, "mounts");
+	autoclose int rootfs = open(plan->rootfs, O_PATH | O_CLOEXEC);
+
+	if (rootfs < 0 || (all != NULL && all->count != plan->mount_count))
+		return false;
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (has_link(rootfs, plan->mounts[i].destination))
+			return false;
+	return true;
 }
 
 int
-plan_look_up(const struct plan *plan, const char *path, struct stat *ret)
+plan_look_up(const struct plan *plan, size_t mounts, const char *path, struct stat *ret)
 {
-	struct walk w = {.plan = plan};
-	int code;
+	struct walk w = {.plan = plan, .mounts = mounts};
 
 	if (look_up(&w, path, ret) == 0)
 		return 0;
-	code = errno;
-	if (code == EACCES || code == EPERM || (code == ENOENT && has_linked_mounts(plan)))
-		code = EAGAIN;
-	errno = code;
+	if (errno == EACCES || errno == EPERM)
+		errno = EAGAIN;
 	return -1;
 }

@@ -258,6 +258,8 @@ LAYER_PLAN(mounts_plan)
 	for (size_t i = 0; i < p->config->mounts.count; i++) {
 		struct mount_plan *m = &plan->mounts[plan->mount_count];
 
+		if (json_is_faulty(rows[i].at))
+			continue;
 		if (plan_mount(p, &rows[i], m, e) == 0)
 			plan->mount_count++;
 		else if (json_goes_on(rows[i].at))

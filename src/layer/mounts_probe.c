@@ -40,6 +40,7 @@ is_in_rootfs(const struct plan *plan, const char *path)
 static int
 probe_bind(const struct plan *plan, const struct mount_plan *m, struct error *e)
 {
+	size_t before = (size_t)(m - plan->mounts);
 	struct stat source, target;
 
 	if (stat(m->source, &source) < 0)
@@ -47,7 +48,7 @@ probe_bind(const struct plan *plan, const struct mount_plan *m, struct error *e)
 		               ? 0
 		               : json_error(at(m, "source"), e, errno, "mount-failed", "open %s",
 		                            m->source);
-	if (plan_look_up(plan, m->destination, &target) < 0)
+	if (plan_look_up(plan, before, m->destination, &target) < 0)
 		return 0; /* will be made */
 	if (S_ISDIR(source.st_mode) == S_ISDIR(target.st_mode))
 		return 0;

@@ -29,14 +29,26 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/* FNV-1a of the name: most pairs of names need not be compared. */
+static uint32_t
+hash_name(const char *entry)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *entry != '=' && *entry != '\0'; entry++)
+		hash = (hash ^ (unsigned char)*entry) * 16777619U;
+	return hash;
+}
+
 /* Is there a later entry with the same name? The last one wins. */
 static bool
-is_overridden(const struct strings *env, size_t i)
+is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
 {
 	size_t length = strcspn(env->items[i], "=") + 1;
 
 	for (size_t k = i + 1; k < env->count; k++)
-		if (strncmp(env->items[i], env->items[k], length) == 0)
+		if (hashes[i] == hashes[k] &&
+		    strncmp(env->items[i], env->items[k], length) == 0)
 			return true;
 	return false;
 }
@@ -47,14 +59,17 @@ plan_environment(struct planner *p, const struct strings *env)
 	struct process_plan *process = &p->plan->process;
 	/* room for HOME and the end */
 	char **items = arena_array(p->arena, env->count + 2, sizeof(*items));
+	uint32_t *hashes = arena_array(p->arena, env->count, sizeof(*hashes));
 	size_t n = 0;
 
+	for (size_t i = 0; i < env->count; i++)
+		hashes[i] = hash_name(env->items[i]);
 	process->home_missing = true;
 	process->search_path = default_path;
 	for (size_t i = 0; i < env->count; i++) {
 		const char *item = env->items[i];
 
-		if (is_overridden(env, i) || strcmp(item, "HOME=") == 0)
+		if (is_overridden(env, hashes, i) || strcmp(item, "HOME=") == 0)
 			continue;
 		if (strncmp(item, "HOME=", 5) == 0)
 			process->home_missing = false;

@@ -19,7 +19,8 @@ LAYER_PROBE(process_probe_cwd)
 	if (cwd == NULL || plan->process.at == NULL)
 		return 0;
 	/* what is missing will be made */
-	if (plan_look_up(plan, cwd, &st) < 0 ? errno != ENOTDIR : S_ISDIR(st.st_mode))
+	if (plan_look_up(plan, plan->mount_count, cwd, &st) < 0 ? errno != ENOTDIR
+	                                                        : S_ISDIR(st.st_mode))
 		return 0;
 	return json_error(json_member(plan->process.at, "cwd"), e, ENOTDIR, "cwd-failed",
 	                  "chdir to %s", cwd);
@@ -35,7 +36,7 @@ try_in_rootfs(const struct plan *plan, const char *path)
 	if (snprintf(absolute, sizeof(absolute), "%s/%s", path[0] == '/' ? "" : plan->process.cwd,
 	             path) >= (int)sizeof(absolute))
 		return ENAMETOOLONG;
-	if (plan_look_up(plan, absolute, &st) < 0)
+	if (plan_look_up(plan, plan->mount_count, absolute, &st) < 0)
 		return errno == EAGAIN ? 0 : errno;
 	if (S_ISDIR(st.st_mode))
 		return EISDIR;
@@ -47,7 +48,8 @@ LAYER_PROBE(process_probe_program)
 	const struct process_plan *process = &plan->process;
 	const char *program;
 
-	if (process->args == NULL || process->args[0] == NULL || process->cwd == NULL)
+	if (process->args == NULL || process->args[0] == NULL || process->cwd == NULL ||
+	    !plan_knows_mounts(plan))
 		return 0;
 	return process_find(plan, try_in_rootfs, &program, e);
 }

@@ -45,6 +45,7 @@ check_plan(struct arena *arena, const struct config *config, const struct check_
 		.new_keyring = true,
 		.privileged = true,
 		.cgroup_disabled = r->cgroup_disabled,
+		.cgroup_systemd = r->cgroup_systemd,
 		.cgroup_parent = "",
 	};
 	const struct plan *plan;
