@@ -9,6 +9,17 @@ import pytest
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "data" / "schema"
 
 
+def follow(node, file):
+    """The schema that a reference leads to, and the file that its own references count from."""
+    while "$ref" in node:
+        name, _, pointer = node["$ref"].partition("#")
+        file = name or file
+        node = json.loads((FOLDER / file).read_text())
+        for step in filter(None, pointer.split("/")):
+            node = node[step]
+    return node, file
+
+
 def validator(name):
     """A function that lists what is wrong with a document by that schema."""
     jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
