@@ -5,7 +5,8 @@
 #include "hako/layer.h"
 
 /* Can this file be executed? 0, or the errno that execve(2) would have. */
-typedef int program_try(const struct plan *plan, const char *path);
+typedef int
+program_try(const struct plan *plan, const char *path);
 
 /* Look for args[0] as execvp(3) does, asking `try` for each place. -1 with *e. */
 int

@@ -146,8 +146,8 @@ put_location(struct json_writer *w, const struct problem *p, const char *uri)
 static void
 put_result(struct json_writer *w, const struct problem *p, struct arena *arena, const char *uri)
 {
-	const char *text = p->hint != NULL ? arena_printf(arena, "%s; %s", p->message, p->hint)
-	                                   : p->message;
+	const char *text =
+		p->hint != NULL ? arena_printf(arena, "%s; %s", p->message, p->hint) : p->message;
 
 	json_begin_object(w, NULL);
 	json_put_string(w, "ruleId", p->id);
@@ -218,7 +218,9 @@ command_check(const struct options *o, struct error *e)
 {
 	static struct arena arena;
 	struct check_request request = {
-		.bundle = o->arg_count > 0 ? o->args[0] : o->bundle != NULL ? o->bundle : ".",
+		.bundle = o->arg_count > 0    ? o->args[0]
+	                  : o->bundle != NULL ? o->bundle
+	                                      : ".",
 		.config = o->config,
 		.host = o->host,
 		.cgroup_disabled = command_has_manager(o, "disabled"),

@@ -102,8 +102,8 @@ probe_filesystem(const struct mount_plan *m, struct error *e)
 	int known = is_known(m->type);
 
 	if (known == 0)
-		return json_error(at(m, "type"), e, ENODEV, "mount-failed", "filesystem type \"%s\"",
-		                  m->type);
+		return json_error(at(m, "type"), e, ENODEV, "mount-failed",
+		                  "filesystem type \"%s\"", m->type);
 	if (known < 0)
 		json_warning(at(m, "type"), "mount-failed",
 		             "/proc/filesystems has no \"%s\": is there a module for it?", m->type);

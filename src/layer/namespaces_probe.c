@@ -28,8 +28,8 @@ static const char *
 kernel_name(int type)
 {
 	static const struct name names[] = {
-		{"mnt", CLONE_NEWNS},   {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID},
-		{"ipc", CLONE_NEWIPC},  {"uts", CLONE_NEWUTS},       {"user", CLONE_NEWUSER},
+		{"mnt", CLONE_NEWNS},    {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID},
+		{"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},       {"user", CLONE_NEWUSER},
 		{"time", CLONE_NEWTIME}, {"cgroup", CLONE_NEWCGROUP}, {NULL, 0},
 	};
 

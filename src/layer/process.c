@@ -47,8 +47,7 @@ is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
 	size_t length = strcspn(env->items[i], "=") + 1;
 
 	for (size_t k = i + 1; k < env->count; k++)
-		if (hashes[i] == hashes[k] &&
-		    strncmp(env->items[i], env->items[k], length) == 0)
+		if (hashes[i] == hashes[k] && strncmp(env->items[i], env->items[k], length) == 0)
 			return true;
 	return false;
 }

@@ -62,10 +62,9 @@ LAYER_PROBE(rlimits_probe)
 		struct rlimit own;
 
 		if (r->resource == RLIMIT_NOFILE && r->hard > most)
-			json_error(at, e, 0, "rlimit-failed",
-			           "over fs.nr_open, which is %" PRIu64, most);
-		else if (!may_raise &&
-		         getrlimit((enum __rlimit_resource)r->resource, &own) == 0 &&
+			json_error(at, e, 0, "rlimit-failed", "over fs.nr_open, which is %" PRIu64,
+			           most);
+		else if (!may_raise && getrlimit((enum __rlimit_resource)r->resource, &own) == 0 &&
 		         r->hard > own.rlim_max)
 			json_error(at, e, 0, "rlimit-failed",
 			           "over this user's hard limit, which is %" PRIu64,

@@ -47,22 +47,30 @@ compare_variables(const void *a, const void *b)
 	                  : (x->at->offset > y->at->offset) - (x->at->offset < y->at->offset);
 }
 
+static size_t
+list_variables(const struct strings *env, struct variable *variables)
+{
+	const struct json *entry = env->at != NULL ? env->at->first : NULL;
+	size_t count = 0;
+
+	for (; entry != NULL && count < env->count; entry = entry->next, count++)
+		variables[count] = (struct variable){entry, env->items[count],
+		                                     strcspn(env->items[count], "=")};
+	return count;
+}
+
 /* For check alone: the entries whose name comes again, of which only the last counts. */
 static void
-warn_of_repeated(const struct config_process *process, struct arena *arena)
+warn_of_repeated(const struct strings *env, struct arena *arena)
 {
-	const struct strings *env = &process->env;
-	const struct json *entry = env->at->first;
 	struct variable *variables = arena_array(arena, env->count, sizeof(*variables));
-	size_t i;
+	size_t count = list_variables(env, variables), i;
 
-	for (i = 0; i < env->count; i++, entry = entry->next)
-		variables[i] = (struct variable){entry, env->items[i], strcspn(env->items[i], "=")};
-	qsort(variables, env->count, sizeof(*variables), compare_variables);
-	for (i = 1; i < env->count; i++) {
-		const struct variable *x = &variables[i - 1], *y = &variables[i];
+	qsort(variables, count, sizeof(*variables), compare_variables);
+	for (i = 1; i < count; i++) {
+		const struct variable *x = &variables[i - 1];
 
-		if (x->length > 0 && same_name(x, y))
+		if (x->length > 0 && same_name(x, &variables[i]))
 			json_warning(x->at, "config-duplicate",
 			             "%.*s is given again: the last one counts", (int)x->length,
 			             x->text);
@@ -86,7 +94,7 @@ check_env(const struct config_process *process, struct error *e)
 			return -1;
 	}
 	if (process->env.count > 1 && json_goes_on(process->at))
-		warn_of_repeated(process, json_problems(process->at)->arena);
+		warn_of_repeated(&process->env, json_problems(process->at)->arena);
 	return 0;
 }
 

@@ -23,7 +23,8 @@ compare(const void *a, const void *b)
 	const struct verdict *x = a, *y = b;
 	int order = strcmp(x->name, y->name);
 
-	return order != 0 ? order : (x->at->offset > y->at->offset) - (x->at->offset < y->at->offset);
+	return order != 0 ? order
+	                  : (x->at->offset > y->at->offset) - (x->at->offset < y->at->offset);
 }
 
 static bool
@@ -65,9 +66,8 @@ warn_of_contradictions(struct arena *arena, const struct config_seccomp *seccomp
 		const struct verdict *x = &verdicts[i - 1], *y = &verdicts[i];
 
 		if (strcmp(x->name, y->name) == 0 && !same_action(x->rule, y->rule))
-			json_warning(y->at, "config-contradiction",
-			             "%s has another action in %s", y->name,
-			             json_pointer(arena, x->rule->at));
+			json_warning(y->at, "config-contradiction", "%s has another action in %s",
+			             y->name, json_pointer(arena, x->rule->at));
 	}
 }
 

@@ -133,15 +133,13 @@ static void
 test_first_error_is_among_them(void **state)
 {
 	const char *tests = getenv("HAKO_TESTS");
-	const char *dir =
-		arena_printf(&arena, "%s/golden/errors", tests != NULL ? tests : "tests");
+	const char *dir = arena_printf(&arena, "%s/golden/errors", tests != NULL ? tests : "tests");
 	struct dirent **names;
 	int count = scandir(dir, &names, is_json, alphasort), checked = 0, i;
 
 	(void)state;
 	for (i = 0; i < count; i++) {
-		const char *text =
-			read_text(arena_printf(&arena, "%s/%s", dir, names[i]->d_name));
+		const char *text = read_text(arena_printf(&arena, "%s/%s", dir, names[i]->d_name));
 		const char *first = first_error(text);
 		struct problems problems;
 
@@ -247,10 +245,9 @@ test_duplicates(void **state)
 	                &config);
 
 	(void)state;
-	assert_string_equal(lines(&problems),
-	                    "1:60 /hostname: expected a string, found a number\n"
-	                    "1:105 /annotations: this name was given before\n"
-	                    "1:127 /hostname: this name was given before\n");
+	assert_string_equal(lines(&problems), "1:60 /hostname: expected a string, found a number\n"
+	                                      "1:105 /annotations: this name was given before\n"
+	                                      "1:127 /hostname: this name was given before\n");
 	assert_int_equal(config->annotations.count, 1);
 	assert_string_equal(config->annotations.items[0].value, "1");
 }

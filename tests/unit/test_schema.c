@@ -52,7 +52,8 @@ load(const char *name)
 			return files[i].root;
 	}
 	if (json_load(&arena, AT_FDCWD,
-	              arena_printf(&arena, "%s/data/schema/%s", tests != NULL ? tests : "tests", name),
+	              arena_printf(&arena, "%s/data/schema/%s", tests != NULL ? tests : "tests",
+	                           name),
 	              name, &doc, &e) < 0)
 		fail_msg("%s: %s", name, e.msg);
 	files[i].name = name;
@@ -181,7 +182,8 @@ static struct {
 	{"/linux/devices/-/type", "a pattern in the schema"},
 	{"/process/rlimits/-/type", "a pattern in the schema"},
 	{"/linux/resources/devices/-/type", "any string in the schema"},
-	{"/linux/devices/-/fileMode", "setuid, setgid and sticky bits, as other runtimes take them"},
+	{"/linux/devices/-/fileMode",
+         "setuid, setgid and sticky bits, as other runtimes take them"},
 };
 
 static void
@@ -229,9 +231,7 @@ check_range(const char *pointer, struct schema schema, const struct field *row)
 	uint64_t highest = row->max, most = UINT64_MAX;
 
 	if (row->max == 0 && (whole || !is_signed))
-		highest = row->type == FIELD_U32 ? UINT32_MAX
-		          : is_signed            ? INT64_MAX
-		                                 : UINT64_MAX;
+		highest = row->type == FIELD_U32 ? UINT32_MAX : is_signed ? INT64_MAX : UINT64_MAX;
 	if (min != NULL)
 		assert_int_equal(parse_int(min->text, INT64_MIN, INT64_MAX, &least), 0);
 	if (max != NULL)
@@ -243,12 +243,12 @@ static const struct shape {
 	const char *type;
 	const char *item; /* NULL: of no matter, or looked into */
 } shapes[FIELD_TYPES] = {
-	[FIELD_STRING] = {"string", NULL},      [FIELD_BOOL] = {"boolean", NULL},
-	[FIELD_UINT] = {"integer", NULL},       [FIELD_INT] = {"integer", NULL},
-	[FIELD_U32] = {"integer", NULL},        [FIELD_STRINGS] = {"array", "string"},
-	[FIELD_UINTS] = {"array", "integer"},   [FIELD_MAP] = {"object", "string"},
-	[FIELD_ENUM] = {"string", NULL},        [FIELD_FLAGS] = {"array", "string"},
-	[FIELD_OBJECT] = {"object", NULL},      [FIELD_OBJECTS] = {"array", "object"},
+	[FIELD_STRING] = {"string", NULL},         [FIELD_BOOL] = {"boolean", NULL},
+	[FIELD_UINT] = {"integer", NULL},          [FIELD_INT] = {"integer", NULL},
+	[FIELD_U32] = {"integer", NULL},           [FIELD_STRINGS] = {"array", "string"},
+	[FIELD_UINTS] = {"array", "integer"},      [FIELD_MAP] = {"object", "string"},
+	[FIELD_ENUM] = {"string", NULL},           [FIELD_FLAGS] = {"array", "string"},
+	[FIELD_OBJECT] = {"object", NULL},         [FIELD_OBJECTS] = {"array", "object"},
 	[FIELD_OBJECT_MAP] = {"object", "object"},
 };
 
@@ -276,7 +276,8 @@ check_row(const struct field *row, struct query q, const char *pointer)
 	expect(q.required == ((row->flags & FIELD_REQUIRED) != 0), pointer,
 	       "required here or there only");
 	if (row->table != NULL)
-		return 1 + check_table(row->table, inner, arena_printf(&arena, "%s%s", pointer, below));
+		return 1 +
+		       check_table(row->table, inner, arena_printf(&arena, "%s%s", pointer, below));
 	check_words(pointer, inner, row->names);
 	if (strcmp(shape->type, "integer") == 0)
 		check_range(pointer, inner, row);
@@ -298,7 +299,8 @@ require_rows(struct schema part, void *data)
 	     property = property->next) {
 		size_t i = 0;
 
-		while (i < rows->table->count && strcmp(rows->table->rows[i].name, property->key) != 0)
+		while (i < rows->table->count &&
+		       strcmp(rows->table->rows[i].name, property->key) != 0)
 			i++;
 		if (i == rows->table->count)
 			fail_msg("%s/%s of the schema is in no table", rows->prefix, property->key);
