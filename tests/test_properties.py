@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Every property of the specification: hako knows it, and applies it in a test, refuses it, or
-says that it has no effect here. (tests/unit/test_schema.c compares types, words and ranges.)"""
+"""Every property of the specification: hako knows it, and applies or plans it in a test, refuses
+it, or says that it has no effect here. (tests/unit/test_schema.c compares types, words and
+ranges.)"""
 
 import json
 import pathlib
@@ -101,7 +102,8 @@ def test_all_are_tested(checked):
     """In one file with the names of what they are in."""
     texts = [path.read_text() for path in (*TESTS.glob("test_*.py"), *TESTS.glob("guest/*.sh"))
              if path.name not in ("test_properties.py", "test_check.py")]
-    texts.append((TESTS / "harness/bundle.py").read_text())
+    texts += [(TESTS / "harness/bundle.py").read_text(),
+              *(path.read_text() for path in TESTS.glob("golden/plans/*/config.json"))]
     refused = [p for p, ids in checked.items() if "config-unsupported" in ids]
     leaves = [p for p in ALL if p not in FOREIGN and not any(o.startswith(p + "/") for o in ALL)]
     untested = set()
