@@ -229,7 +229,7 @@ refuse_command(const char *name, struct error *e)
 int
 main(int argc, char **argv)
 {
-	struct options o = {.argv = argv};
+	struct options o = {.argv = argv, .host = true};
 	const struct command *command = NULL;
 	struct error e;
 	int used;

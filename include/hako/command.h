@@ -74,12 +74,13 @@ struct options {
 	bool stats;
 	const char *interval;
 
-	/* kill, delete, list, ps, spec */
+	/* kill, delete, list, ps, check, spec */
 	bool all;
 	bool regex;
 	bool force;
 	bool quiet;
 	const char *format;
+	bool host;
 	bool rootless;
 	const char *file;
 
@@ -117,6 +118,7 @@ enum command_bit {
 	FOR_RESUME = 1 << 14,
 	FOR_UPDATE = 1 << 15,
 	FOR_EVENTS = 1 << 16,
+	FOR_CHECK = 1 << 17,
 };
 
 /* All commands; ends with a NULL name. */
@@ -171,6 +173,8 @@ int
 command_spec(const struct options *o, struct error *e);
 int
 command_features(const struct options *o, struct error *e);
+int
+command_check(const struct options *o, struct error *e);
 int
 command_plan(const struct options *o, struct error *e);
 int

@@ -381,7 +381,9 @@ extern const struct field_table id_mapping_fields;
  * Decode a whole config.json and check the rules that hold between its
  * properties (config.md, config-linux.md): duplicate namespaces, mappings
  * without a user namespace, a hostname without a UTS namespace, ... Pure: looks
- * at nothing but the document.
+ * at nothing but the document. When problems are collected, -1 means that there
+ * is no config at all; else ociVersion and what decode_object() leaves out of it
+ * may be missing.
  */
 int
 config_decode(struct arena *arena, const struct json_doc *doc, const struct config **ret_config,
@@ -396,7 +398,7 @@ process_decode(struct arena *arena, const struct json *object,
  * The rules on their own: what tables cannot say. config_check() covers the
  * whole document and brings sysctl names into the form below /proc/sys, with
  * slashes; linux_check() is its part for /linux, resources_check() serves
- * `update` too. Error ids: config-value, config-missing, config-namespace,
+ * `update` too. When problems are collected, all are found. Error ids: config-value, config-missing, config-namespace,
  * config-duplicate, config-unsupported.
  */
 int
@@ -404,11 +406,17 @@ config_check(struct arena *arena, const struct config *config, struct error *e);
 int
 process_check(const struct config_process *process, struct error *e);
 int
+mounts_check(const struct config *config, struct error *e);
+int
 linux_check(struct arena *arena, const struct config *config, struct error *e);
 int
 sysctl_check(struct arena *arena, const struct config *config, struct error *e);
 int
 resources_check(const struct config_resources *resources, struct error *e);
+
+/* Warnings about a profile that says less than it seems to; for when problems are collected. */
+void
+seccomp_warn(struct arena *arena, const struct config_seccomp *seccomp);
 
 /* CLONE_NEW... of the namespace that a sysctl belongs to (a path below /proc/sys); 0: to none. */
 int

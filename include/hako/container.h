@@ -93,6 +93,23 @@ int
 bundle_load(struct arena *arena, const char *bundle, const char *config,
             const struct config **ret_config, struct json_doc **ret_doc, struct error *e);
 
+struct check_request {
+	const char *bundle;
+	const char *config; /* --config, or NULL */
+	bool host;          /* ask this host too */
+	bool cgroup_disabled;
+	bool cgroup_systemd;
+};
+struct problems;
+
+/*
+ * All that is wrong with a bundle into problems, sorted; the document they are
+ * about in *ret_doc. -1 when there was nothing to check.
+ */
+int
+bundle_check(struct arena *arena, const struct check_request *request, struct problems *problems,
+             const struct json_doc **ret_doc, struct error *e);
+
 /* Ids, privileges and the caller's cgroup, as planners need them. */
 void
 plan_options_host(struct plan_options *options);

@@ -23,6 +23,7 @@ enum field_type {
 	FIELD_OBJECT,     /* const struct X *, NULL when absent */
 	FIELD_OBJECTS,    /* struct objects of struct X */
 	FIELD_OBJECT_MAP, /* struct objects of struct X, key in the member before X's own rows */
+	FIELD_IGNORED,    /* nothing: of the specification, and without effect here; see why */
 	FIELD_TYPES,      /* how many there are */
 };
 
@@ -61,6 +62,7 @@ enum field_flag {
 	FIELD_NOT_APPLIED = 2, /* decoded, then an error if it asks for something */
 	FIELD_ABSOLUTE = 4,    /* a path that must begin with /, or an array of such */
 	FIELD_NOT_EMPTY = 8,   /* a string or an array that must hold something */
+	FIELD_KEPT = 16,       /* an object that its rules can take without its required members */
 };
 
 struct field {
@@ -72,7 +74,8 @@ struct field {
 	const struct name *names;        /* FIELD_ENUM, FIELD_FLAGS: the words and their values;
 	                                    FIELD_STRING, FIELD_STRINGS: the only words allowed */
 	int64_t min;
-	uint64_t max; /* min and max both 0: the whole range of the type */
+	uint64_t max;    /* min and max both 0: the whole range of the type */
+	const char *why; /* FIELD_IGNORED */
 };
 
 /* A row: FIELD(U32, "uid", config_user, uid, .max = 65535). */
@@ -80,6 +83,12 @@ struct field {
 	{                                                                                          \
 		.name = (name_), .type = FIELD_##type_,                                            \
 		.offset = offsetof(struct struct_, member_), __VA_ARGS__                           \
+	}
+
+/* A row for what has no place in the struct: IGNORED("vm", "only virtual machines have it"). */
+#define IGNORED(name_, why_)                                                                       \
+	{                                                                                          \
+		.name = (name_), .type = FIELD_IGNORED, .why = (why_)                              \
 	}
 
 /*
@@ -104,6 +113,12 @@ struct field_table {
  * is an error with its position; null counts as absent; unknown properties are
  * logged at debug level. Error ids: config-type, config-missing, config-range,
  * config-value, config-unsupported.
+ *
+ * When problems are collected, what is wrong counts as absent, a string as empty
+ * and a number as 0 within a list. An object that lacks something required is
+ * left out of its list, and is NULL elsewhere, unless its row says FIELD_KEPT. So
+ * what the tables require need not be doubted by those who read the structs.
+ * Further ids, of warnings: config-unknown, config-ignored.
  */
 int
 decode_object(struct arena *arena, const struct field_table *table, const struct json *object,

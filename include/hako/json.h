@@ -30,6 +30,7 @@ struct json_doc {
 	const char *text;
 	size_t length;
 	struct json *root;
+	struct problems *problems; /* where all errors are noted; NULL: the first is the end */
 };
 
 /* Depth: the writer can nest 127 levels, so a value read can be written inside another. */
@@ -47,9 +48,22 @@ json_parse(struct arena *arena, const char *name, const char *text, size_t lengt
            struct json_doc **ret_doc, struct error *e);
 
 /*
- * Read and parse a file: a regular file of at most JSON_MAX_BYTES, opened
- * relative to dir without blocking. name is what errors call it.
+ * The same for a document that has name and text, and perhaps a list of problems:
+ * then what leaves the rest readable is noted there and parsing goes on. -1 when
+ * there is no tree.
  */
+int
+json_parse_doc(struct arena *arena, struct json_doc *doc, struct error *e);
+
+/*
+ * Read a regular file of at most JSON_MAX_BYTES, opened relative to dir without
+ * blocking: a document for json_parse_doc(). name is what errors call it.
+ */
+int
+json_read(struct arena *arena, int dir, const char *path, const char *name,
+          struct json_doc **ret_doc, struct error *e);
+
+/* Read and parse a file. */
 int
 json_load(struct arena *arena, int dir, const char *path, const char *name,
           struct json_doc **ret_doc, struct error *e);
@@ -62,7 +76,18 @@ json_member(const struct json *object, const char *name);
 void
 json_where(const struct json *node, char *buf, size_t size);
 
-/* error_set() with the location of node (NULL: none). Always returns -1. */
+/* Its RFC 6901 pointer alone, whole and as the document has it; "" for the root and for NULL. */
+const char *
+json_pointer(struct arena *arena, const struct json *node);
+
+/* Without control characters and broken UTF-8: fit for terminals and logs. */
+void
+json_make_printable(char *text);
+
+/*
+ * error_set() with the location of node (NULL: none); noted among the problems of
+ * its document if they are collected. Always returns -1.
+ */
 int
 json_error(const struct json *node, struct error *e, int code, const char *id, const char *format,
            ...) __attribute__((format(printf, 5, 6)));

@@ -8,6 +8,8 @@
  * What a layer offers to the step table (src/run/steps.c):
  *   X_plan   decides, from the config alone: no side effects, any user;
  *   X_<verb> acts, in the process that its phase names;
+ *   X_probe  looks whether the host has what X_<verb> will need: as any user,
+ *            without side effects, without waiting; its errors go to json_error();
  *   X_show   one line a value for `hako plan`.
  * Each is documented where it stands; the table is the overview.
  */
@@ -19,6 +21,7 @@ struct planner {
 
 #define LAYER_PLAN(name) int name(struct planner *p, struct error *e)
 #define LAYER_RUN(name) int name(const struct plan *plan, struct handles *h, struct error *e)
+#define LAYER_PROBE(name) int name(const struct plan *plan, struct error *e)
 
 /* seccomp: compiled with libseccomp or taken from the cache, loaded by seccomp(2) */
 LAYER_PLAN(seccomp_plan);   /* validates, makes the shared mapping (anonymous memory only) */
@@ -122,5 +125,20 @@ LAYER_RUN(process_enter_cwd);
 LAYER_RUN(process_find_home);
 LAYER_RUN(process_check_cwd);
 LAYER_RUN(process_find_program);
+
+/* what of the host each of them needs, for `check` */
+LAYER_PROBE(namespaces_probe);
+LAYER_PROBE(rootfs_probe);
+LAYER_PROBE(mounts_probe);
+LAYER_PROBE(cgroup_probe); /* and the controllers of resources */
+LAYER_PROBE(process_probe_cwd);
+LAYER_PROBE(process_probe_program);
+LAYER_PROBE(rlimits_probe);
+LAYER_PROBE(idmap_probe);
+LAYER_PROBE(devices_probe);
+LAYER_PROBE(hooks_probe);
+LAYER_PROBE(sysctl_probe);
+LAYER_PROBE(credentials_probe);
+LAYER_PROBE(seccomp_probe);
 
 #endif

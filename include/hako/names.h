@@ -18,6 +18,14 @@ const char *
 name_of(const struct name *table, uint64_t value);
 
 /*
+ * How far one word is from another: letters to add, leave out, change or swap
+ * with their neighbour; case does not count. More than NAME_FAR are no typing error.
+ */
+enum { NAME_FAR = 1000 };
+unsigned
+name_distance(const char *a, const char *b);
+
+/*
  * Strict numbers: digits only (one leading '-' for the signed), the whole
  * string, in range. 0, or -1 and nothing changed.
  */

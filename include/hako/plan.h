@@ -289,6 +289,22 @@ plan_joins(const struct plan *plan, uint64_t type);
 /* New or joined: not the runtime's own. */
 bool
 plan_isolates(const struct plan *plan, uint64_t type);
+
+/*
+ * What the container will find under that path, its links followed, when the
+ * first so many mounts are in place. -1 with errno; EAGAIN: that cannot be known
+ * from here.
+ */
+struct stat;
+int
+plan_look_up(const struct plan *plan, size_t mounts, const char *path, struct stat *ret);
+/*
+ * Are the mounts where their names say, all of them? A link in the rootfs, or an
+ * error in one of them, may have what seems to be missing be there all the same.
+ */
+bool
+plan_knows_mounts(const struct plan *plan);
+
 /* Init waits for MAPPED: for its ids, or, made by an intermediate, until its pid is known. */
 bool
 plan_waits(const struct plan *plan);

@@ -25,6 +25,10 @@ proc_stat(pid_t pid, struct proc_stat *ret);
 int
 proc_open(pid_t pid, uint64_t start_time);
 
+/* Is that capability (CAP_...) in this process's effective set? */
+bool
+proc_has_capability(int capability);
+
 /*
  * A procfs of our own, mounted nowhere: nobody can put anything over its files.
  * -1 with errno.

@@ -5,6 +5,7 @@
 #include "hako/config.h"
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@ seccomp_action(int action, const uint64_t *errno_ret);
 int
 seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter *filter,
                         struct error *e);
+
+/* Is there a system call of that name, on whatever architecture? */
+bool
+seccomp_knows(const char *name);
 
 /* major, minor, micro */
 void

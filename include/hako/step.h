@@ -26,14 +26,23 @@ struct step {
 	int (*run)(const struct plan *plan, struct handles *h, struct error *e);
 	/* Remove what the host can see. Idempotent; needs nothing but the state. */
 	int (*undo)(const struct state *state, struct handles *h, struct error *e);
+	/* Would it work here? Looks at the host, changes nothing; any user. */
+	int (*probe)(const struct plan *plan, struct error *e);
 };
 
 /* THE table: ends with a NULL name. */
 extern const struct step steps[];
 
-/* Decide everything: the planners of all steps, in order. Pure. */
+/*
+ * Decide everything: the planners of all steps, in order. Pure. When problems are
+ * collected, all planners have their say.
+ */
 int
 steps_plan(struct planner *p, enum when when, struct error *e);
+
+/* Look at the host for all steps. For a config whose problems are collected. */
+int
+steps_probe(const struct plan *plan, enum when when, struct error *e);
 
 /* Run the steps of a phase. An error says which step, and where in config.json. */
 int

@@ -23,6 +23,7 @@ const struct command commands[] = {
 	{"list", FOR_LIST, "", "list the containers", 0, 0, command_list, 1},
 	{"ps", FOR_PS, "ID [PS-OPTIONS]", "list the processes of a container", 1, -1, command_ps, 1},
 	{"spec", FOR_SPEC, "", "write a config.json to begin with", 0, 0, command_spec, 1},
+	{"check", FOR_CHECK, "[BUNDLE]", "show all that is wrong with a bundle", 0, 1, command_check, 2},
 	{"plan", FOR_PLAN, "[BUNDLE]", "show what `create` would do, without doing it", 0, 1, command_plan, 1},
 	{"features", FOR_FEATURES, "", "show what hako supports as JSON", 0, 0, command_features, 1},
 	{0},

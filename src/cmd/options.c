@@ -47,8 +47,8 @@ static const struct option_row rows[] = {
 	{"systemd-cgroup", 0, FLAG, AT(systemd_cgroup), FOR_GLOBAL, NULL, "the same as --cgroup-manager systemd"},
 	{"rootless", 0, STRING, AT(rootless_mode), FOR_GLOBAL, "auto", NULL},
 
-	{"bundle", 'b', STRING, AT(bundle), MAKERS | FOR_SPEC | FOR_PLAN, "DIR", "the bundle (the current directory)"},
-	{"config", 'f', STRING, AT(config), MAKERS | FOR_PLAN, "FILE", "use FILE as config.json"},
+	{"bundle", 'b', STRING, AT(bundle), MAKERS | FOR_SPEC | FOR_PLAN | FOR_CHECK, "DIR", "the bundle (the current directory)"},
+	{"config", 'f', STRING, AT(config), MAKERS | FOR_PLAN | FOR_CHECK, "FILE", "use FILE as config.json"},
 	{"pid-file", 0, STRING, AT(pid_file), ENTERERS, "FILE", "write the process's pid to FILE"},
 	{"console-socket", 0, STRING, AT(console_socket), ENTERERS, "SOCKET", "send the terminal's other side to SOCKET"},
 	{"preserve-fds", 0, STRING, AT(preserve_fds), ENTERERS, "N", "pass on N descriptors from 3 upwards"},
@@ -95,6 +95,8 @@ static const struct option_row rows[] = {
 	{"force", 'f', FLAG, AT(force), FOR_DELETE, NULL, "kill it if it runs; success if it does not exist"},
 	{"quiet", 'q', FLAG, AT(quiet), FOR_LIST, NULL, "show ids only"},
 	{"format", 'f', STRING, AT(format), FOR_LIST | FOR_PS, "table|json", "format of the output (table)"},
+	{"format", 0, STRING, AT(format), FOR_CHECK, "text|json|sarif", "format of the output (text)"},
+	{"host", 0, FLAG, AT(host), FOR_CHECK, NULL, "look at this host too; --host=false: only at the bundle's config.json"},
 	{"rootless", 0, FLAG, AT(rootless), FOR_SPEC, NULL, "for an ordinary user, with a user namespace"},
 	{"file", 'f', STRING, AT(file), FOR_SPEC, "FILE", "write FILE instead of config.json"},
 	{0},
@@ -129,7 +131,7 @@ store(const struct option_row *row, struct options *o, const char *value)
 
 	switch (row->kind) {
 	case FLAG:
-		*(bool *)place = true;
+		*(bool *)place = value == NULL || strcmp(value, "true") == 0;
 		break;
 	case STRING:
 		*(const char **)place = value;
@@ -168,10 +170,9 @@ static int
 parse_flag(const struct option_row *row, const char *word, const char *value, struct options *o,
            struct error *e)
 {
-	if (value == NULL || strcmp(value, "true") == 0)
-		store(row, o, NULL);
-	else if (strcmp(value, "false") != 0)
+	if (value != NULL && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
 		return error_set(e, 0, "usage", "option %s takes no value", word);
+	store(row, o, value);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "hako/credentials.h"
 #include "hako/layer.h"
 #include "hako/log.h"
+#include "hako/problem.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -54,17 +55,37 @@ capability_number(const char *name)
 	return value;
 }
 
+/* For check: an error, and what may have been meant. */
+static int
+refuse_unknown(const struct json *item, const char *name, struct error *e)
+{
+	enum { NEAR = 3 };
+	int nearest = -1;
+	unsigned least = NEAR;
+	const char *other;
+
+	for (int i = 0; (other = capability_name(i)) != NULL; i++)
+		if (name_distance(name, other) < least) {
+			least = name_distance(name, other);
+			nearest = i;
+		}
+	json_error(item, e, 0, "capability-unknown", "no capability %s is known", name);
+	if (nearest >= 0)
+		json_hint(item, "did you mean \"%s\"?", capability_name(nearest));
+	return -1;
+}
+
 static int
 report_unknown(const struct strings *names, size_t i, struct error *e)
 {
 	const struct json *item = names->at != NULL ? names->at->first : NULL;
-	char where[sizeof(e->at)];
 
 	for (size_t k = 0; k < i && item != NULL; k++)
 		item = item->next;
-	json_where(item, where, sizeof(where));
-	return log_fallback(e, "capability-unknown", "%s: no capability %s is known", where,
-	                    names->items[i]);
+	if (json_goes_on(item))
+		return refuse_unknown(item, names->items[i], e);
+	return json_fallback(item, e, "capability-unknown", "no capability %s is known",
+	                     names->items[i]);
 }
 
 static int
@@ -75,7 +96,7 @@ plan_set(const struct strings *names, uint64_t *set, struct error *e)
 
 		if (capability >= 0)
 			*set |= bit(capability);
-		else if (report_unknown(names, i, e) < 0)
+		else if (json_stops(names->at, report_unknown(names, i, e)))
 			return -1;
 	}
 	return 0;
@@ -104,14 +125,13 @@ limit(const struct strings *names, uint64_t *set, uint64_t allowed, const char *
       struct error *e)
 {
 	uint64_t excess = *set & ~allowed;
-	char where[sizeof(e->at)], list[256];
+	char list[256];
 
 	if (excess == 0)
 		return 0;
 	*set &= allowed;
-	json_where(names->at, where, sizeof(where));
-	return log_fallback(e, "capability-unusable", "%s: %s: %s", where,
-	                    list_names(excess, list, sizeof(list)), why);
+	return json_fallback(names->at, e, "capability-unusable", "%s: %s",
+	                     list_names(excess, list, sizeof(list)), why);
 }
 
 static int
@@ -291,13 +311,12 @@ drop_bounding(const struct plan *plan, uint64_t keep, struct error *e)
 static int
 report_missing(const struct plan *plan, uint64_t missing, struct error *e)
 {
-	char where[sizeof(e->at)], list[256];
+	char list[256];
 
 	if (missing == 0)
 		return 0;
-	json_where(capabilities_at(plan), where, sizeof(where));
-	return log_fallback(e, "capability-unavailable", "%s: %s: not to be had here", where,
-	                    list_names(missing, list, sizeof(list)));
+	return json_fallback(capabilities_at(plan), e, "capability-unavailable",
+	                     "%s: not to be had here", list_names(missing, list, sizeof(list)));
 }
 
 /* Newer than this kernel: it ignores them. */
@@ -310,6 +329,19 @@ report_newer(const struct plan *plan, const struct capability_sets *sets, struct
 		if ((wanted & bit(i)) != 0 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) < 0)
 			missing |= bit(i);
 	return report_missing(plan, missing, e);
+}
+
+/* In a user namespace all are had; elsewhere no more than the caller's. */
+LAYER_PROBE(credentials_probe)
+{
+	const struct capability_sets *sets = &plan->process.capabilities;
+	struct capability_sets own;
+
+	if (plan->process.at == NULL || report_newer(plan, sets, e) < 0)
+		return 0;
+	if (plan_isolates(plan, CLONE_NEWUSER) || read_capabilities(&own) < 0)
+		return 0;
+	return report_missing(plan, (sets->permitted | sets->inheritable) & ~own.permitted, e);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "hako/device_filter.h"
 #include "hako/layer.h"
 #include "hako/log.h"
+#include "hako/problem.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -89,9 +90,41 @@ plan_rules(const struct objects *list, struct device_rule *rules, struct error *
 	const struct config_device_rule *rows = list->items;
 
 	for (size_t i = 0; i < list->count; i++)
-		if (plan_rule(&rows[i], &rules[i], e) < 0)
+		if (json_stops(rows[i].at, plan_rule(&rows[i], &rules[i], e)))
 			return -1;
 	return 0;
+}
+
+/* Does the list let that device be read or written? */
+static bool
+is_allowed(const struct device_rule *rules, size_t count, const struct config_device *device,
+           unsigned access)
+{
+	char type = device->type[0] == 'b' ? 'b' : 'c';
+
+	while (count-- > 0) {
+		const struct device_rule *rule = &rules[count];
+
+		if ((rule->type == 'a' || rule->type == type) && (rule->access & access) != 0 &&
+		    (rule->major == ANY || rule->major == *device->major) &&
+		    (rule->minor == ANY || rule->minor == *device->minor))
+			return rule->allow;
+	}
+	return false;
+}
+
+/* A device that is made for nobody is hardly meant. */
+static void
+warn_of_useless(const struct objects *devices, const struct device_rule *rules, size_t count)
+{
+	const struct config_device *rows = devices->items;
+
+	for (size_t i = 0; i < devices->count; i++)
+		if (rows[i].type[0] != 'p' && rows[i].major != NULL && rows[i].minor != NULL &&
+		    !is_allowed(rules, count, &rows[i], BPF_DEVCG_ACC_READ) &&
+		    !is_allowed(rules, count, &rows[i], BPF_DEVCG_ACC_WRITE))
+			json_warning(rows[i].at, "device-forbidden",
+			             "/linux/resources/devices lets nobody open this device");
 }
 
 /* Nothing, but for the nodes that the config makes. */
@@ -129,6 +162,8 @@ LAYER_PLAN(device_filter_plan)
 	memcpy(rules + count, default_rules, sizeof(default_rules));
 	p->plan->device_rules = rules;
 	p->plan->device_rule_count = count + ARRAY_SIZE(default_rules);
+	if (list->at != NULL && json_goes_on(list->at))
+		warn_of_useless(&lin->devices, rules, p->plan->device_rule_count);
 	return 0;
 }
 

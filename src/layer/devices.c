@@ -113,6 +113,53 @@ LAYER_PLAN(devices_plan)
 	return 0;
 }
 
+/* Probe ---------------------------------------------------------------------- */
+
+/* Where they can be made they are; else the host's are bound. */
+static bool
+may_mknod(const struct plan *plan)
+{
+	return !plan_isolates(plan, CLONE_NEWUSER) && plan->options.privileged;
+}
+
+static bool
+is_device(const struct device_plan *d, const struct stat *st)
+{
+	return (st->st_mode & S_IFMT) == (d->mode & S_IFMT) &&
+	       (S_ISFIFO(st->st_mode) || st->st_rdev == d->device);
+}
+
+static int
+probe_device(const struct plan *plan, const struct device_plan *d, struct error *e)
+{
+	struct stat st;
+
+	if (plan_look_up(plan, plan->mount_count, d->path, &st) == 0 && !is_device(d, &st))
+		return json_error(
+			d->at, e, 0, "device-conflict",
+			"%s exists in the rootfs and is not the device that was asked for",
+			d->path);
+	if (may_mknod(plan) || S_ISFIFO(d->mode))
+		return 0;
+	if (stat(d->path, &st) < 0)
+		return json_error(d->at, e, errno, "device-failed",
+		                  "mknod is not allowed here, and the host has no %s", d->path);
+	if (is_device(d, &st))
+		return 0;
+	return json_error(d->at, e, 0, "device-conflict",
+	                  "mknod is not allowed here, and the host's %s is another device",
+	                  d->path);
+}
+
+/* The default devices are on every host. */
+LAYER_PROBE(devices_probe)
+{
+	for (size_t i = 0; i < plan->device_count; i++)
+		if (plan->devices[i].at != NULL)
+			(void)probe_device(plan, &plan->devices[i], e);
+	return 0;
+}
+
 /* Run ------------------------------------------------------------------------ */
 
 static int
@@ -144,8 +191,7 @@ check_existing(const struct device_plan *d, int parent, const char *name, struct
 
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(d, e, "look at");
-	if ((st.st_mode & S_IFMT) == (d->mode & S_IFMT) &&
-	    (S_ISFIFO(st.st_mode) || st.st_rdev == d->device))
+	if (is_device(d, &st))
 		return 0;
 	return json_error(d->at, e, 0, "device-conflict",
 	                  "%s exists in the rootfs and is not the device that was asked for",
@@ -161,7 +207,7 @@ bind_host_node(const struct device_plan *d, int parent, const char *name, struct
 
 	if (tree < 0 || fstat(tree, &st) < 0)
 		return fail(d, e, "mknod is not allowed here, and the host has no");
-	if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->device)
+	if (!is_device(d, &st))
 		return json_error(d->at, e, 0, "device-conflict",
 		                  "mknod is not allowed here, and the host's %s is another device",
 		                  d->path);
@@ -185,14 +231,14 @@ set_owner(const struct device_plan *d, int parent, const char *name, struct erro
 }
 
 static int
-make_device(struct handles *h, const struct device_plan *d, bool may_mknod, struct error *e)
+make_device(struct handles *h, const struct device_plan *d, bool mknod_allowed, struct error *e)
 {
 	char name[NAME_MAX + 1];
 	int parent = open_parent(h, d, name, sizeof(name));
 
 	if (parent < 0)
 		return fail(d, e, "make the directory of");
-	if (!may_mknod && !S_ISFIFO(d->mode))
+	if (!mknod_allowed && !S_ISFIFO(d->mode))
 		return bind_host_node(d, parent, name, e);
 	if (mknodat(parent, name, d->mode, d->device) == 0)
 		return set_owner(d, parent, name, e);
@@ -225,7 +271,7 @@ make_symlink(struct handles *h, const struct symlink_plan *s, struct error *e)
 
 LAYER_RUN(devices_create)
 {
-	bool may_mknod = !plan_isolates(plan, CLONE_NEWUSER) && plan->options.privileged;
+	bool mknod_allowed = may_mknod(plan);
 
 	if (plan->symlink_count > 0) {
 		h->dev = path_make_dirs_in_root(h->rootfs, "/dev");
@@ -233,7 +279,7 @@ LAYER_RUN(devices_create)
 			return error_set(e, errno, "device-failed", "open /dev in the rootfs");
 	}
 	for (size_t i = 0; i < plan->device_count; i++)
-		if (make_device(h, &plan->devices[i], may_mknod, e) < 0)
+		if (make_device(h, &plan->devices[i], mknod_allowed, e) < 0)
 			return -1;
 	for (size_t i = 0; i < plan->symlink_count; i++)
 		if (make_symlink(h, &plan->symlinks[i], e) < 0)

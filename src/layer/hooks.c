@@ -9,6 +9,7 @@
 #include "hako/clock.h"
 #include "hako/file.h"
 #include "hako/interrupt.h"
+#include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/syscall.h"
 
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -195,6 +197,61 @@ run_hook(const struct config_hook *hook, const char *dir, const char *state, str
 	if (pid < 0)
 		return json_error(hook->at, e, errno, "hook-failed", "fork for %s", hook->path);
 	return reap(hook, pid, output, e);
+}
+
+/* Of the runtime's namespace; what this user cannot see is no error yet. */
+static int
+check_host(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (!S_ISREG(st.st_mode))
+		return EACCES;
+	return sys_faccessat2(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? errno : 0;
+}
+
+static int
+check_container(const struct plan *plan, const char *path)
+{
+	struct stat st;
+
+	if (plan_look_up(plan, plan->mount_count, path, &st) < 0)
+		return errno == EAGAIN ? 0 : errno;
+	return !S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0 ? EACCES : 0;
+}
+
+/* `inside`: in the rootfs of this plan; NULL: on the host. */
+static void
+probe_list(const struct objects *hooks, const struct plan *inside, struct error *e)
+{
+	const struct config_hook *rows = hooks->items;
+
+	for (size_t i = 0; i < hooks->count; i++) {
+		const char *path = rows[i].path;
+		int code = inside != NULL ? check_container(inside, path) : check_host(path);
+
+		if (code != 0)
+			json_error(json_member(rows[i].at, "path"), e, code, "hook-failed", "%s",
+			           path);
+	}
+}
+
+LAYER_PROBE(hooks_probe)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+
+	if (hooks == NULL)
+		return 0;
+	probe_list(&hooks->prestart, NULL, e);
+	probe_list(&hooks->create_runtime, NULL, e);
+	probe_list(&hooks->create_container, NULL, e);
+	if (hooks->start_container.count > 0 && plan_knows_mounts(plan))
+		probe_list(&hooks->start_container, plan, e);
+	probe_list(&hooks->poststart, NULL, e);
+	probe_list(&hooks->poststop, NULL, e);
+	return 0;
 }
 
 int

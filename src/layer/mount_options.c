@@ -82,7 +82,7 @@ const struct mount_option *
 mount_option_find(const char *name)
 {
 	for (const struct mount_option *o = mount_options; o->name != NULL; o++)
-		if (strcmp(o->name, name) == 0)
+		if (o->name[0] == name[0] && strcmp(o->name, name) == 0)
 			return o;
 	return NULL;
 }

@@ -9,6 +9,7 @@
 #include "hako/log.h"
 #include "hako/mount_options.h"
 #include "hako/path.h"
+#include "hako/problem.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -297,8 +298,17 @@ LAYER_PLAN(mounts_plan)
 	if (plan_mount_label(p, e) < 0)
 		return -1;
 	plan->mounts = arena_array(p->arena, p->config->mounts.count, sizeof(*plan->mounts));
-	for (size_t i = 0; i < p->config->mounts.count; i++)
-		if (plan_mount(p, &rows[i], &plan->mounts[plan->mount_count++], e) < 0)
+	for (size_t i = 0; i < p->config->mounts.count; i++) {
+		struct mount_plan *m = &plan->mounts[plan->mount_count];
+
+		if (json_is_faulty(rows[i].at))
+			continue;
+		if (plan_mount(p, &rows[i], m, e) == 0)
+			plan->mount_count++;
+		else if (json_goes_on(rows[i].at))
+			*m = (struct mount_plan){0};
+		else
 			return -1;
+	}
 	return 0;
 }

@@ -6,7 +6,7 @@
  * created, as the user it will run as, so that a missing command fails `create`
  * and not `start`.
  */
-#include "hako/layer.h"
+#include "hako/process.h"
 #include "hako/file.h"
 #include "hako/passwd.h"
 #include "hako/path.h"
@@ -29,14 +29,25 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/* FNV-1a of the name: most pairs of names need not be compared. */
+static uint32_t
+hash_name(const char *entry)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *entry != '=' && *entry != '\0'; entry++)
+		hash = (hash ^ (unsigned char)*entry) * 16777619U;
+	return hash;
+}
+
 /* Is there a later entry with the same name? The last one wins. */
 static bool
-is_overridden(const struct strings *env, size_t i)
+is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
 {
 	size_t length = strcspn(env->items[i], "=") + 1;
 
 	for (size_t k = i + 1; k < env->count; k++)
-		if (strncmp(env->items[i], env->items[k], length) == 0)
+		if (hashes[i] == hashes[k] && strncmp(env->items[i], env->items[k], length) == 0)
 			return true;
 	return false;
 }
@@ -47,14 +58,17 @@ plan_environment(struct planner *p, const struct strings *env)
 	struct process_plan *process = &p->plan->process;
 	/* room for HOME and the end */
 	char **items = arena_array(p->arena, env->count + 2, sizeof(*items));
+	uint32_t *hashes = arena_array(p->arena, env->count, sizeof(*hashes));
 	size_t n = 0;
 
+	for (size_t i = 0; i < env->count; i++)
+		hashes[i] = hash_name(env->items[i]);
 	process->home_missing = true;
 	process->search_path = default_path;
 	for (size_t i = 0; i < env->count; i++) {
 		const char *item = env->items[i];
 
-		if (is_overridden(env, i) || strcmp(item, "HOME=") == 0)
+		if (is_overridden(env, hashes, i) || strcmp(item, "HOME=") == 0)
 			continue;
 		if (strncmp(item, "HOME=", 5) == 0)
 			process->home_missing = false;
@@ -254,10 +268,11 @@ LAYER_RUN(process_find_home)
 /* The program ------------------------------------------------------------------------------ */
 
 static int
-try_program(const char *path)
+try_program(const struct plan *plan, const char *path)
 {
 	struct stat st;
 
+	(void)plan;
 	if (stat(path, &st) < 0)
 		return errno;
 	if (S_ISDIR(st.st_mode))
@@ -267,10 +282,11 @@ try_program(const char *path)
 }
 
 static const char *
-search(const char *name, const char *search_path, int *ret_code)
+search(const struct plan *plan, program_try *try, int *ret_code)
 {
 	static char path[PATH_MAX];
-	const char *dir = search_path;
+	const char *name = plan->process.args[0];
+	const char *dir = plan->process.search_path;
 
 	*ret_code = ENOENT;
 	for (;;) {
@@ -279,7 +295,7 @@ search(const char *name, const char *search_path, int *ret_code)
 		                 length > 0 ? "/" : "", name);
 
 		if (n > 0 && (size_t)n < sizeof(path)) {
-			int code = try_program(path);
+			int code = try(plan, path);
 
 			if (code == 0)
 				return path;
@@ -292,31 +308,35 @@ search(const char *name, const char *search_path, int *ret_code)
 	}
 }
 
-LAYER_RUN(process_find_program)
+int
+process_find(const struct plan *plan, program_try *try, const char **ret_program, struct error *e)
 {
 	const struct json *at = json_member(plan->process.at, "args");
-	const char *name;
+	const char *name = plan->process.args[0];
 	int code;
 
-	if (plan->process.args == NULL)
-		return 0;
-	name = plan->process.args[0];
 	if (strchr(name, '/') != NULL) {
-		code = try_program(name);
-		if (code == 0) {
-			h->program = name;
+		code = try(plan, name);
+		*ret_program = name;
+		if (code == 0)
 			return 0;
-		}
 		if (code == ENOENT || code == ENOTDIR)
 			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s",
 			                  name, name);
 		return json_error(at, e, code, "program-denied", "exec: \"%s\"", name);
 	}
-	h->program = search(name, plan->process.search_path, &code);
-	if (h->program != NULL)
+	*ret_program = search(plan, try, &code);
+	if (*ret_program != NULL)
 		return 0;
 	if (code == EACCES)
 		return json_error(at, e, EACCES, "program-denied", "exec: \"%s\"", name);
 	return json_error(at, e, 0, "program-missing",
 	                  "exec: \"%s\": executable file not found in $PATH", name);
+}
+
+LAYER_RUN(process_find_program)
+{
+	if (plan->process.args == NULL)
+		return 0;
+	return process_find(plan, try_program, &h->program, e);
 }

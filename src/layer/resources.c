@@ -8,7 +8,7 @@
  */
 #include "hako/resources.h"
 #include "hako/file.h"
-#include "hako/log.h"
+#include "hako/problem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,20 +56,21 @@ limit_text(struct arena *arena, int64_t limit)
 int
 resources_skip(const struct json *object, const char *property, bool set, struct error *e)
 {
-	char where[256];
+	const struct json *at = json_member(object, property);
 
 	if (!set)
 		return 0;
-	json_where(json_member(object, property), where, sizeof(where));
-	return log_fallback(e, "cgroup-v1-only", "%s: cgroup v2 has no such setting: ignored",
-	                    where);
+	return json_stops(at, json_fallback(at, e, "cgroup-v1-only",
+	                                    "cgroup v2 has no such setting: ignored"))
+	               ? -1
+	               : 0;
 }
 
 /* Memory -------------------------------------------------------------------- */
 
 /* v1 counted memory and swap together, v2 counts swap alone. */
-static int
-plan_swap(struct planner *p, const struct config_memory *memory, struct error *e)
+static void
+plan_swap(struct planner *p, const struct config_memory *memory)
 {
 	const struct json *at = json_member(memory->at, "swap");
 	int64_t swap, limit = memory->limit != NULL ? *memory->limit : 0;
@@ -78,20 +79,13 @@ plan_swap(struct planner *p, const struct config_memory *memory, struct error *e
 		if (limit < 0)
 			add_limit(p, json_member(memory->at, "limit"), NULL, "memory.swap.max",
 			          "max");
-		return 0;
+		return;
 	}
-	swap = *memory->swap;
-	if (swap > 0 && limit <= 0)
-		return json_error(at, e, 0, "resource-invalid",
-		                  "swap (memory and swap together) needs a memory limit");
-	if (swap > 0 && swap < limit)
-		return json_error(at, e, 0, "resource-invalid",
-		                  "swap is less than the memory limit");
-	swap = swap < 0 ? -1 : swap - limit;
+	/* not below the limit: resources_check() */
+	swap = *memory->swap < 0 ? -1 : *memory->swap - limit;
 	/* without swap accounting in the kernel there is nothing to limit */
 	add_limit(p, at, swap == 0 ? NULL : "memory", "memory.swap.max",
 	          limit_text(p->arena, swap));
-	return 0;
 }
 
 static int
@@ -105,8 +99,7 @@ plan_memory(struct planner *p, const struct config_memory *memory, struct error 
 	if (memory->reservation != NULL && *memory->reservation != 0)
 		add_limit(p, json_member(memory->at, "reservation"), "memory", "memory.low",
 		          limit_text(p->arena, *memory->reservation));
-	if (plan_swap(p, memory, e) < 0)
-		return -1;
+	plan_swap(p, memory);
 	if (resources_skip(memory->at, "kernel", memory->kernel != NULL && *memory->kernel > 0, e) <
 	            0 ||
 	    resources_skip(memory->at, "kernelTCP",

@@ -5,10 +5,15 @@
  * hako. In a user namespace init may not raise a hard limit, so the parent
  * raises it before init goes on.
  */
+#include "hako/file.h"
 #include "hako/layer.h"
 #include "hako/names.h"
+#include "hako/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -30,6 +35,41 @@ LAYER_PLAN(rlimits_plan)
 			.soft = *rows[i].soft,
 			.hard = *rows[i].hard,
 		};
+	return 0;
+}
+
+/* No process may have more descriptors, whatever its capabilities. */
+static uint64_t
+most_descriptors(void)
+{
+	char text[32];
+	uint64_t most;
+
+	if (file_read_at(AT_FDCWD, "/proc/sys/fs/nr_open", text, sizeof(text)) < 0 ||
+	    parse_uint(text, UINT64_MAX, &most) < 0)
+		return UINT64_MAX;
+	return most;
+}
+
+LAYER_PROBE(rlimits_probe)
+{
+	bool may_raise = plan->options.privileged && proc_has_capability(CAP_SYS_RESOURCE);
+	uint64_t most = most_descriptors();
+
+	for (size_t i = 0; i < plan->process.rlimit_count; i++) {
+		const struct rlimit_plan *r = &plan->process.rlimits[i];
+		const struct json *at = json_member(r->at, "hard");
+		struct rlimit own;
+
+		if (r->resource == RLIMIT_NOFILE && r->hard > most)
+			json_error(at, e, 0, "rlimit-failed", "over fs.nr_open, which is %" PRIu64,
+			           most);
+		else if (!may_raise && getrlimit((enum __rlimit_resource)r->resource, &own) == 0 &&
+		         r->hard > own.rlim_max)
+			json_error(at, e, 0, "rlimit-failed",
+			           "over this user's hard limit, which is %" PRIu64,
+			           (uint64_t)own.rlim_max);
+	}
 	return 0;
 }
 

@@ -98,6 +98,22 @@ open_clone(const struct plan *plan, struct error *e)
 	return fd;
 }
 
+LAYER_PROBE(rootfs_probe)
+{
+	autoclose int fd = -1;
+
+	if (plan->config->root->at == NULL)
+		return 0;
+	/* an attribute for nothing: the kernel says EBADF, if it knows the call */
+	if (mount_setattr(-1, "", AT_EMPTY_PATH, &(struct mount_attr){0}, MOUNT_ATTR_SIZE_VER0) <
+	            0 &&
+	    errno == ENOSYS)
+		return error_set(e, 0, "kernel-too-old",
+		                 "the kernel has no mount_setattr: hako needs Linux 5.12 or later");
+	fd = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail(plan, e, "open the rootfs") : 0;
+}
+
 /* A user namespace may lack the rights to reach the bundle: the parent opens it. */
 LAYER_RUN(rootfs_open)
 {

@@ -9,7 +9,7 @@
  */
 #include "hako/seccomp.h"
 #include "hako/layer.h"
-#include "hako/log.h"
+#include "hako/problem.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -133,16 +133,13 @@ check_useless(const struct config_seccomp *seccomp, const struct config_syscall 
 {
 	const struct config_syscall *rules = seccomp->syscalls.items;
 	const char *name;
-	char where[sizeof(e->at)];
 
 	for (size_t i = 0; i < seccomp->syscalls.count; i++) {
 		if (rules[i].args.count > 0 || rule_action(&rules[i]) == default_action(seccomp) ||
 		    !names_one_of(&rules[i], &useless->names, &name))
 			continue;
-		json_where(useless->at, where, sizeof(where));
-		return log_fallback(e, "seccomp-rule-ignored",
-		                    "%s: has the default action, but another rule names %s too",
-		                    where, name);
+		return json_fallback(useless->at, e, "seccomp-rule-ignored",
+		                     "has the default action, but another rule names %s too", name);
 	}
 	return 0;
 }
@@ -152,14 +149,15 @@ check_profile(const struct config_seccomp *seccomp, struct error *e)
 {
 	const struct config_syscall *rules = seccomp->syscalls.items;
 
-	if (check_action(seccomp->at, seccomp->default_action, seccomp->default_errno_ret, e) < 0)
+	if (json_stops(seccomp->at, check_action(seccomp->at, seccomp->default_action,
+	                                         seccomp->default_errno_ret, e)))
 		return error_context(e, "default action");
 	for (size_t i = 0; i < seccomp->syscalls.count; i++)
-		if (check_rule(&rules[i], e) < 0)
+		if (json_stops(seccomp->at, check_rule(&rules[i], e)))
 			return -1;
 	for (size_t i = 0; i < seccomp->syscalls.count; i++)
 		if (rule_action(&rules[i]) == default_action(seccomp) &&
-		    check_useless(seccomp, &rules[i], e) < 0)
+		    json_stops(seccomp->at, check_useless(seccomp, &rules[i], e)))
 			return -1;
 	return 0;
 }
@@ -223,6 +221,35 @@ probe_flags(const struct config_seccomp *seccomp, struct error *e)
 			                  "this kernel does not know %s",
 			                  name != NULL ? name : "?");
 	}
+	return 0;
+}
+
+/* Misspelt, it would stay allowed. */
+static int
+check_names(const struct config_syscall *rule, struct error *e)
+{
+	const struct json *at = rule->names.at->first;
+
+	for (size_t i = 0; i < rule->names.count; i++, at = at->next)
+		if (!seccomp_knows(rule->names.items[i]) &&
+		    json_fallback(at, e, "seccomp-name-unknown",
+		                  "no system call of this name is known: nothing will stop it") < 0)
+			return -1;
+	return 0;
+}
+
+LAYER_PROBE(seccomp_probe)
+{
+	const struct config_seccomp *seccomp = plan->config->linux_->seccomp;
+	const struct config_syscall *rules;
+
+	if (plan->seccomp == NULL || json_stops(seccomp->at, probe_flags(seccomp, e)))
+		return 0;
+	rules = seccomp->syscalls.items;
+	for (size_t i = 0; i < seccomp->syscalls.count; i++)
+		if (seccomp->default_action == SECCOMP_ACTION_ALLOW &&
+		    rules[i].action != SECCOMP_ACTION_ALLOW)
+			(void)check_names(&rules[i], e);
 	return 0;
 }
 

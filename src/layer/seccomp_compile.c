@@ -55,6 +55,12 @@ is_multiplexed(int number)
 	return number <= -100 && number > -10000;
 }
 
+bool
+seccomp_knows(const char *name)
+{
+	return seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR;
+}
+
 /* The place of a number in the ABI's table, or NULL: the tail's business. */
 static uint32_t *
 slot(struct abi *abi, int number)

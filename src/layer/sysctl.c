@@ -10,7 +10,11 @@
 #include "hako/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 LAYER_PLAN(sysctl_plan)
 {
@@ -25,6 +29,29 @@ LAYER_PLAN(sysctl_plan)
 			.path = sysctl->items[i].key,
 			.value = sysctl->items[i].value,
 		};
+	return 0;
+}
+
+/* Of an interface that only the container will have. */
+static bool
+is_of_interface(const char *path)
+{
+	return strncmp(path, "net/", 4) == 0 &&
+	       (strstr(path, "/conf/") != NULL || strstr(path, "/neigh/") != NULL);
+}
+
+/* A namespace of the container has no parameter that hako's own lacks. */
+LAYER_PROBE(sysctl_probe)
+{
+	for (size_t i = 0; i < plan->sysctl_count; i++) {
+		const struct sysctl_plan *s = &plan->sysctls[i];
+		char path[512];
+
+		snprintf(path, sizeof(path), "/proc/sys/%s", s->path);
+		if (!is_of_interface(s->path) &&
+		    faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			json_error(s->at, e, ENOENT, "sysctl-failed", "%s", path);
+	}
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  * at nothing but the document and its error stands at the node to be changed.
  */
 #include "hako/config.h"
+#include "hako/problem.h"
 
 #include <linux/sched.h>
 #include <stdarg.h>
@@ -31,8 +32,12 @@ config_need_namespace(const struct config *config, int type, const struct json *
                       const char *member, struct error *e)
 {
 	const char *name = name_of(namespace_names, (uint64_t)type);
+	const struct json *linux_at = json_member(config->at, "linux");
 
 	if (config_namespace(config, type) != NULL)
+		return 0;
+	/* it may be among those that have an error of their own */
+	if (json_is_faulty(config->linux_ != NULL ? json_member(linux_at, "namespaces") : linux_at))
 		return 0;
 	return config_error(object, member, e, "config-namespace",
 	                    "needs a namespace of type %s: add {\"type\": \"%s\"} to "
@@ -89,46 +94,35 @@ version_supported(const char *s)
 static int
 check_version(const struct config *config, struct error *e)
 {
-	if (version_supported(config->oci_version))
+	if (config->oci_version == NULL || version_supported(config->oci_version))
 		return 0;
 	return config_error(config->at, "ociVersion", e, "config-value",
 	                    "expected version 1.x.y of the specification, found \"%.40s\"",
 	                    config->oci_version);
 }
 
-/* Does the path, read without following links, lead to /? */
-static bool
-is_root(const char *path)
+/* The kernel's limit (__NEW_UTS_LEN). */
+enum { MAX_NAME = 64 };
+
+static int
+check_name(const struct config *config, const char *member, const char *name, struct error *e)
 {
-	size_t depth = 0;
-
-	while (*path != '\0') {
-		size_t length = strcspn(path, "/");
-		bool up = length == 2 && memcmp(path, "..", 2) == 0;
-		bool here = length == 0 || (length == 1 && path[0] == '.');
-
-		if (up && depth > 0)
-			depth--;
-		else if (!up && !here)
-			depth++;
-		path += length;
-		path += *path == '/';
-	}
-	return depth == 0;
+	if (name == NULL || strlen(name) <= MAX_NAME)
+		return 0;
+	return config_error(config->at, member, e, "config-range", "longer than %d bytes",
+	                    MAX_NAME);
 }
 
 static int
-check_mounts(const struct config *config, struct error *e)
+check_hostname(const struct config *config, struct error *e)
 {
-	const struct config_mount *mounts = config->mounts.items;
-	size_t i;
+	return check_name(config, "hostname", config->hostname, e);
+}
 
-	for (i = 0; i < config->mounts.count; i++) {
-		if (is_root(mounts[i].destination))
-			return config_error(mounts[i].at, "destination", e, "config-value",
-			                    "a mount over / would hide the root filesystem");
-	}
-	return 0;
+static int
+check_domainname(const struct config *config, struct error *e)
+{
+	return check_name(config, "domainname", config->domainname, e);
 }
 
 static int
@@ -137,6 +131,7 @@ check_annotations(const struct config *config, struct error *e)
 	size_t i;
 
 	for (i = 0; i < config->annotations.count; i++) {
+		/* names are given once: there are no others */
 		if (config->annotations.items[i].key[0] == '\0')
 			return json_error(config->annotations.items[i].at, e, 0, "config-value",
 			                  "the name of an annotation must not be empty");
@@ -170,8 +165,10 @@ check_namespaces_needed(const struct config *config, struct error *e)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(needs); i++) {
-		if (needs[i].wanted && config_need_namespace(config, needs[i].type, needs[i].object,
-		                                             needs[i].member, e) < 0)
+		if (needs[i].wanted &&
+		    json_stops(config->at,
+		               config_need_namespace(config, needs[i].type, needs[i].object,
+		                                     needs[i].member, e)))
 			return -1;
 	}
 	return 0;
@@ -184,7 +181,8 @@ check_process(const struct config *config, struct error *e)
 }
 
 static int (*const rules[])(const struct config *config, struct error *e) = {
-	check_version, check_mounts, check_annotations, check_process, check_namespaces_needed,
+	check_version,     mounts_check,  check_hostname,          check_domainname,
+	check_annotations, check_process, check_namespaces_needed,
 };
 
 int
@@ -193,8 +191,10 @@ config_check(struct arena *arena, const struct config *config, struct error *e)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++) {
-		if (rules[i](config, e) < 0)
+		if (json_stops(config->at, rules[i](config, e)))
 			return -1;
 	}
-	return config->linux_ != NULL ? linux_check(arena, config, e) : 0;
+	if (config->linux_ == NULL || linux_check(arena, config, e) == 0)
+		return 0;
+	return json_goes_on(config->at) ? 0 : -1;
 }

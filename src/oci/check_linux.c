@@ -6,6 +6,7 @@
  */
 #include "hako/config.h"
 #include "hako/number_set.h"
+#include "hako/problem.h"
 
 #include <linux/mempolicy.h>
 #include <linux/sched.h>
@@ -25,10 +26,11 @@ check_namespaces(const struct config *config, struct error *e)
 	for (i = 0; i < config->linux_->namespaces.count; i++, entry++) {
 		unsigned type = (unsigned)entry->type;
 
-		if ((seen & type) != 0)
-			return config_error(entry->at, "type", e, "config-duplicate",
-			                    "the %s namespace was given before",
-			                    name_of(namespace_names, type));
+		if ((seen & type) != 0 &&
+		    json_stops(entry->at, config_error(entry->at, "type", e, "config-duplicate",
+		                                       "the %s namespace was given before",
+		                                       name_of(namespace_names, type))))
+			return -1;
 		seen |= type;
 	}
 	return 0;
@@ -74,10 +76,17 @@ check_mapping_list(const struct objects *list, struct error *e)
 		return json_error(list->at, e, 0, "config-range",
 		                  "%zu mappings: the kernel takes %d", list->count, MAX_MAPPINGS);
 	for (i = 0; i < list->count; i++) {
-		if (check_mapping(mappings, &mappings[i], e) < 0)
+		if (json_stops(list->at, check_mapping(mappings, &mappings[i], e)))
 			return -1;
 	}
 	return 0;
+}
+
+/* Nothing there, and nothing that has an error of its own. */
+static bool
+is_empty(const struct config_linux *l, const char *member, const struct objects *list)
+{
+	return list->count == 0 && !json_is_faulty(json_member(l->at, member));
 }
 
 static int
@@ -86,24 +95,29 @@ check_mappings(const struct config *config, struct error *e)
 	const struct config_linux *l = config->linux_;
 	const struct config_namespace *user = config_namespace(config, CLONE_NEWUSER);
 
-	if (check_mapping_list(&l->uid_mappings, e) < 0 ||
-	    check_mapping_list(&l->gid_mappings, e) < 0)
+	if (json_stops(l->at, check_mapping_list(&l->uid_mappings, e)))
+		return -1;
+	if (json_stops(l->at, check_mapping_list(&l->gid_mappings, e)))
 		return -1;
 	if (user == NULL || user->path != NULL)
 		return 0;
-	if (l->uid_mappings.count == 0 || l->gid_mappings.count == 0)
+	if (is_empty(l, "uidMappings", &l->uid_mappings) ||
+	    is_empty(l, "gidMappings", &l->gid_mappings))
 		return json_error(user->at, e, 0, "config-missing",
 		                  "a new user namespace needs linux.uidMappings and "
 		                  "linux.gidMappings");
 	return 0;
 }
 
+/* Also true when nothing is known: without a list, or with one that has errors. */
 static bool
 is_mapped(const struct objects *list, uint64_t id)
 {
 	const struct config_id_mapping *mapping = list->items;
 	size_t i;
 
+	if (list->count == 0 || json_is_faulty(list->at))
+		return true;
 	for (i = 0; i < list->count; i++, mapping++) {
 		if (id >= mapping->container_id && id - mapping->container_id < mapping->size)
 			return true;
@@ -119,11 +133,13 @@ check_groups_mapped(const struct config_user *user, const struct objects *mappin
 	const uint64_t *gid = gids->items;
 
 	for (; at != NULL; at = at->next, gid++) {
-		if (!is_mapped(mappings, *gid))
-			return json_error(at, e, 0, "config-value",
-			                  "cannot set additional group to unmapped gid %s in "
-			                  "user namespace",
-			                  at->text);
+		if (is_mapped(mappings, *gid))
+			continue;
+		json_error(at, e, 0, "config-value",
+		           "cannot set additional group to unmapped gid %s in user namespace",
+		           at->text);
+		if (!json_goes_on(at))
+			return -1;
 	}
 	return 0;
 }
@@ -145,14 +161,16 @@ check_process_mapped(const struct config *config, struct error *e)
 		user = config->process->user;
 		at = user->at;
 	}
-	if (!is_mapped(&l->uid_mappings, user->uid))
-		return config_error(at, "uid", e, "config-value",
-		                    "cannot setuid to unmapped uid %u in user namespace",
-		                    user->uid);
-	if (!is_mapped(&l->gid_mappings, user->gid))
-		return config_error(at, "gid", e, "config-value",
-		                    "cannot setgid to unmapped gid %u in user namespace",
-		                    user->gid);
+	if (!is_mapped(&l->uid_mappings, user->uid) &&
+	    json_stops(at, config_error(at, "uid", e, "config-value",
+	                                "cannot setuid to unmapped uid %u in user namespace",
+	                                user->uid)))
+		return -1;
+	if (!is_mapped(&l->gid_mappings, user->gid) &&
+	    json_stops(at, config_error(at, "gid", e, "config-value",
+	                                "cannot setgid to unmapped gid %u in user namespace",
+	                                user->gid)))
+		return -1;
 	return check_groups_mapped(user, &l->gid_mappings, e);
 }
 
@@ -189,9 +207,11 @@ check_device_paths(struct arena *arena, const struct objects *list, struct error
 		sorted[i] = &devices[i];
 	qsort(sorted, list->count, sizeof(*sorted), compare_devices);
 	for (i = 1; i < list->count; i++) {
-		if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0)
-			return config_error(sorted[i]->at, "path", e, "config-duplicate",
-			                    "this path was given before");
+		if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0 &&
+		    json_stops(sorted[i]->at,
+		               config_error(sorted[i]->at, "path", e, "config-duplicate",
+		                            "this path was given before")))
+			return -1;
 	}
 	return 0;
 }
@@ -203,10 +223,13 @@ check_devices(struct arena *arena, const struct objects *list, struct error *e)
 	size_t i;
 
 	for (i = 0; i < list->count; i++, device++) {
-		if (device->type[0] == 'p' || (device->major != NULL && device->minor != NULL))
+		if (device->type[0] == 'p' || (device->major != NULL && device->minor != NULL) ||
+		    json_is_faulty(device->at))
 			continue;
-		return json_error(device->at, e, 0, "config-missing",
-		                  "a device of type %s needs major and minor", device->type);
+		json_error(device->at, e, 0, "config-missing",
+		           "a device of type %s needs major and minor", device->type);
+		if (!json_goes_on(device->at))
+			return -1;
 	}
 	return check_device_paths(arena, list, e);
 }
@@ -220,8 +243,10 @@ check_device_rules(const struct config_resources *resources, struct error *e)
 	for (i = 0; i < resources->devices.count; i++, rule++) {
 		if (rule->access == NULL || rule->access[strspn(rule->access, "rwm")] == '\0')
 			continue;
-		return config_error(rule->at, "access", e, "config-value",
-		                    "expected some of r, w and m, found \"%.20s\"", rule->access);
+		config_error(rule->at, "access", e, "config-value",
+		             "expected some of r, w and m, found \"%.20s\"", rule->access);
+		if (!json_goes_on(rule->at))
+			return -1;
 	}
 	return 0;
 }
@@ -234,6 +259,8 @@ check_memory(const struct config_resources *resources, struct error *e)
 
 	if (memory == NULL || memory->swap == NULL || *memory->swap <= 0)
 		return 0;
+	if (json_is_faulty(json_member(memory->at, "limit")))
+		return 0;
 	if (memory->limit == NULL || *memory->limit <= 0)
 		return config_error(memory->at, "swap", e, "config-value",
 		                    "memory.swap needs memory.limit");
@@ -245,22 +272,56 @@ check_memory(const struct config_resources *resources, struct error *e)
 }
 
 /* "2MB", "1GB", "64KB": it is part of a file's name. */
+static bool
+is_page_size(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits > 0 && text[0] != '0' && text[digits] != '\0' &&
+	       strchr("KMG", text[digits]) != NULL && strcmp(text + digits + 1, "B") == 0;
+}
+
 static int
 check_hugepages(const struct config_resources *resources, struct error *e)
 {
 	const struct config_hugepage_limit *limit = resources->hugepage_limits.items;
 
 	for (size_t i = 0; i < resources->hugepage_limits.count; i++, limit++) {
-		const char *size = limit->page_size;
-		size_t digits = strspn(size, "0123456789");
-
-		if (digits == 0 || size[0] == '0' || size[digits] == '\0' ||
-		    strchr("KMG", size[digits]) == NULL || strcmp(size + digits + 1, "B") != 0)
-			return config_error(limit->at, "pageSize", e, "config-value",
-			                    "expected a page size such as 2MB or 1GB, found "
-			                    "\"%.40s\"",
-			                    size);
+		if (!is_page_size(limit->page_size) &&
+		    json_stops(limit->at, config_error(limit->at, "pageSize", e, "config-value",
+		                                       "expected a page size such as 2MB or 1GB, "
+		                                       "found \"%.40s\"",
+		                                       limit->page_size)))
+			return -1;
 	}
+	return 0;
+}
+
+/* What cpu.max takes (cgroups-v2.rst): 1 ms to 1 s; the quota at least 1 ms. */
+enum { MIN_PERIOD_US = 1000, MAX_PERIOD_US = 1000000 };
+
+static int
+check_cpu(const struct config_resources *resources, struct error *e)
+{
+	const struct config_cpu *cpu = resources->cpu;
+
+	if (cpu == NULL)
+		return 0;
+	if (cpu->period != NULL && *cpu->period != 0 &&
+	    (*cpu->period < MIN_PERIOD_US || *cpu->period > MAX_PERIOD_US) &&
+	    json_stops(cpu->at,
+	               config_error(cpu->at, "period", e, "config-range",
+	                            "expected %d to %d microseconds, found %llu", MIN_PERIOD_US,
+	                            MAX_PERIOD_US, (unsigned long long)*cpu->period)))
+		return -1;
+	if (cpu->quota != NULL && *cpu->quota > 0 && *cpu->quota < MIN_PERIOD_US)
+		return config_error(cpu->at, "quota", e, "config-range",
+		                    "expected %d microseconds or more, found %lld", MIN_PERIOD_US,
+		                    (long long)*cpu->quota);
+	if (cpu->quota != NULL && *cpu->quota > 0 && cpu->burst != NULL &&
+	    *cpu->burst > (uint64_t)*cpu->quota)
+		return config_error(cpu->at, "burst", e, "config-range",
+		                    "the burst must not be over the quota");
 	return 0;
 }
 
@@ -272,21 +333,30 @@ check_unified(const struct config_resources *resources, struct error *e)
 	for (i = 0; i < resources->unified.count; i++) {
 		const char *file = resources->unified.items[i].key;
 
-		if (strchr(file, '/') != NULL || strspn(file, ".") == strlen(file))
-			return json_error(resources->unified.items[i].at, e, 0, "config-value",
-			                  "the name of a file in the cgroup must not be empty nor "
-			                  "hold /");
+		if (strchr(file, '/') == NULL && strspn(file, ".") != strlen(file))
+			continue;
+		json_error(resources->unified.items[i].at, e, 0, "config-value",
+		           "the name of a file in the cgroup must not be empty nor hold /");
+		if (!json_goes_on(resources->at))
+			return -1;
 	}
 	return 0;
 }
 
+static int (*const resource_rules[])(const struct config_resources *resources, struct error *e) = {
+	check_device_rules, check_memory, check_cpu, check_hugepages, check_unified,
+};
+
 int
 resources_check(const struct config_resources *resources, struct error *e)
 {
-	if (check_device_rules(resources, e) < 0 || check_memory(resources, e) < 0 ||
-	    check_hugepages(resources, e) < 0)
-		return -1;
-	return check_unified(resources, e);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(resource_rules); i++) {
+		if (json_stops(resources->at, resource_rules[i](resources, e)))
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -312,28 +382,36 @@ check_errno(const struct json *at, const char *member, int action, const uint64_
 static int
 check_syscall(const struct config_syscall *rule, struct error *e)
 {
-	if (check_action(rule->at, "action", rule->action, e) < 0)
+	if (json_stops(rule->at, check_action(rule->at, "action", rule->action, e)))
 		return -1;
 	return check_errno(rule->at, "errnoRet", rule->action, rule->errno_ret, e);
 }
 
 static int
-check_seccomp(const struct config_seccomp *seccomp, struct error *e)
+check_seccomp(struct arena *arena, const struct config_seccomp *seccomp, struct error *e)
 {
 	const struct config_syscall *syscalls = seccomp->syscalls.items;
 	size_t i;
 
-	if (seccomp->listener_metadata != NULL && seccomp->listener_path == NULL)
-		return config_error(seccomp->at, "listenerMetadata", e, "config-missing",
-		                    "listenerMetadata needs listenerPath");
-	if (check_action(seccomp->at, "defaultAction", seccomp->default_action, e) < 0 ||
-	    check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,
-	                seccomp->default_errno_ret, e) < 0)
+	if (seccomp->listener_metadata != NULL && seccomp->listener_path == NULL &&
+	    !json_is_faulty(json_member(seccomp->at, "listenerPath")) &&
+	    json_stops(seccomp->at,
+	               config_error(seccomp->at, "listenerMetadata", e, "config-missing",
+	                            "listenerMetadata needs listenerPath")))
+		return -1;
+	if (json_stops(seccomp->at,
+	               check_action(seccomp->at, "defaultAction", seccomp->default_action, e)))
+		return -1;
+	if (json_stops(seccomp->at,
+	               check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,
+	                           seccomp->default_errno_ret, e)))
 		return -1;
 	for (i = 0; i < seccomp->syscalls.count; i++) {
-		if (check_syscall(&syscalls[i], e) < 0)
+		if (json_stops(seccomp->at, check_syscall(&syscalls[i], e)))
 			return -1;
 	}
+	if (json_goes_on(seccomp->at))
+		seccomp_warn(arena, seccomp);
 	return 0;
 }
 
@@ -437,12 +515,14 @@ linux_check(struct arena *arena, const struct config *config, struct error *e)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++) {
-		if (rules[i](config, e) < 0)
+		if (json_stops(l->at, rules[i](config, e)))
 			return -1;
 	}
-	if (sysctl_check(arena, config, e) < 0 || check_devices(arena, &l->devices, e) < 0)
+	if (json_stops(l->at, sysctl_check(arena, config, e)))
 		return -1;
-	if (l->resources != NULL && resources_check(l->resources, e) < 0)
+	if (json_stops(l->at, check_devices(arena, &l->devices, e)))
 		return -1;
-	return l->seccomp != NULL ? check_seccomp(l->seccomp, e) : 0;
+	if (l->resources != NULL && json_stops(l->at, resources_check(l->resources, e)))
+		return -1;
+	return l->seccomp != NULL ? check_seccomp(arena, l->seccomp, e) : 0;
 }

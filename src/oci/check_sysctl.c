@@ -7,6 +7,7 @@
  * decides. They leave here as the path below /proc/sys.
  */
 #include "hako/config.h"
+#include "hako/problem.h"
 
 #include <linux/sched.h>
 #include <string.h>
@@ -107,7 +108,7 @@ sysctl_check(struct arena *arena, const struct config *config, struct error *e)
 
 	for (i = 0; i < map->count; i++) {
 		map->items[i].key = make_path(arena, map->items[i].key);
-		if (check_one(config, &map->items[i], e) < 0)
+		if (json_stops(map->at, check_one(config, &map->items[i], e)))
 			return -1;
 	}
 	return 0;

@@ -2,11 +2,10 @@
 /*
  * The properties of config.md (runtime-spec 1.3) that Linux has, one row each;
  * those of config-linux.md are in config_linux.c. Ranges are those of the
- * schema, narrowed where the kernel cannot take more. commandLine, username
- * and the sections of other platforms have no row: they are ignored as any
- * unknown property.
+ * schema, narrowed where the kernel cannot take more.
  */
 #include "hako/config.h"
+#include "hako/problem.h"
 
 #include <stddef.h>
 
@@ -53,6 +52,7 @@ static const struct field user_rows[] = {
 	FIELD(U32, "gid", config_user, gid, .max = MAX_ID),
 	FIELD(UINT, "umask", config_user, umask, .max = 07777),
 	FIELD(UINTS, "additionalGids", config_user, additional_gids, .max = MAX_ID),
+	IGNORED("username", "only Windows knows users by name"),
 };
 static const struct field_table user_fields = FIELD_TABLE(config_user, user_rows);
 
@@ -104,6 +104,7 @@ static const struct field process_rows[] = {
 	FIELD(OBJECT, "consoleSize", config_process, console_size, .table = &console_size_fields),
 	FIELD(OBJECT, "user", config_process, user, .table = &user_fields),
 	FIELD(STRINGS, "args", config_process, args, .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
+	IGNORED("commandLine", "only Windows has it"),
 	FIELD(STRINGS, "env", config_process, env),
 	FIELD(STRING, "cwd", config_process, cwd, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
 	FIELD(OBJECT, "capabilities", config_process, capabilities, .table = &capabilities_fields),
@@ -140,13 +141,18 @@ const struct field_table hooks_fields = FIELD_TABLE(config_hooks, hooks_rows);
 static const struct field config_rows[] = {
 	FIELD(STRING, "ociVersion", config, oci_version, .flags = FIELD_REQUIRED),
 	FIELD(OBJECT, "root", config, root, .table = &root_fields, .flags = FIELD_REQUIRED),
-	FIELD(OBJECT, "process", config, process, .table = &process_fields),
+	FIELD(OBJECT, "process", config, process, .table = &process_fields, .flags = FIELD_KEPT),
 	FIELD(STRING, "hostname", config, hostname),
 	FIELD(STRING, "domainname", config, domainname),
 	FIELD(OBJECTS, "mounts", config, mounts, .table = &mount_fields),
 	FIELD(OBJECT, "hooks", config, hooks, .table = &hooks_fields),
 	FIELD(MAP, "annotations", config, annotations),
 	FIELD(OBJECT, "linux", config, linux_, .table = &linux_fields),
+	IGNORED("freebsd", "hako makes containers of Linux"),
+	IGNORED("solaris", "hako makes containers of Linux"),
+	IGNORED("vm", "hako starts no virtual machine"),
+	IGNORED("windows", "hako makes containers of Linux"),
+	IGNORED("zos", "hako makes containers of Linux"),
 };
 const struct field_table config_fields = FIELD_TABLE(config, config_rows);
 
@@ -155,10 +161,17 @@ config_decode(struct arena *arena, const struct json_doc *doc, const struct conf
               struct error *e)
 {
 	static const struct config_linux nothing;
+	static const struct config_root no_root = {.path = ""};
 	struct config *config = arena_alloc(arena, sizeof(*config));
+	bool goes_on = doc->problems != NULL && doc->root->type == JSON_OBJECT;
 
-	if (decode_object(arena, &config_fields, doc->root, config, e) < 0 ||
-	    config_check(arena, config, e) < 0)
+	problems_step(doc->problems, PROBLEM_SCHEMA, false);
+	if (decode_object(arena, &config_fields, doc->root, config, e) < 0 && !goes_on)
+		return -1;
+	if (config->root == NULL)
+		config->root = &no_root;
+	problems_step(doc->problems, PROBLEM_RULE, false);
+	if (config_check(arena, config, e) < 0)
 		return -1;
 	if (config->linux_ == NULL) /* nothing in it is required: to be absent is to be empty */
 		config->linux_ = &nothing;

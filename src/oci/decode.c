@@ -7,6 +7,7 @@
  */
 #include "hako/decode.h"
 #include "hako/log.h"
+#include "hako/problem.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,31 @@ list_names(const struct name *names, char *buf, size_t size)
 	}
 }
 
+/* So near to what was written that it may have been meant. */
+static bool
+is_near(unsigned distance, const char *word)
+{
+	return distance < NAME_FAR && distance <= 1 + strlen(word) / 4;
+}
+
+static void
+hint_word(const struct name *names, const struct json *node)
+{
+	const struct name *row, *nearest = NULL;
+	unsigned least = NAME_FAR;
+
+	for (row = names; row->name != NULL && json_goes_on(node); row++) {
+		unsigned distance = name_distance(node->text, row->name);
+
+		if (distance < least) {
+			least = distance;
+			nearest = row;
+		}
+	}
+	if (nearest != NULL && is_near(least, node->text))
+		json_hint(node, "did you mean \"%s\"?", nearest->name);
+}
+
 /* The row of the word in node; NULL with *e when it is no string or no such word. */
 static const struct name *
 find_word(const struct field *field, const struct json *node, struct error *e)
@@ -59,6 +85,7 @@ find_word(const struct field *field, const struct json *node, struct error *e)
 		return row;
 	list_names(field->names, list, sizeof(list));
 	json_error(node, e, 0, "config-value", "expected %s, found \"%.60s\"", list, node->text);
+	hint_word(field->names, node);
 	return NULL;
 }
 
@@ -218,9 +245,11 @@ decode_strings(struct arena *arena, const struct field *field, const struct json
 	strings->at = node;
 	strings->items = arena_array(arena, node->count, sizeof(*strings->items));
 	for (item = node->first; item != NULL; item = item->next) {
-		if (check_string(&item_field, item, e) < 0)
+		bool good = check_string(&item_field, item, e) == 0;
+
+		if (!good && !json_goes_on(item))
 			return -1;
-		strings->items[strings->count++] = item->text;
+		strings->items[strings->count++] = good ? item->text : "";
 	}
 	return 0;
 }
@@ -237,7 +266,8 @@ decode_uints(struct arena *arena, const struct field *field, const struct json *
 	uints->at = node;
 	uints->items = arena_array(arena, node->count, sizeof(*uints->items));
 	for (item = node->first; item != NULL; item = item->next) {
-		if (read_uint(field, item, &uints->items[uints->count], UINT64_MAX, e) < 0)
+		if (read_uint(field, item, &uints->items[uints->count], UINT64_MAX, e) < 0 &&
+		    !json_goes_on(item))
 			return -1;
 		uints->count++;
 	}
@@ -257,9 +287,11 @@ decode_map(struct arena *arena, const struct field *field, const struct json *no
 	map->at = node;
 	map->items = arena_array(arena, node->count, sizeof(*map->items));
 	for (member = node->first; member != NULL; member = member->next) {
-		if (check_type(member, JSON_STRING, e) < 0)
+		if (check_type(member, JSON_STRING, e) == 0)
+			map->items[map->count++] =
+				(struct string_pair){member->key, member->text, member};
+		else if (!json_goes_on(member))
 			return -1;
-		map->items[map->count++] = (struct string_pair){member->key, member->text, member};
 	}
 	return 0;
 }
@@ -291,9 +323,9 @@ decode_flags(struct arena *arena, const struct field *field, const struct json *
 	for (item = node->first; item != NULL; item = item->next) {
 		const struct name *row = find_word(field, item, e);
 
-		if (row == NULL)
+		if (row == NULL && !json_goes_on(item))
 			return -1;
-		flags->value |= row->value;
+		flags->value |= row != NULL ? row->value : 0;
 	}
 	return 0;
 }
@@ -304,10 +336,22 @@ decode_one(struct arena *arena, const struct field *field, const struct json *no
 {
 	void *object = arena_alloc(arena, field->table->size);
 
-	if (decode_object(arena, field->table, node, object, e) < 0)
+	if (decode_object(arena, field->table, node, object, e) < 0 &&
+	    !((field->flags & FIELD_KEPT) != 0 && node->type == JSON_OBJECT && json_goes_on(node)))
 		return -1;
 	memcpy(out, &object, sizeof(object));
 	return 0;
+}
+
+/* Nothing is left in the place of one that is left out. */
+static int
+decode_item(struct arena *arena, const struct field_table *table, const struct json *item,
+            char *place, struct error *e)
+{
+	if (decode_object(arena, table, item, place, e) == 0)
+		return 0;
+	memset(place, 0, table->size);
+	return -1;
 }
 
 static int
@@ -323,8 +367,11 @@ decode_objects(struct arena *arena, const struct field *field, const struct json
 	objects->at = node;
 	objects->items = place = arena_array(arena, node->count, field->table->size);
 	for (item = node->first; item != NULL; item = item->next) {
-		if (decode_object(arena, field->table, item, place, e) < 0)
-			return -1;
+		if (decode_item(arena, field->table, item, place, e) < 0) {
+			if (!json_goes_on(item))
+				return -1;
+			continue;
+		}
 		place += field->table->size;
 		objects->count++;
 	}
@@ -350,12 +397,26 @@ decode_object_map(struct arena *arena, const struct field *field, const struct j
 	objects->at = node;
 	objects->items = place = arena_array(arena, node->count, field->table->size);
 	for (member = node->first; member != NULL; member = member->next) {
-		if (decode_object(arena, field->table, member, place, e) < 0)
-			return -1;
+		if (decode_item(arena, field->table, member, place, e) < 0) {
+			if (!json_goes_on(member))
+				return -1;
+			continue;
+		}
 		memcpy(place + offsetof(struct keyed, key), &member->key, sizeof(member->key));
 		place += field->table->size;
 		objects->count++;
 	}
+	return 0;
+}
+
+static int
+ignore(struct arena *arena, const struct field *field, const struct json *node, void *out,
+       struct error *e)
+{
+	(void)arena;
+	(void)out;
+	(void)e;
+	json_warning(node, "config-ignored", "ignored: %s", field->why);
 	return 0;
 }
 
@@ -374,6 +435,7 @@ static int (*const decoders[FIELD_TYPES])(struct arena *, const struct field *, 
 	[FIELD_OBJECT] = decode_one,
 	[FIELD_OBJECTS] = decode_objects,
 	[FIELD_OBJECT_MAP] = decode_object_map,
+	[FIELD_IGNORED] = ignore,
 };
 
 /* Does the value ask for anything? Engines write out zero, false and empty. */
@@ -422,29 +484,61 @@ find_row(const struct field_table *table, const char *name)
 	return NULL;
 }
 
-static void
-log_unknown(const struct json *member)
+static const char *
+nearest_name(const struct field_table *table, const char *name)
 {
+	unsigned least = NAME_FAR;
+	size_t nearest = 0, i;
+
+	for (i = 0; i < table->count; i++) {
+		unsigned distance = name_distance(name, table->rows[i].name);
+
+		if (distance < least) {
+			least = distance;
+			nearest = i;
+		}
+	}
+	return is_near(least, name) ? table->rows[nearest].name : NULL;
+}
+
+/* The specification wants it ignored; who collects problems wants to know. */
+static void
+ignore_unknown(const struct field_table *table, const struct json *member)
+{
+	const char *nearest;
 	char where[256];
 
+	if (json_goes_on(member)) {
+		nearest = nearest_name(table, member->key);
+		json_warning(member, "config-unknown", "unknown property, ignored");
+		if (nearest != NULL)
+			json_hint(member, "did you mean \"%s\"?", nearest);
+	}
 	if (!log_wants(LOG_LEVEL_DEBUG))
 		return;
 	json_where(member, where, sizeof(where));
 	log_debug("%s: unknown property, ignored", where);
 }
 
+/* The required rows that are not among the good ones: -1, and an error for those not even seen. */
 static int
 check_required(const struct field_table *table, const struct json *object, uint64_t seen,
-               struct error *e)
+               uint64_t good, struct error *e)
 {
+	int result = 0;
 	size_t i;
 
 	for (i = 0; i < table->count; i++) {
-		if ((table->rows[i].flags & FIELD_REQUIRED) != 0 && (seen >> i & 1) == 0)
-			return json_error(object, e, 0, "config-missing", "%s is missing",
-			                  table->rows[i].name);
+		if ((table->rows[i].flags & FIELD_REQUIRED) == 0 || (good >> i & 1) != 0)
+			continue;
+		result = -1;
+		if ((seen >> i & 1) != 0)
+			continue;
+		json_error(object, e, 0, "config-missing", "%s is missing", table->rows[i].name);
+		if (!json_goes_on(object))
+			break;
 	}
-	return 0;
+	return result;
 }
 
 int
@@ -452,21 +546,27 @@ decode_object(struct arena *arena, const struct field_table *table, const struct
               void *out, struct error *e)
 {
 	const struct json *member;
-	uint64_t seen = 0;
+	uint64_t seen = 0, good = 0;
 
 	if (check_type(object, JSON_OBJECT, e) < 0)
 		return -1;
 	memcpy(out, &object, sizeof(object));
 	for (member = object->first; member != NULL; member = member->next) {
 		const struct field *row = find_row(table, member->key);
+		uint64_t bit;
 
 		if (row == NULL)
-			log_unknown(member);
+			ignore_unknown(table, member);
 		if (row == NULL || member->type == JSON_NULL)
 			continue;
-		seen |= (uint64_t)1 << (row - table->rows);
-		if (decode_member(arena, row, member, out, e) < 0)
+		bit = (uint64_t)1 << (row - table->rows);
+		if ((seen & bit) != 0)
+			continue; /* a second one is an error that the parser has noted */
+		seen |= bit;
+		if (decode_member(arena, row, member, out, e) == 0)
+			good |= bit;
+		else if (!json_goes_on(member))
 			return -1;
 	}
-	return check_required(table, object, seen, e);
+	return check_required(table, object, seen, good, e);
 }

@@ -47,6 +47,14 @@ fail(struct parser *p, size_t offset, const char *id, const char *msg)
 	return STOP;
 }
 
+/* The rest can be read all the same: goes on if problems are collected. */
+static int
+complain(struct parser *p, size_t offset, const char *id, const char *msg)
+{
+	(void)fail(p, offset, id, msg);
+	return p->doc->problems != NULL ? GO_ON : STOP;
+}
+
 /* On to the end of the token that yajl calls back for. */
 static uint32_t
 advance(struct parser *p)
@@ -101,17 +109,34 @@ check_escapes(struct parser *p, const char *s, const char *end)
 		int unit = code_unit(s, end), next = -1;
 		bool surrogate = unit >= 0xd800 && unit < 0xe000;
 
-		if (unit == 0)
-			return fail(p, (size_t)(s - p->doc->text), "json-utf8",
-			            "\\u0000 is not allowed in a string");
+		if (unit == 0 && complain(p, (size_t)(s - p->doc->text), "json-utf8",
+		                          "\\u0000 is not allowed in a string") == STOP)
+			return STOP;
 		if (unit >= 0xd800 && unit < 0xdc00)
 			next = code_unit(s + 6, end);
-		if (surrogate && (next < 0xdc00 || next >= 0xe000))
-			return fail(p, (size_t)(s - p->doc->text), "json-utf8",
-			            "half of a surrogate pair in a string");
+		if (surrogate && (next < 0xdc00 || next >= 0xe000)) {
+			if (complain(p, (size_t)(s - p->doc->text), "json-utf8",
+			             "half of a surrogate pair in a string") == STOP)
+				return STOP;
+			surrogate = false;
+		}
 		s += surrogate ? 12 : 2;
 	}
 	return GO_ON;
+}
+
+/* Without a list of problems check_text() has looked at the whole text already. */
+static int
+check_encoding(struct parser *p, const char *s, const char *end)
+{
+	size_t valid;
+
+	if (p->doc->problems == NULL)
+		return GO_ON;
+	valid = json_utf8_length(s, (size_t)(end - s));
+	if (s + valid == end)
+		return GO_ON;
+	return complain(p, (size_t)(s - p->doc->text) + valid, "json-utf8", "invalid UTF-8");
 }
 
 static const char *
@@ -147,7 +172,8 @@ keep_string(struct parser *p, size_t begin, const unsigned char *decoded, size_t
 {
 	const char *first = p->doc->text + begin + 1, *last = p->doc->text + p->end - 1;
 
-	if ((size_t)(last - first) != length && check_escapes(p, first, last) == STOP)
+	if (check_encoding(p, first, last) == STOP ||
+	    ((size_t)(last - first) != length && check_escapes(p, first, last) == STOP))
 		return NULL;
 	return keep(p, decoded, length);
 }
@@ -252,38 +278,51 @@ compare_members(const void *a, const void *b)
 	return order != 0 ? order : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* The first member whose name was there before, or NULL. */
-static const struct json *
-repeated_of_many(struct arena *arena, const struct json *object)
+static int
+complain_repeated(struct parser *p, const struct json *member)
+{
+	json_error(member, p->e, 0, "json-duplicate", "this name was given before");
+	return p->doc->problems != NULL ? GO_ON : STOP;
+}
+
+/* Sorted by name: the first in the text is the one to complain of, or all are. */
+static int
+check_many_names(struct parser *p, const struct json *object)
 {
 	const struct json **members =
-		arena_array(arena, object->count, sizeof(const struct json *));
-	const struct json *member, *found = NULL;
+		arena_array(p->arena, object->count, sizeof(const struct json *));
+	const struct json *member, *first = NULL;
 	size_t i = 0;
 
 	for (member = object->first; member != NULL; member = member->next)
 		members[i++] = member;
 	qsort(members, i, sizeof(*members), compare_members);
 	for (i = 1; i < object->count; i++) {
-		if (strcmp(members[i - 1]->key, members[i]->key) == 0 &&
-		    (found == NULL || members[i]->offset < found->offset))
-			found = members[i];
+		if (strcmp(members[i - 1]->key, members[i]->key) != 0)
+			continue;
+		if (p->doc->problems != NULL)
+			(void)complain_repeated(p, members[i]);
+		else if (first == NULL || members[i]->offset < first->offset)
+			first = members[i];
 	}
-	return found;
+	return first != NULL ? complain_repeated(p, first) : GO_ON;
 }
 
-static const struct json *
-repeated_of_few(const struct json *object)
+static int
+check_few_names(struct parser *p, const struct json *object)
 {
 	const struct json *a, *b;
 
 	for (b = object->first; b != NULL; b = b->next) {
 		for (a = object->first; a != b; a = a->next) {
-			if (a->key[0] == b->key[0] && strcmp(a->key, b->key) == 0)
-				return b;
+			if (a->key[0] != b->key[0] || strcmp(a->key, b->key) != 0)
+				continue;
+			if (complain_repeated(p, b) == STOP)
+				return STOP;
+			break;
 		}
 	}
-	return NULL;
+	return GO_ON;
 }
 
 static int
@@ -291,15 +330,10 @@ end_object(void *ctx)
 {
 	struct parser *p = ctx;
 	const struct json *object = p->levels[p->depth].node;
-	const struct json *repeated;
 
 	end_array(ctx);
-	repeated = object->count > FEW_MEMBERS ? repeated_of_many(p->arena, object)
-	                                       : repeated_of_few(object);
-	if (repeated == NULL)
-		return GO_ON;
-	json_error(repeated, p->e, 0, "json-duplicate", "this name was given before");
-	return STOP;
+	return object->count > FEW_MEMBERS ? check_many_names(p, object)
+	                                   : check_few_names(p, object);
 }
 
 static const yajl_callbacks callbacks = {
@@ -421,9 +455,10 @@ check_rest(struct parser *p)
 
 	if (space == NULL)
 		space = memchr(doc->text, '\f', doc->length);
-	if (space != NULL)
-		return json_error_at(doc, (size_t)(space - doc->text), NULL, p->e, "json-syntax",
-		                     "only space, tab and newline may stand between values");
+	if (space != NULL &&
+	    complain(p, (size_t)(space - doc->text), "json-syntax",
+	             "only space, tab and newline may stand between values") == STOP)
+		return -1;
 	return rest < doc->length ? unexpected(p, rest) : 0;
 }
 
@@ -451,6 +486,8 @@ check_text(const struct json_doc *doc, struct error *e)
 	if (doc->length > JSON_MAX_BYTES)
 		return error_set(e, 0, "json-too-large", "%s is larger than %d bytes", doc->name,
 		                 JSON_MAX_BYTES);
+	if (doc->problems != NULL)
+		return 0; /* string by string: see check_encoding() */
 	valid = json_utf8_length(doc->text, doc->length);
 	if (valid < doc->length)
 		return json_error_at(doc, valid, NULL, e, "json-utf8", "invalid UTF-8");
@@ -489,22 +526,29 @@ json_free(void *arena, void *pointer)
 }
 
 int
-json_parse(struct arena *arena, const char *name, const char *text, size_t length,
-           struct json_doc **ret_doc, struct error *e)
+json_parse_doc(struct arena *arena, struct json_doc *doc, struct error *e)
 {
 	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, arena};
-	struct json_doc *doc = arena_alloc(arena, sizeof(*doc));
 	struct parser p = {.arena = arena, .doc = doc, .e = e};
 
-	*doc = (struct json_doc){.name = name, .text = text, .length = length};
 	if (check_text(doc, e) < 0)
 		return -1;
 	/* a decoded text and its NUL are not longer than its token and what comes after */
-	p.strings = arena_alloc(arena, length + 1);
+	p.strings = arena_alloc(arena, doc->length + 1);
 	p.levels[0].tail = &doc->root;
 	p.yajl = yajl_alloc(&callbacks, &memory, &p);
 	yajl_config(p.yajl, yajl_dont_validate_strings, 1);
-	if (run(&p) < 0)
+	return run(&p);
+}
+
+int
+json_parse(struct arena *arena, const char *name, const char *text, size_t length,
+           struct json_doc **ret_doc, struct error *e)
+{
+	struct json_doc *doc = arena_alloc(arena, sizeof(*doc));
+
+	*doc = (struct json_doc){.name = name, .text = text, .length = length};
+	if (json_parse_doc(arena, doc, e) < 0)
 		return -1;
 	*ret_doc = doc;
 	return 0;

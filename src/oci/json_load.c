@@ -42,10 +42,11 @@ read_all(struct arena *arena, int fd, size_t size, size_t *ret_length)
 }
 
 int
-json_load(struct arena *arena, int dir, const char *path, const char *name,
+json_read(struct arena *arena, int dir, const char *path, const char *name,
           struct json_doc **ret_doc, struct error *e)
 {
 	autoclose int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct json_doc *doc;
 	struct stat status;
 	size_t length;
 	char *text;
@@ -64,5 +65,20 @@ json_load(struct arena *arena, int dir, const char *path, const char *name,
 	text = read_all(arena, fd, (size_t)status.st_size, &length);
 	if (text == NULL)
 		return error_set(e, errno, "config-unreadable", "read %s", name);
-	return json_parse(arena, name, text, length, ret_doc, e);
+	doc = arena_alloc(arena, sizeof(*doc));
+	*doc = (struct json_doc){.name = name, .text = text, .length = length};
+	*ret_doc = doc;
+	return 0;
+}
+
+int
+json_load(struct arena *arena, int dir, const char *path, const char *name,
+          struct json_doc **ret_doc, struct error *e)
+{
+	struct json_doc *doc;
+
+	if (json_read(arena, dir, path, name, &doc, e) < 0 || json_parse_doc(arena, doc, e) < 0)
+		return -1;
+	*ret_doc = doc;
+	return 0;
 }

@@ -5,7 +5,7 @@
  * come from the document, so whatever is printed of it is made harmless: valid
  * UTF-8, no control characters, cut to the size of the buffer.
  */
-#include "hako/json.h"
+#include "hako/problem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -84,9 +84,8 @@ is_control(const unsigned char *s)
 	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
 }
 
-/* Messages go to terminals and logs: no control characters, no half sequences. */
-static void
-make_printable(char *text)
+void
+json_make_printable(char *text)
 {
 	size_t length = strlen(text), valid = 0, i;
 
@@ -151,7 +150,7 @@ put_step(struct sink *out, const struct json *node)
 	sink_put(out, "%zu", index);
 }
 
-/* " /mounts/3"; nothing for the root. */
+/* "/mounts/3"; nothing for the root. */
 static void
 put_pointer(struct sink *out, const struct json *node)
 {
@@ -160,8 +159,6 @@ put_pointer(struct sink *out, const struct json *node)
 
 	for (; node != NULL && node->parent != NULL; node = node->parent)
 		steps[count++] = node;
-	if (count > 0)
-		sink_put(out, " ");
 	while (count > 0)
 		put_step(out, steps[--count]);
 }
@@ -170,8 +167,10 @@ static void
 put_where(const struct json_doc *doc, size_t offset, const struct json *node, struct sink *out)
 {
 	put_place(out, doc, offset);
+	if (node != NULL && node->parent != NULL)
+		sink_put(out, " ");
 	put_pointer(out, node);
-	make_printable(out->buf);
+	json_make_printable(out->buf);
 }
 
 void
@@ -188,6 +187,20 @@ json_where(const struct json *node, char *buf, size_t size)
 	put_where(root->doc, node->offset, node, &out);
 }
 
+const char *
+json_pointer(struct arena *arena, const struct json *node)
+{
+	enum { STEP = 24 }; /* "/" and an index */
+	struct sink out = {.size = 1};
+	const struct json *step;
+
+	for (step = node; step != NULL; step = step->parent)
+		out.size += STEP + (step->key != NULL ? 2 * strlen(step->key) : 0);
+	out.buf = arena_alloc(arena, out.size);
+	put_pointer(&out, node);
+	return out.buf;
+}
+
 static void
 set_message(struct error *e, int code, const char *id, const char *format, va_list args)
 	__attribute__((format(printf, 4, 0)));
@@ -198,7 +211,7 @@ set_message(struct error *e, int code, const char *id, const char *format, va_li
 	char msg[sizeof(e->msg)];
 
 	vsnprintf(msg, sizeof(msg), format, args);
-	make_printable(msg);
+	json_make_printable(msg);
 	error_set(e, code, id, "%s", msg);
 }
 
@@ -206,12 +219,16 @@ int
 json_error(const struct json *node, struct error *e, int code, const char *id, const char *format,
            ...)
 {
+	struct problems *problems = json_problems(node);
 	va_list args;
 
 	va_start(args, format);
 	set_message(e, code, id, format, args);
 	va_end(args);
-	json_where(node, e->at, sizeof(e->at));
+	if (problems != NULL)
+		problems_add(problems, PROBLEM_ERROR, id, node, node->offset, e->msg);
+	else
+		json_where(node, e->at, sizeof(e->at));
 	return -1;
 }
 
@@ -225,6 +242,9 @@ json_error_at(const struct json_doc *doc, size_t offset, const struct json *insi
 	va_start(args, format);
 	set_message(e, 0, id, format, args);
 	va_end(args);
-	put_where(doc, offset, inside, &out);
+	if (doc->problems != NULL)
+		problems_add(doc->problems, PROBLEM_ERROR, id, inside, offset, e->msg);
+	else
+		put_where(doc, offset, inside, &out);
 	return -1;
 }

@@ -7,6 +7,7 @@
 #include "hako/names.h"
 #include "hako/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <linux/mempolicy.h>
@@ -221,6 +222,39 @@ name_of(const struct name *table, uint64_t value)
 	while (table->name != NULL && table->value != value)
 		table++;
 	return table->name;
+}
+
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Optimal string alignment: three rows of the table of distances between beginnings. */
+unsigned
+name_distance(const char *a, const char *b)
+{
+	enum { LONGEST = 64 };
+	unsigned rows[3][LONGEST + 1];
+	size_t length = strlen(b), i, k;
+
+	if (strlen(a) > LONGEST || length > LONGEST)
+		return NAME_FAR;
+	for (k = 0; k <= length; k++)
+		rows[0][k] = (unsigned)k;
+	for (i = 1; a[i - 1] != '\0'; i++) {
+		unsigned *row = rows[i % 3], *last = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
+
+		row[0] = (unsigned)i;
+		for (k = 1; k <= length; k++) {
+			int x = tolower(a[i - 1]), y = tolower(b[k - 1]);
+
+			row[k] = least(last[k - 1] + (x != y), least(last[k], row[k - 1]) + 1);
+			if (i > 1 && k > 1 && x == tolower(b[k - 2]) && tolower(a[i - 2]) == y)
+				row[k] = least(row[k], before[k - 2] + 1);
+		}
+	}
+	return rows[(i - 1) % 3][length];
 }
 
 int

@@ -221,8 +221,8 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 	if (sync_pair(ends, e) < 0)
 		return -1;
 	h->sync.fd = ends[0];
-	rc = (needs_intermediate(plan, h) ? spawn_by_intermediate : spawn_directly)(
-		plan, h, ends[1], child, e);
+	rc = (needs_intermediate(plan, h) ? spawn_by_intermediate
+	                                  : spawn_directly)(plan, h, ends[1], child, e);
 	if (rc < 0)
 		return -1;
 	close_cleaner(&h->console); /* init has it; its receiver must see the end */

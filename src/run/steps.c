@@ -9,34 +9,35 @@
 #include "hako/init.h"
 #include "hako/intel_rdt.h"
 #include "hako/log.h"
+#include "hako/problem.h"
 #include "hako/seccomp.h"
 
 /* clang-format off */
 const struct step steps[] = {
-	/* phase, when, name, property, plan, run, undo */
-	{PHASE_PREPARE, WHEN_CREATE, "open namespaces", "/linux/namespaces", namespaces_plan, namespaces_open, NULL},
-	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL},
-	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL},
+	/* phase, when, name, property, plan, run, undo, probe */
+	{PHASE_PREPARE, WHEN_CREATE, "open namespaces", "/linux/namespaces", namespaces_plan, namespaces_open, NULL, namespaces_probe},
+	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL, rootfs_probe},
+	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL, mounts_probe},
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "set the CPU affinity of hako", "/process/execCPUAffinity/initial", affinity_plan, affinity_set_initial, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "open procfs for the label", "/process/selinuxLabel", label_plan, label_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL},
-	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo},
+	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo, cgroup_probe},
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
-	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL},
+	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL, rlimits_probe},
 	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
 	{PHASE_MAP, WHEN_CREATE, "reset the CPU affinity", "", NULL, affinity_reset, NULL},
 	{PHASE_MAP, WHEN_EXEC, "set the CPU affinity", "/process/execCPUAffinity/final", NULL, affinity_set_final, NULL},
 	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL},
 	{PHASE_MAP, WHEN_BOTH, "set the I/O priority", "/process/ioPriority", io_priority_plan, io_priority_set, NULL},
-	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL},
+	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL, idmap_probe},
 
 	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "attach the device filter", "/linux/resources/devices", device_filter_plan, device_filter_attach, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "make the resctrl group", "/linux/intelRdt", NULL, intel_rdt_make, intel_rdt_undo},
 	{PHASE_ATTACH, WHEN_BOTH, "join the resctrl group", "/linux/intelRdt", intel_rdt_plan, intel_rdt_join, NULL},
-	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL},
+	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL, seccomp_probe},
 
 	{PHASE_BUILD, WHEN_CREATE, "make the cgroup namespace", "/linux/namespaces", cgroup_plan_properties, cgroup_make_namespace, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "join namespaces", "/linux/namespaces", NULL, namespaces_join, NULL},
@@ -45,11 +46,11 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "bring up loopback", "/linux/namespaces", loopback_plan, loopback_bring_up, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach mounts", "/mounts", NULL, mounts_attach, NULL},
-	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL, devices_probe},
 	{PHASE_BUILD, WHEN_CREATE, "open the terminal", "/process/terminal", NULL, terminal_open, NULL},
-	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL},
-	{PHASE_BUILD, WHEN_CREATE, "run hooks before the pivot", "/hooks", NULL, init_run_build_hooks, NULL},
-	{PHASE_BUILD, WHEN_CREATE, "write sysctls", "/linux/sysctl", sysctl_plan, sysctl_write, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL, process_probe_cwd},
+	{PHASE_BUILD, WHEN_CREATE, "run hooks before the pivot", "/hooks", NULL, init_run_build_hooks, NULL, hooks_probe},
+	{PHASE_BUILD, WHEN_CREATE, "write sysctls", "/linux/sysctl", sysctl_plan, sysctl_write, NULL, sysctl_probe},
 	{PHASE_BUILD, WHEN_CREATE, "set the label", "/process/selinuxLabel", NULL, label_write, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make paths read-only", "/linux/readonlyPaths", masks_plan, masks_make_readonly, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "mask paths", "/linux/maskedPaths", NULL, masks_cover, NULL},
@@ -66,9 +67,9 @@ const struct step steps[] = {
 	{PHASE_CONFINE, WHEN_BOTH, "enter the working directory", "/process/cwd", NULL, process_enter_cwd, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "find the home directory", "/process/env", NULL, process_find_home, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "set resource limits", "/process/rlimits", NULL, rlimits_set, NULL},
-	{PHASE_CONFINE, WHEN_BOTH, "apply credentials", "/process/capabilities", credentials_plan, credentials_apply, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "apply credentials", "/process/capabilities", credentials_plan, credentials_apply, NULL, credentials_probe},
 	{PHASE_CONFINE, WHEN_BOTH, "check the working directory", "/process/cwd", NULL, process_check_cwd, NULL},
-	{PHASE_CONFINE, WHEN_BOTH, "find the program", "/process/args", NULL, process_find_program, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "find the program", "/process/args", NULL, process_find_program, NULL, process_probe_program},
 
 	{PHASE_START, WHEN_BOTH, "set the memory policy", "/linux/memoryPolicy", memory_policy_plan, memory_policy_set, NULL},
 	{PHASE_START, WHEN_CREATE, "run startContainer hooks", "/hooks/startContainer", NULL, init_run_start_hooks, NULL},
@@ -85,9 +86,34 @@ static const char *const phase_names[] = {
 int
 steps_plan(struct planner *p, enum when when, struct error *e)
 {
-	for (const struct step *s = steps; s->name != NULL; s++)
-		if (s->plan != NULL && (s->when & when) != 0 && s->plan(p, e) < 0)
+	struct problems *problems = json_problems(p->config->at);
+
+	for (const struct step *s = steps; s->name != NULL; s++) {
+		size_t found = problems != NULL ? problems->found : 0;
+
+		if (s->plan == NULL || (s->when & when) == 0 || s->plan(p, e) == 0)
+			continue;
+		if (problems == NULL)
 			return -1;
+		problems_note(problems, found, e);
+	}
+	return 0;
+}
+
+int
+steps_probe(const struct plan *plan, enum when when, struct error *e)
+{
+	struct problems *problems = json_problems(plan->config->at);
+
+	for (const struct step *s = steps; s->name != NULL; s++) {
+		size_t found = problems->found;
+
+		if (s->probe == NULL || (s->when & when) == 0)
+			continue;
+		log_debug("probe: %s", s->name);
+		if (s->probe(plan, e) < 0)
+			problems_note(problems, found, e);
+	}
 	return 0;
 }
 

@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Of the kernel's include/linux/sched.h; field 9 of /proc/PID/stat shows it, as proc(5) says. */
@@ -76,6 +78,16 @@ proc_open(pid_t pid, uint64_t start_time)
 		return -1;
 	}
 	return take_fd(&fd);
+}
+
+bool
+proc_has_capability(int capability)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	return syscall(SYS_capget, &header, data) == 0 &&
+	       (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
 }
 
 int

@@ -52,15 +52,17 @@ def memcheck(program):
 
 
 def fuzz(program, seconds):
-    """A libFuzzer target; new inputs are kept in build/, seeds are in tests/fuzz/corpus/NAME."""
+    """A libFuzzer target; new inputs are kept in build/, seeds are in tests/fuzz/corpus/NAME,
+    for configs in tests/golden."""
     name = os.path.basename(program)
     folder = pathlib.Path(program).parent
     corpus = folder / "corpus" / name.removeprefix("fuzz_")
     corpus.mkdir(parents=True, exist_ok=True)
-    seeds = pathlib.Path("tests/fuzz/corpus", corpus.name)
+    seeds = [pathlib.Path("tests/fuzz/corpus", corpus.name)]
+    seeds += [pathlib.Path("tests/golden")] * (corpus.name in ("config", "check"))
     argv = [program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
             "-print_final_stats=1", f"-artifact_prefix={folder}/{name}.", corpus]
-    run = subprocess.run(argv + [seeds] * seeds.is_dir(), stdin=subprocess.DEVNULL, text=True,
+    run = subprocess.run(argv + [seed for seed in seeds if seed.is_dir()], stdin=subprocess.DEVNULL, text=True,
                          errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     runs = re.search(r"number_of_executed_units: *(\d+)", run.stdout)
     if run.returncode != 0:

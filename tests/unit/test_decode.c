@@ -352,53 +352,6 @@ test_unknown_is_logged(void **state)
 	close(ends[1]);
 }
 
-/* --- the schema ------------------------------------------------------------ */
-
-static bool
-listed(const char *properties, const char *pointer)
-{
-	return strstr(properties, arena_printf(&arena, "\n%s\n", pointer)) != NULL;
-}
-
-/* Every row of the table and below is in the list; returns how many. */
-static size_t
-count_rows(const struct field_table *table, const char *prefix, const char *properties)
-{
-	size_t i, count = table->count;
-
-	assert_true(table->count <= 64);
-	for (i = 0; i < table->count; i++) {
-		const struct field *row = &table->rows[i];
-		const char *pointer = arena_printf(&arena, "%s/%s", prefix, row->name);
-		const char *below = row->type == FIELD_OBJECTS      ? "/-"
-		                    : row->type == FIELD_OBJECT_MAP ? "/*"
-		                                                    : "";
-
-		if (!listed(properties, pointer))
-			fail_msg("%s is not in the schema", pointer);
-		assert_true((row->table != NULL) == (row->type >= FIELD_OBJECT));
-		if (row->table != NULL)
-			count +=
-				count_rows(row->table, arena_printf(&arena, "%s%s", pointer, below),
-			                   properties);
-	}
-	return count;
-}
-
-static void
-test_schema_coverage(void **state)
-{
-	autoclose int fd = open(data_path("data/spec/properties.txt"), O_RDONLY | O_CLOEXEC);
-	char text[16384] = "\n", *c;
-	size_t lines = 0;
-
-	(void)state;
-	assert_true(fd >= 0 && read(fd, text + 1, sizeof(text) - 2) > 0);
-	for (c = text + 1; *c != '\0'; c++)
-		lines += *c == '\n';
-	assert_int_equal(count_rows(&config_fields, "", text), lines);
-}
-
 /* --- whole documents ------------------------------------------------------- */
 
 static int
@@ -798,7 +751,6 @@ main(void)
 		cmocka_unit_test_teardown(test_arrays_and_maps, teardown),
 		cmocka_unit_test_teardown(test_field_errors, teardown),
 		cmocka_unit_test_teardown(test_unknown_is_logged, teardown),
-		cmocka_unit_test_teardown(test_schema_coverage, teardown),
 		cmocka_unit_test_teardown(test_golden_errors, teardown),
 		cmocka_unit_test_teardown(test_specification_examples, teardown),
 		cmocka_unit_test_teardown(test_rules_accept, teardown),

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_PROCESS_H
+#define HAKO_PROCESS_H
+
+#include "hako/layer.h"
+
+/* Can this file be executed? 0, or the errno that execve(2) would have. */
+typedef int
+program_try(const struct plan *plan, const char *path);
+
+/* Look for args[0] as execvp(3) does, asking `try` for each place. -1 with *e. */
+int
+process_find(const struct plan *plan, program_try *try, const char **ret_program, struct error *e);
+
+#endif
