@@ -6,6 +6,7 @@
  * container gets what --preserve-fds names, and nothing by accident.
  */
 #include "hako/command.h"
+#include "hako/caller.h"
 #include "hako/mem.h"
 #include "hako/names.h"
 #include "hako/version.h"
@@ -60,20 +61,39 @@ reset_signals(void)
 }
 
 /* A system call is missing: on a kernel below the floor that is the whole story. */
-static void
-explain_missing_call(struct error *e)
+static bool
+is_old_kernel(struct error *e)
 {
 	struct utsname name;
 	long major, minor;
 	char *end;
 
 	if (e->code != ENOSYS || uname(&name) < 0)
-		return;
+		return false;
 	major = strtol(name.release, &end, 10);
 	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
-	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
-		error_context(e, "Linux %s is too old, hako needs %d.%d or later", name.release,
-		              KERNEL_MAJOR, KERNEL_MINOR);
+	if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
+		return false;
+	error_context(e, "Linux %s is too old, hako needs %d.%d or later", name.release,
+	              KERNEL_MAJOR, KERNEL_MINOR);
+	return true;
+}
+
+/* Inside of a container its seccomp filter may have answered, and not the kernel. */
+static void
+explain_refusal(struct error *e)
+{
+	char calls[128];
+
+	if ((e->code != ENOSYS && e->code != EPERM) || is_old_kernel(e))
+		return;
+	if (caller_is_filtered(calls, sizeof(calls)))
+		error_advise(e,
+		             "a seccomp filter around hako refuses %s: it needs another profile "
+		             "and CAP_SYS_ADMIN",
+		             calls);
+	else if (e->code == EPERM && caller_has_filter())
+		error_advise(e, "hako runs under a seccomp filter, which may refuse it");
 }
 
 /*
@@ -169,7 +189,7 @@ fail(const struct command *command, const struct options *o, struct error *e)
 {
 	bool usage = strcmp(e->id, "usage") == 0;
 
-	explain_missing_call(e);
+	explain_refusal(e);
 	if (command != NULL && command->min_args > 0 && o->arg_count > 0)
 		error_context(e, "%s %s", command->name, o->args[0]);
 	else if (command != NULL)

@@ -2,6 +2,7 @@
 """A new user namespace: uidMappings, gidMappings, and what root of it may and may not do."""
 
 import os
+import pathlib
 import stat
 import subprocess
 
@@ -161,13 +162,35 @@ def test_unmapped_group_of_devpts_is_left_out(runtime, bundle):
 
 
 def test_sysfs_without_a_network_namespace_of_its_own(runtime, bundle):
-    """The kernel would refuse it: an error that says why, or a bind of the host's."""
-    b = bundle().user_namespace().without_namespace("network")
-    message = refused(runtime, b, "/mounts/5/type")
-    assert "needs a namespace of type network" in message
-    b.without_mount("/sys", "/sys/fs/cgroup").mount("/sys", "/sys", "rbind", "ro", "nosuid",
-                                                    "nodev", "noexec")
-    assert runtime.probe(b, "d:/sys/class", "c:/sys/new")["tests"]["d:/sys/class"] == "ok"
+    """The kernel makes no new one: the host's, which shows the same network, without what is
+    mounted below it. Only for reading; --strict wants to know."""
+    b = bundle().user_namespace().without_namespace("network").without_mount("/sys/fs/cgroup")
+    seen = runtime.probe(b, "d:/sys/class/net", "c:/sys/new", "d:/sys/fs/cgroup/cgroup.procs")
+    found = mountinfo.parse(seen["mounts"])["/sys"]
+    assert found.type == "sysfs" and found.options >= {"ro", "nosuid", "nodev", "noexec"}
+    assert seen["tests"] == {"d:/sys/class/net": "ok", "c:/sys/new": "EROFS",
+                             "d:/sys/fs/cgroup/cgroup.procs": "ENOENT"}
+    assert seen["namespaces"]["net"] == os.readlink("/proc/self/ns/net")
+    runtime.options = ["--strict"]
+    assert "/sys is bound instead" in refused(runtime, b, "/mounts/5")
+    runtime.options = []
+    b.mounts[5]["options"].remove("ro")
+    assert "only with the option ro" in refused(runtime, b, "/mounts/5/type")
+
+
+def test_procfs_without_a_pid_namespace_of_its_own(runtime, bundle):
+    """The same for /proc, when the container shares the processes of the host."""
+    b = bundle().user_namespace().without_namespace("pid")
+    seen = runtime.probe(b, f"cat:/proc/{os.getpid()}/comm", "r:/proc/1/root/etc/passwd")
+    comm = pathlib.Path("/proc/self/comm").read_text().strip()
+    assert seen["tests"] == {f"cat:/proc/{os.getpid()}/comm": comm,
+                             "r:/proc/1/root/etc/passwd": "EACCES"}
+    assert mountinfo.parse(seen["mounts"])["/proc"].type == "proc" and seen["pid"] > 1
+    runtime.options = ["--strict"]
+    assert "/proc is bound instead" in refused(runtime, b, "/mounts/0")
+    runtime.options = []
+    b.mounts[0]["options"] = ["hidepid=2"]
+    assert "only without options of the filesystem" in refused(runtime, b, "/mounts/0")
 
 
 def test_locked_flags_cannot_be_cleared(runtime, bundle, tmp_path):

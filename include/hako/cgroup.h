@@ -30,6 +30,31 @@ cgroup_open(int root, const char *path);
 int
 cgroup_of(pid_t pid, char *buf, size_t size);
 
+/*
+ * For who is not root of the machine: the cgroup below which relative paths are, ""
+ * for the root of the hierarchy. Beside the caller's own cgroup if the one above is
+ * the caller's too, else below it.
+ */
+const char *
+cgroup_parent_of_caller(void);
+
+/* Why the cgroup could not be made, with the directory and its owner. Always returns -1. */
+int
+cgroup_deny_making(int root, const char *mount, const char *path, int code, struct error *e);
+
+/* May the caller start processes in it? -1 with the file that is in the way, and its owner. */
+int
+cgroup_check_entry(int root, const char *mount, const char *path, struct error *e);
+
+/*
+ * Leave a cgroup for one below it, if nobody else is in it. The descriptor to go back
+ * with; -1: not possible.
+ */
+int
+cgroup_step_aside(int cgroup);
+void
+cgroup_step_back(int cgroup);
+
 /* SIGKILL to every process in it and below, frozen or not; -1 with errno. */
 int
 cgroup_kill(int cgroup);

@@ -13,9 +13,16 @@
 int
 root_open(const char *path, bool make, struct error *e);
 
-/* Default of --root: /run/hako, or $XDG_RUNTIME_DIR/hako for ordinary users. NULL: unknown. */
+/*
+ * Default of --root: /run/hako for root; $XDG_RUNTIME_DIR/hako for an ordinary user, who
+ * may be root of a user namespace. NULL: unknown.
+ */
 const char *
 root_default(void);
+
+/* Is an ordinary user's folder of containers the user's own, and nobody else's to write? */
+int
+root_check_owner(int root, struct error *e);
 
 /* [A-Za-z0-9_+-][A-Za-z0-9_+.-]*, at most 255 bytes. */
 int
@@ -78,10 +85,19 @@ print_line(const char *line, struct error *e);
 int
 container_events(const struct container *c, int interval_ms, print_line *print, struct error *e);
 
-/* Call visit for each of its processes, until it returns not 0. */
+/*
+ * Call visit for each of its processes, until it returns not 0. -1 with *e also when
+ * they cannot be told from others.
+ */
 int
 container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
                 struct error *e);
+
+/* Send a signal to init, or to all of them. */
+int
+container_signal_init(const struct container *c, int signal, struct error *e);
+int
+container_signal_all(const struct container *c, int signal, struct error *e);
 
 /* Everything that config.json and the command line ask for, decided. */
 int

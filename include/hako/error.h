@@ -25,6 +25,10 @@ error_set(struct error *e, int code, const char *id, const char *format, ...)
 int
 error_context(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Put ": advice" behind the message: why it may be so, what to do. Always returns -1. */
+int
+error_advise(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The text of an errno as Go prints it ("permission denied"): engines compare case. */
 const char *
 error_text(int code);

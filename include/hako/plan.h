@@ -231,12 +231,13 @@ struct plan_options {
 	unsigned preserve_fds;
 	bool detached;              /* nobody stays to serve the process: create, --detach */
 	const char *console_socket; /* where the pty goes; NULL: to hako itself */
-	bool privileged;            /* euid 0 in the initial user namespace, or its likeness */
+	bool is_root;               /* euid 0, if only of the user namespace that hako runs in */
+	bool privileged; /* euid 0 in the initial user namespace: over the whole machine */
 	uid_t host_uid;
 	gid_t host_gid;
 	bool cgroup_disabled;
 	bool cgroup_systemd;       /* the systemd driver */
-	const char *cgroup_parent; /* for relative paths: "/" or the caller's own cgroup */
+	const char *cgroup_parent; /* for relative paths: "", or a cgroup of the caller's */
 };
 
 struct plan {
@@ -317,10 +318,12 @@ struct handles {
 	struct sync sync;                /* this process's end */
 	int cgroup_root;                 /* the cgroup v2 mount */
 	int cgroup;                      /* the container's cgroup */
+	int cgroup_aside;                /* the one that hako has left for a cgroup below it */
 	const char *cgroup_path;         /* its path below the v2 mount */
 	const char *cgroup_mount;        /* where the v2 hierarchy stands, NULL: no cgroup */
 	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
 	int rootfs;                      /* the container's root mount */
+	int mount_ns;                    /* init's own, when it may stand in a chroot */
 	int dev;                         /* its /dev */
 	int proc;                        /* hako's own detached procfs (init) */
 	int resctrl;                     /* the root of resctrl */

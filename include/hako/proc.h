@@ -30,6 +30,14 @@ bool
 proc_has_capability(int capability);
 
 /*
+ * Call visit for every process in the pid namespace of `member` and in those below it,
+ * until it returns not 0, and return that. Whoever cannot be looked into is left out.
+ * -1 with errno, EACCES when that is so for member itself.
+ */
+int
+proc_visit_namespace(pid_t member, int (*visit)(pid_t pid, void *data), void *data);
+
+/*
  * A procfs of our own, mounted nowhere: nobody can put anything over its files.
  * -1 with errno.
  */

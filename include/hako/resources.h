@@ -15,6 +15,10 @@ resources_add(struct planner *p, const struct json *at, const char *controller, 
 int
 resources_skip(const struct json *object, const char *property, bool set, struct error *e);
 
+/* A value was not written, errno says how: the error, with the file in the way. Always returns -1. */
+int
+resources_refuse(const struct handles *h, const struct cgroup_value *v, struct error *e);
+
 /* linux.resources.blockIO */
 int
 resources_plan_io(struct planner *p, const struct config_block_io *io, struct error *e);

@@ -2,6 +2,7 @@
 /* The commands: one row each, and what they share. */
 #include "hako/command.h"
 #include "hako/container.h"
+#include "hako/mem.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,6 +31,20 @@ const struct command commands[] = {
 };
 /* clang-format on */
 
+/* Below $XDG_RUNTIME_DIR, which may be wrong in many ways. */
+static int
+open_users_root(const char *path, bool make, struct error *e)
+{
+	autoclose int root = root_open(path, make, e);
+
+	if (root >= 0 && root_check_owner(root, e) == 0)
+		return take_fd(&root);
+	if (root < 0 && e->code == ENOENT)
+		return -1;
+	return error_context(e, "keep containers in %s (XDG_RUNTIME_DIR or --root say where)",
+	                     path);
+}
+
 int
 command_root(const struct options *o, bool make, struct error *e)
 {
@@ -38,7 +53,8 @@ command_root(const struct options *o, bool make, struct error *e)
 	if (path == NULL)
 		return error_set(e, 0, "root-unknown",
 		                 "where to keep containers? set XDG_RUNTIME_DIR or use --root DIR");
-	return root_open(path, make, e);
+	return o->root != NULL || strcmp(path, "/run/hako") == 0 ? root_open(path, make, e)
+	                                                         : open_users_root(path, make, e);
 }
 
 int

@@ -33,6 +33,7 @@ command_plan(const struct options *o, struct error *e)
 		.id = "ID",
 		.bundle = path,
 		.new_keyring = true,
+		.is_root = true,
 		.privileged = true,
 		.cgroup_parent = "",
 		.cgroup_disabled = command_has_manager(o, "disabled"),

@@ -146,13 +146,29 @@ missing_controllers(const char *available, const char *enabled, char *buf, size_
 	}
 }
 
+/* It may be that only hako itself is in the way: with nobody else there it can make room. */
+static int
+hand_down(const struct plan *plan, struct handles *h, int cgroup, const char *wanted)
+{
+	if (file_write_at(cgroup, "cgroup.subtree_control", wanted) == 0)
+		return 0;
+	if (errno != EBUSY || plan->options.detached || h->cgroup_aside >= 0)
+		return -1;
+	h->cgroup_aside = cgroup_step_aside(cgroup);
+	if (h->cgroup_aside < 0) {
+		errno = EBUSY;
+		return -1;
+	}
+	return file_write_at(cgroup, "cgroup.subtree_control", wanted);
+}
+
 /* All at once, or, when one of them is refused here, as many as there are. */
 static void
-enable(int cgroup, const char *wanted)
+enable(const struct plan *plan, struct handles *h, int cgroup, const char *wanted)
 {
 	char copy[512], *save = NULL;
 
-	if (wanted[0] == '\0' || file_write_at(cgroup, "cgroup.subtree_control", wanted) == 0)
+	if (wanted[0] == '\0' || hand_down(plan, h, cgroup, wanted) == 0)
 		return;
 	/* it has processes: to take what is left would turn it into a domain of threads */
 	if (errno == EBUSY) {
@@ -162,7 +178,7 @@ enable(int cgroup, const char *wanted)
 	snprintf(copy, sizeof(copy), "%s", wanted);
 	for (char *word = strtok_r(copy, " ", &save); word != NULL;
 	     word = strtok_r(NULL, " ", &save))
-		if (file_write_at(cgroup, "cgroup.subtree_control", word) < 0)
+		if (hand_down(plan, h, cgroup, word) < 0)
 			log_debug("cgroup: %s: %s", word, error_text(errno));
 }
 
@@ -171,13 +187,13 @@ enable(int cgroup, const char *wanted)
  * can be set shows when it is written; here a refusal is only noted.
  */
 static void
-enable_controllers(const struct plan *plan, int root, int leaf)
+enable_controllers(const struct plan *plan, struct handles *h)
 {
 	char top[512], here[512], wanted[512], prefix[PATH_MAX];
 	const char *path = plan->cgroup.path;
 
-	if (file_read_at(root, "cgroup.controllers", top, sizeof(top)) < 0 ||
-	    file_read_at(leaf, "cgroup.controllers", here, sizeof(here)) < 0)
+	if (file_read_at(h->cgroup_root, "cgroup.controllers", top, sizeof(top)) < 0 ||
+	    file_read_at(h->cgroup, "cgroup.controllers", here, sizeof(here)) < 0)
 		return;
 	missing_controllers(top, here, wanted, sizeof(wanted));
 	if (wanted[0] == '\0')
@@ -187,51 +203,98 @@ enable_controllers(const struct plan *plan, int root, int leaf)
 		char enabled[512];
 
 		snprintf(prefix, sizeof(prefix), "%.*s", (int)(end - path), path);
-		level = cgroup_open(root, prefix);
+		level = cgroup_open(h->cgroup_root, prefix);
 		if (level < 0 ||
 		    file_read_at(level, "cgroup.subtree_control", enabled, sizeof(enabled)) < 0)
 			return;
 		missing_controllers(top, enabled, wanted, sizeof(wanted));
-		enable(level, wanted);
+		enable(plan, h, level, wanted);
 	}
 }
 
-/* Nothing needs a cgroup, and an ordinary user has none delegated: go on without. */
+/*
+ * An ordinary user has no cgroup delegated. That is no reason to fail when none was
+ * asked for: neither a limit nor a place.
+ */
 static int
-go_without(const struct plan *plan, struct handles *h, int code, struct error *e)
+go_without(const struct plan *plan, struct handles *h, struct error *e)
 {
+	const char *asked = plan->config->linux_->cgroups_path;
+	char msg[sizeof(e->msg)];
+
+	snprintf(msg, sizeof(msg), "%s", e->msg);
 	if (plan->cgroup.value_count > 0)
-		return json_error(
-			plan->cgroup.values[0].at, e, code, "cgroup-denied",
-			"a limit was asked for, but the cgroup %s%s cannot be made: delegate "
-			"a cgroup to this user",
-			h->cgroup_mount != NULL ? h->cgroup_mount : "", plan->cgroup.path);
+		return json_error(plan->cgroup.values[0].at, e, 0, "cgroup-denied",
+		                  "a limit needs a cgroup: %s", msg);
+	if (asked != NULL && asked[0] != '\0')
+		return json_error(plan->cgroup.at, e, 0, "cgroup-denied", "%s", msg);
 	close_cleaner(&h->cgroup_root);
 	h->cgroup_root = -1;
 	h->cgroup_mount = NULL;
-	return log_fallback(e, "cgroup-none", "the container runs without a cgroup of its own: %s",
-	                    error_text(code));
+	log_write(LOG_LEVEL_INFO, "the container has no cgroup of its own: %s", msg);
+	return 0;
+}
+
+/* Root has no reason to go without, and a scope was asked for by name. */
+static bool
+is_needed(const struct plan *plan)
+{
+	return plan->options.privileged || plan->cgroup.unit != NULL;
+}
+
+static bool
+is_denied(int code)
+{
+	return code == EACCES || code == EPERM || code == EROFS;
+}
+
+static int
+fail_making(const struct plan *plan, const struct handles *h, struct error *e)
+{
+	int code = errno;
+
+	json_error(plan->cgroup.at, e, code, "cgroup-failed", "make the cgroup %s%s",
+	           h->cgroup_mount, plan->cgroup.path);
+	if (code == EROFS)
+		error_advise(e, "--cgroup-manager disabled goes without");
+	return -1;
+}
+
+/* The cgroup, with *ret_made; -1 with *e, id "cgroup-denied" when it is not this user's to make. */
+static int
+make(const struct plan *plan, struct handles *h, bool *ret_made, struct error *e)
+{
+	autoclose int cgroup = make_leaf(plan, h->cgroup_root, ret_made);
+
+	if (plan->options.privileged)
+		return cgroup >= 0 ? take_fd(&cgroup) : fail_making(plan, h, e);
+	if (cgroup < 0 && is_denied(errno))
+		return cgroup_deny_making(h->cgroup_root, h->cgroup_mount, plan->cgroup.path, errno,
+		                          e);
+	if (cgroup < 0)
+		return fail_making(plan, h, e);
+	if (cgroup_check_entry(h->cgroup_root, h->cgroup_mount, plan->cgroup.path, e) == 0)
+		return take_fd(&cgroup);
+	if (*ret_made)
+		(void)cgroup_remove(h->cgroup_root, plan->cgroup.path, 0);
+	return -1;
 }
 
 LAYER_RUN(cgroup_create)
 {
 	autoclose int cgroup = -1;
-	bool made;
+	bool made = false;
 
 	if (!plan->cgroup.wanted)
 		return 0;
 	h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
 	if (h->cgroup_root < 0)
-		return plan->options.privileged ? -1 : go_without(plan, h, ENOENT, e);
+		return is_needed(plan) ? -1 : go_without(plan, h, e);
 	if (plan->cgroup.unit != NULL)
 		return 0; /* see cgroup_start_scope() */
-	cgroup = make_leaf(plan, h->cgroup_root, &made);
-	if (cgroup < 0 && !plan->options.privileged &&
-	    (errno == EACCES || errno == EPERM || errno == EROFS))
-		return go_without(plan, h, errno, e);
+	cgroup = make(plan, h, &made, e);
 	if (cgroup < 0)
-		return json_error(plan->cgroup.at, e, errno, "cgroup-failed",
-		                  "make the cgroup %s%s", h->cgroup_mount, plan->cgroup.path);
+		return strcmp(e->id, "cgroup-denied") == 0 ? go_without(plan, h, e) : -1;
 	if (!made && check_existing(plan, cgroup, e) < 0)
 		return -1;
 	/* only now it is ours to remove */
@@ -242,14 +305,14 @@ LAYER_RUN(cgroup_create)
 	    check_frozen(plan, h->cgroup, e) < 0)
 		return -1;
 	if (plan->cgroup.value_count > 0)
-		enable_controllers(plan, h->cgroup_root, h->cgroup);
+		enable_controllers(plan, h);
 	return 0;
 }
 
 /* Undo ---------------------------------------------------------------------- */
 
-int
-cgroup_undo(const struct state *state, struct handles *h, struct error *e)
+static int
+remove_all(const struct state *state, struct handles *h, struct error *e)
 {
 	autoclose int cgroup = -1;
 
@@ -269,4 +332,16 @@ cgroup_undo(const struct state *state, struct handles *h, struct error *e)
 		return error_set(e, errno, "cgroup-failed", "remove the cgroup %s%s",
 		                 h->cgroup_mount, state->cgroup_path);
 	return 0;
+}
+
+int
+cgroup_undo(const struct state *state, struct handles *h, struct error *e)
+{
+	int rc = remove_all(state, h, e);
+
+	if (h->cgroup_aside >= 0)
+		cgroup_step_back(h->cgroup_aside);
+	close_cleaner(&h->cgroup_aside);
+	h->cgroup_aside = -1;
+	return rc;
 }

@@ -2,21 +2,20 @@
 /*
  * User and group id maps of a new user namespace (config-linux.md "User
  * namespace mappings", user_namespaces(7)). Written by the parent while init
- * waits: the writer needs privileges in the parent namespace. An ordinary user
- * may map its own id after giving up setgroups; for more ids newuidmap(1) and
- * newgidmap(1) look up what /etc/subuid grants.
+ * waits: the writer needs privileges in the parent namespace. Root, also that of
+ * another user namespace, has them. An ordinary user may map its own id after
+ * giving up setgroups; for more ids newuidmap(1) and newgidmap(1) look up what
+ * /etc/subuid grants.
  */
+#include "hako/idmap.h"
+#include "hako/caller.h"
+#include "hako/file.h"
 #include "hako/layer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
+#include <sched.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "hako/file.h"
 
 static const char *
 map_text(struct arena *arena, const struct objects *mappings)
@@ -50,7 +49,7 @@ LAYER_PLAN(idmap_plan)
 		return 0;
 	plan->idmap.uid_map = map_text(p->arena, &lin->uid_mappings);
 	plan->idmap.gid_map = map_text(p->arena, &lin->gid_mappings);
-	if (plan->options.privileged)
+	if (plan->options.is_root)
 		return 0;
 	plan->idmap.uid_helper = !is_own_id(&lin->uid_mappings, plan->options.host_uid);
 	plan->idmap.gid_helper = !is_own_id(&lin->gid_mappings, plan->options.host_gid);
@@ -58,63 +57,8 @@ LAYER_PLAN(idmap_plan)
 	return 0;
 }
 
-/* What it has to say becomes part of hako's error, instead of a line of its own. */
-static pid_t
-start_helper(const char *const argv[], int *ret_errors)
-{
-	posix_spawn_file_actions_t actions;
-	int ends[2], rc;
-	pid_t child;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -1;
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-	rc = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	*ret_errors = ends[0];
-	errno = rc;
-	return rc == 0 ? child : -1;
-}
-
-/* newuidmap PID CONTAINER HOST SIZE ...: the same numbers, as words. */
 static int
-run_helper(const char *helper, pid_t pid, const char *map, const struct json *at, struct error *e)
-{
-	char *words = strdup(map), *save = NULL, number[16];
-	const char *argv[3 + 3 * 340];
-	autoclose int errors = -1;
-	char text[200] = "";
-	size_t argc = 0;
-	int status;
-	pid_t child;
-
-	if (words == NULL)
-		return error_set(e, errno, "out-of-memory", "%s", helper);
-	snprintf(number, sizeof(number), "%d", (int)pid);
-	argv[argc++] = helper;
-	argv[argc++] = number;
-	for (char *w = strtok_r(words, " \n", &save); w != NULL && argc < ARRAY_SIZE(argv) - 1;
-	     w = strtok_r(NULL, " \n", &save))
-		argv[argc++] = w;
-	argv[argc] = NULL;
-	child = start_helper(argv, &errors);
-	free_cleaner(&words);
-	if (child < 0)
-		return json_error(at, e, errno, "idmap-failed", "run %s (package uidmap)", helper);
-	(void)!read(errors, text, sizeof(text) - 1);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return json_error(at, e, 0, "idmap-failed",
-		                  "%s refused the mapping (see /etc/subuid and /etc/subgid): %.*s",
-		                  helper, (int)strcspn(text, "\n"), text);
-	return 0;
-}
-
-static int
-write_map(pid_t pid, const char *file, const char *text, const struct json *at, struct error *e)
+write_file(pid_t pid, const char *file, const char *text, const struct json *at, struct error *e)
 {
 	char path[64];
 
@@ -124,20 +68,52 @@ write_map(pid_t pid, const char *file, const char *text, const struct json *at, 
 	return 0;
 }
 
+/* An id that the caller's own namespace does not know cannot be handed on. */
+static int
+explain(enum idmap_kind kind, const struct objects *mappings, struct error *e)
+{
+	enum caller_ids ids = kind == IDMAP_UIDS ? CALLER_UIDS : CALLER_GIDS;
+	const struct config_id_mapping *rows = mappings->items;
+
+	if (e->code != EPERM)
+		return -1;
+	for (size_t i = 0; i < mappings->count; i++)
+		if (!caller_has_ids(ids, rows[i].host_id, rows[i].size))
+			return json_error(
+				rows[i].at, e, EPERM, "idmap-failed",
+				"map host ids %u to %u: the user namespace that hako runs in does "
+				"not have them all (see /proc/self/%s)",
+				rows[i].host_id, rows[i].host_id + rows[i].size - 1,
+				kind == IDMAP_UIDS ? "uid_map" : "gid_map");
+	return error_advise(e, "it takes %s, also for root",
+	                    kind == IDMAP_UIDS ? "CAP_SETUID" : "CAP_SETGID");
+}
+
+static int
+write_map(const struct plan *plan, const struct handles *h, enum idmap_kind kind, struct error *e)
+{
+	const struct config_linux *lin = plan->config->linux_;
+	const struct idmap_plan *map = &plan->idmap;
+	bool uids = kind == IDMAP_UIDS;
+	const struct objects *mappings = uids ? &lin->uid_mappings : &lin->gid_mappings;
+
+	if (uids ? map->uid_helper : map->gid_helper)
+		return idmap_run_helper(kind, h->init_pid, mappings,
+		                        uids ? plan->options.host_uid : plan->options.host_gid, e);
+	if (write_file(h->init_pid, uids ? "uid_map" : "gid_map",
+	               uids ? map->uid_map : map->gid_map, mappings->at, e) < 0)
+		return explain(kind, mappings, e);
+	return 0;
+}
+
 LAYER_RUN(idmap_write)
 {
 	const struct idmap_plan *map = &plan->idmap;
-	const struct json *linux_at = plan->config->linux_->at;
-	const struct json *uids = json_member(linux_at, "uidMappings");
-	const struct json *gids = json_member(linux_at, "gidMappings");
 
 	if (map->uid_map == NULL)
 		return 0;
-	if (map->setgroups_denied && write_map(h->init_pid, "setgroups", "deny", gids, e) < 0)
+	if (map->setgroups_denied && write_file(h->init_pid, "setgroups", "deny",
+	                                        plan->config->linux_->gid_mappings.at, e) < 0)
 		return -1;
-	if ((map->gid_helper ? run_helper("newgidmap", h->init_pid, map->gid_map, gids, e)
-	                     : write_map(h->init_pid, "gid_map", map->gid_map, gids, e)) < 0)
-		return -1;
-	return map->uid_helper ? run_helper("newuidmap", h->init_pid, map->uid_map, uids, e)
-	                       : write_map(h->init_pid, "uid_map", map->uid_map, uids, e);
+	return write_map(plan, h, IDMAP_GIDS, e) < 0 ? -1 : write_map(plan, h, IDMAP_UIDS, e);
 }

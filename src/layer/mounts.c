@@ -11,7 +11,10 @@
  * need their mount points made on them.
  */
 #include "hako/layer.h"
+#include "hako/caller.h"
 #include "hako/log.h"
+#include "hako/mounts_shown.h"
+#include "hako/names.h"
 #include "hako/path.h"
 #include "hako/syscall.h"
 #include "hako/tmpcopyup.h"
@@ -249,8 +252,20 @@ label_root(const struct plan *plan, const struct mount_plan *m, int tree, struct
 
 /* A filesystem ---------------------------------------------------------------------- */
 
+/* As drop_unmapped_gid() does it, for the user namespace that hako has been called in. */
+static bool
+is_unmapped_gid(const struct plan *plan, const struct mount_plan *m, const struct string_pair *pair)
+{
+	uint64_t gid;
+
+	return !plan->options.privileged && strcmp(m->type, "devpts") == 0 &&
+	       strcmp(pair->key, "gid") == 0 && !plan_isolates(plan, CLONE_NEWUSER) &&
+	       parse_uint(pair->value, UINT32_MAX, &gid) == 0 &&
+	       !caller_has_ids(CALLER_GIDS, (uint32_t)gid, 1);
+}
+
 static int
-configure(const struct mount_plan *m, int context, struct error *e)
+configure(const struct plan *plan, const struct mount_plan *m, int context, struct error *e)
 {
 	const char *source = m->source != NULL ? m->source : "none";
 
@@ -260,7 +275,8 @@ configure(const struct mount_plan *m, int context, struct error *e)
 		if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[i], NULL, 0) < 0)
 			return fail_fs(m, context, "option ", m->flags.items[i], e);
 	for (size_t i = 0; i < m->data.count; i++)
-		if (fsconfig(context, FSCONFIG_SET_STRING, m->data.items[i].key,
+		if (!is_unmapped_gid(plan, m, &m->data.items[i]) &&
+		    fsconfig(context, FSCONFIG_SET_STRING, m->data.items[i].key,
 		             m->data.items[i].value, 0) < 0)
 			return fail_fs(m, context, "option ", m->data.items[i].key, e);
 	return 0;
@@ -293,7 +309,7 @@ create_filesystem(const struct plan *plan, struct handles *h, const struct mount
 	if (context < 0)
 		return json_error(json_member(m->at, "type"), e, errno, "mount-failed",
 		                  "filesystem type \"%s\"", m->type);
-	if (configure(m, context, e) < 0 || inherit_mode(m, context, target, made, e) < 0)
+	if (configure(plan, m, context, e) < 0 || inherit_mode(m, context, target, made, e) < 0)
 		return -1;
 	if (m->label == MOUNT_LABEL_OPTION && set_label(plan, context) < 0)
 		return fail_label(plan, m->destination, e);
@@ -319,6 +335,8 @@ attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct e
 	if (target < 0)
 		return -1;
 	tree = create_filesystem(plan, h, m, target, made, e);
+	if (tree < 0)
+		tree = mounts_shown_tree(plan, h, i, e);
 	if (tree < 0)
 		return -1;
 	if (m->tmpcopyup && tmpcopyup(target, tree) < 0)
@@ -356,20 +374,20 @@ LAYER_RUN(mounts_open)
 {
 	autofree char *rootfs = NULL;
 
-	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged ||
-	    plan->mount_count == 0)
+	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.is_root || plan->mount_count == 0)
 		return 0;
 	rootfs = realpath(plan->rootfs, NULL);
 	h->mounts = calloc(plan->mount_count, sizeof(*h->mounts));
 	if (rootfs == NULL || h->mounts == NULL)
 		return error_set(e, errno, "mount-failed", "make ready for mounts");
 	for (size_t i = 0; i < plan->mount_count; i++) {
-		h->mounts[i] = -1;
+		h->mounts[i] = mounts_shown_open(plan, &plan->mounts[i]);
 		if (plan->mounts[i].kind != MOUNT_BIND ||
 		    !is_outside(rootfs, plan->mounts[i].source))
 			continue;
 		h->mounts[i] = open_source(&plan->mounts[i], e);
-		if (h->mounts[i] < 0)
+		/* without rights over this mount namespace it is left to init, who has its own */
+		if (h->mounts[i] < 0 && e->code != EPERM)
 			return -1;
 	}
 	return 0;
@@ -413,6 +431,23 @@ attach_bind(const struct plan *plan, struct handles *h, size_t i, struct error *
 
 /* The cgroup tree --------------------------------------------------------------- */
 
+/* Without a cgroup of its own the container looks at the caller's: at least it must not write there. */
+static int
+protect_cgroup(const struct handles *h, const struct mount_plan *m, struct error *e)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	autoclose int target = -1;
+
+	if (h->cgroup_path != NULL || (m->attr_set & MOUNT_ATTR_RDONLY) != 0)
+		return 0;
+	target = path_open_in_root(h->rootfs, m->destination, O_PATH);
+	if (target < 0 || mount_setattr(target, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return fail(m, e, "make read-only");
+	return log_fallback(e, "cgroup-readonly",
+	                    "%s is read-only: the container has no cgroup of its own",
+	                    m->destination);
+}
+
 /*
  * A bind of what is mounted already: without a cgroup namespace all of it, so that the
  * paths of /proc/PID/cgroup are right (a new mount would show the same, but takes 17 ms);
@@ -442,7 +477,7 @@ attach_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error
 	if (!plan_isolates(plan, CLONE_NEWCGROUP))
 		return bind_cgroup(plan, h, i, e);
 	if (attach_filesystem(plan, h, i, e) == 0)
-		return 0;
+		return protect_cgroup(h, &plan->mounts[i], e);
 	if ((e->code != EPERM && e->code != EBUSY) || h->cgroup_mount == NULL)
 		return -1;
 	if (log_fallback(e, "cgroup-mount",

@@ -54,7 +54,10 @@ plan_isolates(const struct plan *plan, uint64_t type)
 bool
 plan_waits(const struct plan *plan)
 {
-	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) ||
+	/* root of a user namespace may not write to /proc/PID of who is not dumpable any more */
+	bool score = plan->process.oom_score_adj != NULL && !plan->options.privileged;
+
+	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) || score ||
 	       plan->cgroup.unit != NULL;
 }
 

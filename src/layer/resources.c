@@ -317,42 +317,6 @@ LAYER_PLAN(resources_plan)
 
 /* Write ---------------------------------------------------------------------------- */
 
-static bool
-has_controller(int cgroup, const char *controller)
-{
-	char list[512] = " ", word[64];
-	ssize_t n = file_read_at(cgroup, "cgroup.controllers", list + 1, sizeof(list) - 2);
-
-	if (n < 0)
-		return false;
-	snprintf(list + 1 + n, sizeof(list) - 1 - (size_t)n, " ");
-	snprintf(word, sizeof(word), " %s ", controller);
-	return strstr(list, word) != NULL;
-}
-
-/* Why: on a hybrid host the controller may be a v1 mount, for one. That is worth saying. */
-static int
-fail_missing(const struct handles *h, const struct cgroup_value *v, struct error *e)
-{
-	static const char hybrid[] =
-		"on a hybrid host it belongs to v1: boot with systemd.unified_cgroup_hierarchy=1";
-	const char *why = "not in the cgroup v2 hierarchy", *advice = hybrid;
-	char controllers[512] = "";
-
-	if (has_controller(h->cgroup, v->controller)) {
-		why = "there";
-		advice = "this kernel's has no such file";
-	} else if (has_controller(h->cgroup_root, v->controller)) {
-		why = "not handed down to it";
-		advice = "a cgroup above has processes of its own or is not this user's";
-	}
-	(void)file_read_at(h->cgroup, "cgroup.controllers", controllers, sizeof(controllers));
-	return json_error(v->at, e, 0, "cgroup-controller",
-	                  "%s%s has no %s: the %s controller is %s (it has \"%s\"); %s",
-	                  h->cgroup_mount, h->cgroup_path, v->file, v->controller, why, controllers,
-	                  advice);
-}
-
 /* 1: written; 0: there is no such file, and none is needed; -1 with *e. */
 static int
 write_value(const struct cgroup_plan *limits, size_t i, const struct handles *h, struct error *e)
@@ -364,10 +328,7 @@ write_value(const struct cgroup_plan *limits, size_t i, const struct handles *h,
 		return 1;
 	if (v->tentative || (errno == ENOENT && (v->controller == NULL || replaceable)))
 		return 0;
-	if (errno == ENOENT)
-		return fail_missing(h, v, e);
-	return json_error(v->at, e, errno, "resource-failed", "write \"%s\" to %s", v->value,
-	                  v->file);
+	return resources_refuse(h, v, e);
 }
 
 LAYER_RUN(resources_write)

@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,40 +50,44 @@ fail(const struct plan *plan, struct error *e, const char *what)
 	                  "%s %s", what, plan->rootfs);
 }
 
-/* The mount that a path is on: climb to the directory that is its root. */
+/* The mount that a directory is on: climb to its root. The top of a chroot need not be one. */
 static int
-open_mount_of(const char *path)
+open_mount_of(int start)
 {
-	autoclose int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct statx sx;
+	autoclose int dir = fcntl(start, F_DUPFD_CLOEXEC, 0);
+	struct statx sx, above;
 
-	while (dir >= 0) {
-		int up;
+	if (dir < 0 || statx(dir, "", AT_EMPTY_PATH, STATX_INO, &sx) < 0)
+		return -1;
+	while ((sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) {
+		int up = openat(dir, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-		if (statx(dir, "", AT_EMPTY_PATH, STATX_TYPE, &sx) < 0)
-			return -1;
-		if ((sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0)
-			return take_fd(&dir);
-		up = openat(dir, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		close(dir);
+		close_cleaner(&dir);
 		dir = up;
+		if (dir < 0 || statx(dir, "", AT_EMPTY_PATH, STATX_INO, &above) < 0)
+			return -1;
+		if (above.stx_ino == sx.stx_ino) {
+			errno = EINVAL;
+			return -1;
+		}
+		sx = above;
 	}
-	return -1;
+	return take_fd(&dir);
 }
 
-/* With a shared tree the rootfs must still be put on a private mount. */
+/* The host's tree as rootfsPropagation says; the rootfs must still be put on a private mount. */
 static int
-make_parent_private(const struct plan *plan, struct error *e)
+prepare_tree(const struct plan *plan, int rootfs)
 {
 	struct mount_attr attr = {.propagation = MS_PRIVATE};
 	autoclose int parent = -1;
 
-	if ((plan->root_propagation & MS_SHARED) == 0)
+	if (mount(NULL, "/", NULL, plan->root_propagation, NULL) < 0)
+		return -1;
+	if (rootfs < 0)
 		return 0;
-	parent = open_mount_of(plan->rootfs);
-	if (parent < 0 || mount_setattr(parent, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return fail(plan, e, "make private the mount under");
-	return 0;
+	parent = open_mount_of(rootfs);
+	return parent >= 0 ? mount_setattr(parent, "", AT_EMPTY_PATH, &attr, sizeof(attr)) : -1;
 }
 
 static int
@@ -117,11 +123,12 @@ LAYER_PROBE(rootfs_probe)
 /* A user namespace may lack the rights to reach the bundle: the parent opens it. */
 LAYER_RUN(rootfs_open)
 {
-	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.privileged ||
+	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.is_root ||
 	    !plan_isolates(plan, CLONE_NEWNS))
 		return 0;
 	h->rootfs = open_clone(plan, e);
-	return h->rootfs < 0 ? -1 : 0;
+	/* without rights over this mount namespace it is left to init, who has its own */
+	return h->rootfs < 0 && e->code != EPERM ? -1 : 0;
 }
 
 /* It is known by its descriptor: where root of a user namespace has no way to it, / serves as well. */
@@ -137,6 +144,51 @@ attach_clone(const struct plan *plan, const struct handles *h)
 	return move_mount(h->rootfs, "", AT_FDCWD, "/", flags);
 }
 
+/* Would a root that is not the namespace's keep the container's process in? */
+static bool
+may_chroot(const struct plan *plan)
+{
+	return (plan->process.capabilities.bounding & ((uint64_t)1 << CAP_SYS_CHROOT)) != 0;
+}
+
+/*
+ * Called in a chroot, init's root is not that of its mount namespace. To join its own
+ * namespace takes it there, and back by what it has kept open; rootfs_enter() will go
+ * there for good, so that the host's tree can be taken off whole. Without
+ * CAP_SYS_CHROOT neither init nor its program could ever go there.
+ */
+static int
+prepare_tree_outside(const struct plan *plan, struct handles *h, int rootfs)
+{
+	autoclose int jail = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autoclose int own = sys_pidfd_open(plan_creates(plan, CLONE_NEWPID) ? 1 : getpid(), 0);
+
+	if (jail < 0 || own < 0)
+		return -1;
+	if (setns(own, CLONE_NEWNS) < 0)
+		return errno == EPERM ? prepare_tree(plan, rootfs) : -1;
+	h->mount_ns = take_fd(&own);
+	if (prepare_tree(plan, rootfs) < 0 || fchdir(jail) < 0)
+		return -1;
+	return chroot(".");
+}
+
+static int
+set_propagation(const struct plan *plan, struct handles *h, struct error *e)
+{
+	bool shared = (plan->root_propagation & MS_SHARED) != 0;
+	autoclose int rootfs = shared ? open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (shared && rootfs < 0)
+		return fail(plan, e, "open the rootfs");
+	if (!may_chroot(plan) && prepare_tree(plan, rootfs) == 0)
+		return 0;
+	/* EINVAL: / is no mount */
+	if ((may_chroot(plan) || errno == EINVAL) && prepare_tree_outside(plan, h, rootfs) == 0)
+		return 0;
+	return error_set(e, errno, "rootfs-failed", "set the propagation of /");
+}
+
 LAYER_RUN(rootfs_attach)
 {
 	struct mount_attr private = {.propagation = MS_PRIVATE};
@@ -146,10 +198,7 @@ LAYER_RUN(rootfs_attach)
 		h->rootfs = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return h->rootfs < 0 ? fail(plan, e, "open the rootfs") : 0;
 	}
-	if (plan_creates(plan, CLONE_NEWNS) &&
-	    mount(NULL, "/", NULL, plan->root_propagation, NULL) < 0)
-		return error_set(e, errno, "rootfs-failed", "set the propagation of /");
-	if (make_parent_private(plan, e) < 0)
+	if (plan_creates(plan, CLONE_NEWNS) && set_propagation(plan, h, e) < 0)
 		return -1;
 	if (h->rootfs < 0)
 		h->rootfs = open_clone(plan, e);
@@ -186,6 +235,14 @@ change_root(const struct plan *plan, struct error *e)
 	return 0;
 }
 
+/* As a peer of the host's the old root would take the host's mounts with it. */
+static int
+make_slave(int old)
+{
+	/* after the pivot "." alone is the new root */
+	return fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ? -1 : 0;
+}
+
 static int
 pivot(const struct plan *plan, struct error *e)
 {
@@ -199,8 +256,7 @@ pivot(const struct plan *plan, struct error *e)
 	/* the new root is its own put_old: the old root lands on top and is taken off */
 	if (sys_pivot_root(".", ".") < 0)
 		return fail(plan, e, "pivot_root to");
-	/* as a peer of the host's it would take the host's mounts with it; "." alone is the new root */
-	if (old >= 0 && (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0))
+	if (old >= 0 && make_slave(old) < 0)
 		return error_set(e, errno, "rootfs-failed", "make the old root a slave");
 	if (umount2(".", MNT_DETACH) < 0)
 		return error_set(e, errno, "rootfs-failed", "unmount the old root");
@@ -211,6 +267,8 @@ LAYER_RUN(rootfs_enter)
 {
 	bool own = plan_creates(plan, CLONE_NEWNS);
 
+	if (h->mount_ns >= 0 && setns(h->mount_ns, CLONE_NEWNS) < 0)
+		return error_set(e, errno, "rootfs-failed", "leave the chroot");
 	if (fchdir(h->rootfs) < 0)
 		return fail(plan, e, "chdir to");
 	if ((own ? pivot(plan, e) : change_root(plan, e)) < 0)

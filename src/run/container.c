@@ -7,6 +7,7 @@
 #include "hako/cgroup.h"
 #include "hako/file.h"
 #include "hako/proc.h"
+#include "hako/caller.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,18 +25,36 @@ enum { LOCK_TRIES = 1000, LOCK_PAUSE_NS = 10000000, ID_MAX = 255 };
 
 /* The root of all ------------------------------------------------------------ */
 
+/* Root of another user namespace is the user who made it: /run may be the host's. */
 const char *
 root_default(void)
 {
 	static char path[PATH_MAX];
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	bool is_root = getauxval(AT_EUID) == 0;
 
-	if (getauxval(AT_EUID) == 0)
-		return "/run/hako";
 	if (runtime_dir == NULL || runtime_dir[0] != '/')
-		return NULL;
+		return is_root ? "/run/hako" : NULL;
+	if (is_root && caller_is_in_initial_userns())
+		return "/run/hako";
 	snprintf(path, sizeof(path), "%s/hako", runtime_dir);
 	return path;
+}
+
+/* What stands in a folder of somebody else is not to be believed. */
+int
+root_check_owner(int root, struct error *e)
+{
+	struct stat st;
+
+	if (fstat(root, &st) < 0)
+		return error_set(e, errno, "root-failed", "look at the folder of containers");
+	if (st.st_uid != getauxval(AT_EUID))
+		return error_set(e, 0, "root-unsafe", "it belongs to user %u", st.st_uid);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return error_set(e, 0, "root-unsafe", "other users may write to it (mode %o)",
+		                 st.st_mode & 07777);
+	return 0;
 }
 
 static int
@@ -53,7 +72,8 @@ make_root(const char *path)
 			return -1;
 		*p = '/';
 	}
-	return mkdir(copy, 0700) < 0 && errno != EEXIST ? -1 : 0;
+	/* sticky, what is old in $XDG_RUNTIME_DIR is not cleaned up */
+	return mkdir(copy, getauxval(AT_EUID) == 0 ? 0700 : 01700) < 0 && errno != EEXIST ? -1 : 0;
 }
 
 int
@@ -246,7 +266,9 @@ container_cgroup(const struct container *c, struct error *e)
 	int fd;
 
 	if (c->state->cgroup_path == NULL)
-		return error_set(e, 0, "cgroup-missing", "the container has no cgroup of its own");
+		return error_set(e, 0, "cgroup-missing",
+		                 "the container has no cgroup of its own: none was delegated to "
+		                 "the caller, or --cgroup-manager disabled was given");
 	root = cgroup_open_root(&mount, e);
 	if (root < 0)
 		return -1;
@@ -274,23 +296,5 @@ container_freeze(const struct container *c, bool frozen, struct error *e)
 	if (cgroup_freeze(cgroup, frozen) < 0)
 		return error_set(e, errno, "freeze-failed", "%s the cgroup",
 		                 frozen ? "freeze" : "thaw");
-	return 0;
-}
-
-int
-container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
-                struct error *e)
-{
-	autoclose int cgroup = -1;
-
-	if (c->status == STATUS_STOPPED)
-		return error_set(e, 0, "container-not-running", "container not running");
-	if (c->state->cgroup_path == NULL) /* without a cgroup init is all that is known */
-		return visit((pid_t)*c->state->pid, data);
-	cgroup = container_cgroup(c, e);
-	if (cgroup < 0)
-		return -1;
-	if (cgroup_visit(cgroup, visit, data) < 0)
-		return error_set(e, errno, "cgroup-failed", "read the processes of the cgroup");
 	return 0;
 }

@@ -6,6 +6,7 @@
  * back what was done, in reverse order.
  */
 #include "hako/container.h"
+#include "hako/cgroup.h"
 #include "hako/file.h"
 #include "hako/hooks.h"
 #include "hako/init.h"
@@ -14,6 +15,7 @@
 #include "hako/spawn.h"
 #include "hako/step.h"
 #include "hako/sync.h"
+#include "hako/caller.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +40,9 @@ handles_init(struct handles *h)
 		.sync = {.fd = -1, .interrupt = -1},
 		.cgroup_root = -1,
 		.cgroup = -1,
+		.cgroup_aside = -1,
 		.rootfs = -1,
+		.mount_ns = -1,
 		.dev = -1,
 		.console = -1,
 		.console_peer = -1,
@@ -83,26 +87,15 @@ plan_make(struct arena *arena, const struct config *config, const struct plan_op
 	return 0;
 }
 
-/* Its number is fixed: PROC_USER_INIT_INO of the kernel. */
-enum { INITIAL_USER_NAMESPACE = 0xEFFFFFFDU };
-
-/* Are capabilities of this process good for the whole machine? */
-static bool
-is_initial_user_namespace(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/user", &st) < 0 || st.st_ino == INITIAL_USER_NAMESPACE;
-}
-
 void
 plan_options_host(struct plan_options *options)
 {
 	/* what execve was told costs no call; hako never changes its own ids */
 	options->host_uid = (uid_t)getauxval(AT_EUID);
 	options->host_gid = (gid_t)getauxval(AT_EGID);
-	options->privileged = options->host_uid == 0 && is_initial_user_namespace();
-	options->cgroup_parent = "";
+	options->is_root = options->host_uid == 0;
+	options->privileged = options->is_root && caller_is_in_initial_userns();
+	options->cgroup_parent = options->privileged ? "" : cgroup_parent_of_caller();
 }
 
 /* State folder ----------------------------------------------------------------- */

@@ -7,6 +7,8 @@
 #include "hako/container.h"
 #include "hako/cgroup.h"
 #include "hako/hooks.h"
+#include "hako/log.h"
+#include "hako/proc.h"
 #include "hako/step.h"
 #include "hako/syscall.h"
 
@@ -21,28 +23,6 @@
 enum { KILL_MS = 10000, REAP_MS = 100 };
 
 /* Kill ------------------------------------------------------------------------ */
-
-static int
-signal_visitor(pid_t pid, void *data)
-{
-	if (pid > 1)
-		kill(pid, *(const int *)data);
-	return 0;
-}
-
-/* Every process: the cgroup knows them. SIGKILL is one write, the rest one by one. */
-static int
-signal_all(const struct container *c, int signal, struct error *e)
-{
-	autoclose int cgroup = container_cgroup(c, e);
-
-	if (cgroup < 0)
-		return -1;
-	if ((signal == SIGKILL ? cgroup_kill(cgroup)
-	                       : cgroup_visit(cgroup, signal_visitor, &signal)) < 0)
-		return error_set(e, errno, "kill-failed", "signal the processes of the cgroup");
-	return 0;
-}
 
 /* A frozen process gets its SIGKILL when it is thawed. */
 static void
@@ -68,24 +48,39 @@ is_over(const struct container *c)
 	return cgroup < 0 || cgroup_wait_empty(cgroup, 0) == 0;
 }
 
+static const char only_init[] = "without a cgroup and a pid namespace of its own only the "
+				"container's first process can be killed";
+
+/* Can all of its processes be found? */
+static bool
+is_known_whole(const struct container *c)
+{
+	return c->state->own_pid_namespace || c->state->cgroup_path != NULL;
+}
+
+/* SIGKILL ends a container. With a pid namespace of its own that is what init's end does. */
+static bool
+means_everyone(const struct container *c, int signal)
+{
+	return signal == SIGKILL && !c->state->own_pid_namespace && c->state->cgroup_path != NULL;
+}
+
 int
 container_kill(const struct container *c, int signal, bool all, struct error *e)
 {
-	autoclose int init = -1;
-
-	if (all || (signal == SIGKILL && !c->state->own_pid_namespace && c->state->cgroup_path))
-		return !all && is_over(c)
+	if (all)
+		return container_signal_all(c, signal, e);
+	if (means_everyone(c, signal))
+		return is_over(c)
 		               ? error_set(e, 0, "container-not-running", "container not running")
-		               : signal_all(c, signal, e);
+		               : container_signal_all(c, signal, e);
 	if (c->status == STATUS_STOPPED)
 		return error_set(e, 0, "container-not-running", "container not running");
-	init = container_pidfd(c, e);
-	if (init < 0)
+	if (signal == SIGKILL && !is_known_whole(c) &&
+	    log_fallback(e, "processes-unknown", "%s", only_init) < 0)
 		return -1;
-	if (sys_pidfd_send_signal(init, signal) < 0)
-		return errno == ESRCH
-		               ? error_set(e, 0, "container-not-running", "container not running")
-		               : error_set(e, errno, "kill-failed", "signal init");
+	if (container_signal_init(c, signal, e) < 0)
+		return -1;
 	if (signal == SIGKILL && c->status == STATUS_PAUSED)
 		thaw(c);
 	return 0;
@@ -93,13 +88,34 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
 
 /* Delete ------------------------------------------------------------------------ */
 
-static void
+static bool
 wait_gone(int pidfd, int timeout_ms)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	int rc;
 
-	while (poll(&p, 1, timeout_ms) < 0 && errno == EINTR)
-		;
+	do
+		rc = poll(&p, 1, timeout_ms);
+	while (rc < 0 && errno == EINTR);
+	return rc != 0;
+}
+
+static int
+is_another(pid_t pid, void *init)
+{
+	return pid != *(const pid_t *)init;
+}
+
+/* Without a cgroup the pid namespace tells whether anybody is left. */
+static void
+wait_alone(const struct container *c, int pidfd)
+{
+	pid_t init = (pid_t)*c->state->pid;
+
+	for (int ms = 0; ms < KILL_MS && !wait_gone(pidfd, REAP_MS); ms += REAP_MS)
+		if (c->state->own_pid_namespace &&
+		    proc_visit_namespace(init, is_another, &init) == 0)
+			return;
 }
 
 /*
@@ -114,6 +130,8 @@ kill_everything(const struct container *c)
 	autoclose int init = container_pidfd(c, &ignored);
 	autoclose int cgroup = container_cgroup(c, &ignored);
 
+	if (!is_known_whole(c))
+		log_warning("processes-unknown: %s", only_init);
 	if (init >= 0)
 		(void)sys_pidfd_send_signal(init, SIGKILL);
 	if (cgroup >= 0) {
@@ -123,8 +141,10 @@ kill_everything(const struct container *c)
 	}
 	if (cgroup >= 0)
 		(void)cgroup_wait_empty(cgroup, KILL_MS);
-	if (init >= 0)
-		wait_gone(init, cgroup >= 0 ? REAP_MS : KILL_MS);
+	if (init >= 0 && cgroup >= 0)
+		(void)wait_gone(init, REAP_MS);
+	else if (init >= 0)
+		wait_alone(c, init);
 }
 
 static int

@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -283,6 +284,7 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 		.console_socket = request->console_socket,
 	};
 	plan_options_host(&plan->options);
+	plan->cgroup.path = c->state->cgroup_path;
 	plan_namespaces(c, plan, h);
 	return steps_plan(&planner, WHEN_EXEC, e);
 }
@@ -291,32 +293,55 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 
 /* With controllers handed down, only leaves hold processes: then go where init is. */
 static int
-open_cgroup(const struct container *c, const struct exec_request *request, struct handles *h,
-            struct error *e)
+open_cgroup_of_init(const struct container *c, struct handles *h, char *path, size_t size,
+                    struct error *e)
 {
-	char children[512], path[4096];
-	int fd = container_cgroup(c, e);
+	int fd;
 
-	if (fd < 0)
-		return -1;
-	h->cgroup = fd;
-	if (request->cgroup != NULL) {
-		h->cgroup = path_open_beneath(fd, request->cgroup, O_PATH | O_DIRECTORY);
-		close(fd);
-		return h->cgroup < 0 ? error_set(e, errno, "cgroup-failed", "sub-cgroup %s",
-		                                 request->cgroup)
-		                     : 0;
-	}
-	if (file_read_at(fd, "cgroup.subtree_control", children, sizeof(children)) <= 0)
-		return 0;
-	h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
-	if (h->cgroup_root < 0)
-		return -1;
-	if (cgroup_of((pid_t)*c->state->pid, path, sizeof(path)) < 0)
+	if (cgroup_of((pid_t)*c->state->pid, path, size) < 0)
 		return error_set(e, errno, "cgroup-failed", "find the cgroup of init");
-	close(fd);
-	h->cgroup = cgroup_open(h->cgroup_root, path);
-	return h->cgroup < 0 ? error_set(e, errno, "cgroup-failed", "open the cgroup %s", path) : 0;
+	fd = cgroup_open(h->cgroup_root, path);
+	return fd < 0 ? error_set(e, errno, "cgroup-failed", "open the cgroup %s", path) : fd;
+}
+
+static int
+open_sub_cgroup(int own, const char *name, char *path, size_t size, struct error *e)
+{
+	size_t used = strlen(path);
+	int fd = path_open_beneath(own, name, O_PATH | O_DIRECTORY);
+
+	snprintf(path + used, size - used, "/%s", name);
+	return fd < 0 ? error_set(e, errno, "cgroup-failed", "sub-cgroup %s", name) : fd;
+}
+
+static int
+open_cgroup(const struct container *c, const struct exec_request *request, const struct plan *plan,
+            struct handles *h, struct error *e)
+{
+	char children[512], path[PATH_MAX];
+	autoclose int own = container_cgroup(c, e);
+	bool handed_down;
+
+	if (own < 0)
+		return -1;
+	snprintf(path, sizeof(path), "%s", c->state->cgroup_path);
+	handed_down = file_read_at(own, "cgroup.subtree_control", children, sizeof(children)) > 0;
+	if (handed_down || !plan->options.privileged) {
+		h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
+		if (h->cgroup_root < 0)
+			return -1;
+	}
+	if (request->cgroup != NULL)
+		h->cgroup = open_sub_cgroup(own, request->cgroup, path, sizeof(path), e);
+	else if (handed_down)
+		h->cgroup = open_cgroup_of_init(c, h, path, sizeof(path), e);
+	else
+		h->cgroup = take_fd(&own);
+	if (h->cgroup < 0)
+		return -1;
+	return plan->options.privileged
+	               ? 0
+	               : cgroup_check_entry(h->cgroup_root, h->cgroup_mount, path, e);
 }
 
 /* Run ---------------------------------------------------------------------------------- */
@@ -336,15 +361,19 @@ check_status(const struct container *c, const struct exec_request *request, stru
 
 /* An ordinary user may enter the pid namespace only from inside the user namespace. */
 static int
-enter_user_namespace(struct plan *plan, const struct handles *h, struct error *e)
+enter_user_namespace(struct plan *plan, const struct handles *h, enum status status,
+                     struct error *e)
 {
 	if (plan->options.host_uid == 0 || (plan->exec_namespaces & CLONE_NEWUSER) == 0)
 		return 0;
 	plan->exec_namespaces &= ~(uint64_t)CLONE_NEWUSER;
-	if (setns(h->target_pidfd, CLONE_NEWUSER) < 0)
-		return error_set(e, errno, "namespace-failed",
-		                 "join the container's user namespace");
-	return 0;
+	if (setns(h->target_pidfd, CLONE_NEWUSER) == 0)
+		return 0;
+	error_set(e, errno, "namespace-failed", "join the container's user namespace");
+	/* until it executes its program init cannot be looked into: see init.c, settle() */
+	if (e->code == EPERM && status == STATUS_CREATED)
+		error_advise(e, "only root can enter a container that is not started yet");
+	return -1;
 }
 
 static int
@@ -394,10 +423,10 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	if (h.target_pidfd < 0 || make_plan(arena, c, request, &h, plan, e) < 0 ||
 	    open_root_of_init(c, plan, &h, e) < 0)
 		return -1;
-	if (c->state->cgroup_path != NULL && open_cgroup(c, request, &h, e) < 0)
+	if (c->state->cgroup_path != NULL && open_cgroup(c, request, plan, &h, e) < 0)
 		return -1;
 	if (steps_run(PHASE_PREPARE, WHEN_EXEC, plan, &h, e) < 0 ||
-	    enter_user_namespace(plan, &h, e) < 0)
+	    enter_user_namespace(plan, &h, c->status, e) < 0)
 		return -1;
 	if (spawn_init(plan, &h, init_exec_main, e) < 0 ||
 	    attend(plan, &h, request->pid_file, e) < 0) {

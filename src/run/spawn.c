@@ -15,13 +15,16 @@
  *     CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
  */
 #include "hako/spawn.h"
+#include "hako/caller.h"
 #include "hako/init.h"
+#include "hako/mem.h"
 #include "hako/proc.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -34,24 +37,56 @@ enum { FOREIGN = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWTIME };
 
 typedef void (*child_function)(const struct plan *plan, struct handles *h);
 
+/* What the kernel says of a cgroup to be born in. */
+static const struct {
+	int code;
+	const char *why;
+} cgroup_refusals[] = {
+	{EACCES, "this user may not put processes into it"},
+	{EBUSY, "it has controllers for its children"},
+	{ENOENT, "it is not below the root of hako's cgroup namespace"},
+	{EOPNOTSUPP, "it can hold no process: a cgroup above it is threaded"},
+};
+
 static int
-fail_clone(const struct plan *plan, struct error *e)
+fail_cgroup(const struct plan *plan, int code, struct error *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cgroup_refusals); i++)
+		if (cgroup_refusals[i].code == code)
+			return json_error(plan->cgroup.at, e, 0, "clone-failed",
+			                  "start in cgroup %s: %s", plan->cgroup.path,
+			                  cgroup_refusals[i].why);
+	return 0;
+}
+
+/* EPERM has many reasons: those that can be found out. */
+static const char *
+explain_eperm(const struct plan *plan)
+{
+	if (plan_creates(plan, CLONE_NEWUSER))
+		return caller_why_no_userns();
+	if (!plan->options.is_root)
+		return "an ordinary user needs a user namespace, as `hako spec --rootless` has it";
+	return caller_has_capability(CAP_SYS_ADMIN)
+	               ? NULL
+	               : "root without CAP_SYS_ADMIN needs a user namespace, as an ordinary user";
+}
+
+static int
+fail_clone(const struct plan *plan, const struct handles *h, struct error *e)
 {
 	const struct json *at = json_member(plan->config->linux_->at, "namespaces");
+	const char *why;
+	int code = errno;
 
-	if (errno == EBUSY)
-		return json_error(plan->cgroup.at, e, EBUSY, "clone-failed",
-		                  "start in cgroup %s, which has controllers for its children",
-		                  plan->cgroup.path);
-	if (errno == EOPNOTSUPP)
-		return json_error(plan->cgroup.at, e, 0, "clone-failed",
-		                  "cgroup %s can hold no process: a cgroup above it is threaded",
-		                  plan->cgroup.path);
-	if (errno == ENOSPC || errno == EUSERS)
-		return json_error(at, e, errno, "clone-failed",
+	if (h->cgroup >= 0 && fail_cgroup(plan, code, e) < 0)
+		return -1;
+	if (code == ENOSPC || code == EUSERS)
+		return json_error(at, e, code, "clone-failed",
 		                  "too many namespaces (see /proc/sys/user/max_*_namespaces)");
-	return json_error(at, e, errno, "clone-failed",
-	                  "clone3 with the namespaces of the container");
+	json_error(at, e, code, "clone-failed", "clone3 with the namespaces of the container");
+	why = code == EPERM ? explain_eperm(plan) : NULL;
+	return why != NULL ? error_advise(e, "%s", why) : -1;
 }
 
 static pid_t
@@ -129,7 +164,7 @@ intermediate_main(const struct plan *plan, struct handles *h, child_function chi
 	if (pid == 0)
 		child(plan, h);
 	if (pid < 0) {
-		(void)fail_clone(plan, &e);
+		(void)fail_clone(plan, h, &e);
 		sync_send_error(h->sync.fd, &e);
 	} else {
 		(void)sync_send(&h->sync, SYNC_SPAWNED, pid, &e);
@@ -153,7 +188,7 @@ spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
 	}
 	close(child_end); /* its end must be heard */
 	if (intermediate < 0)
-		return fail_clone(plan, e);
+		return fail_clone(plan, h, e);
 	rc = sync_expect(&h->sync, SYNC_SPAWNED, &pid, e);
 	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -189,7 +224,7 @@ spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_
 		_exit(1);
 	}
 	if (pid < 0)
-		(void)fail_clone(plan, e);
+		(void)fail_clone(plan, h, e);
 	if (own >= 0 && setns(own, CLONE_NEWPID) < 0 && pid > 0) {
 		(void)error_set(e, errno, "namespace-failed", "leave the pid namespace");
 		h->init_pid = pid;

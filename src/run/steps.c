@@ -34,6 +34,7 @@ const struct step steps[] = {
 	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL, idmap_probe},
 
 	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},
+	{PHASE_ATTACH, WHEN_CREATE, "hand over the cgroup", "/linux/cgroupsPath", NULL, cgroup_hand_over, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "attach the device filter", "/linux/resources/devices", device_filter_plan, device_filter_attach, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "make the resctrl group", "/linux/intelRdt", NULL, intel_rdt_make, intel_rdt_undo},
 	{PHASE_ATTACH, WHEN_BOTH, "join the resctrl group", "/linux/intelRdt", intel_rdt_plan, intel_rdt_join, NULL},

@@ -62,6 +62,20 @@ error_context(struct error *e, const char *format, ...)
 	return -1;
 }
 
+int
+error_advise(struct error *e, const char *format, ...)
+{
+	size_t used = strlen(e->msg);
+	va_list args;
+
+	snprintf(e->msg + used, sizeof(e->msg) - used, ": ");
+	used = strlen(e->msg);
+	va_start(args, format);
+	vsnprintf(e->msg + used, sizeof(e->msg) - used, format, args);
+	va_end(args);
+	return -1;
+}
+
 const char *
 error_format(const struct error *e, char *buf, size_t size)
 {

@@ -10,12 +10,16 @@
 #include "hako/path.h"
 #include "hako/syscall.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/nsfs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,6 +93,69 @@ proc_has_capability(int capability)
 	return syscall(SYS_capget, &header, data) == 0 &&
 	       (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
 }
+
+/* Pid namespaces ------------------------------------------------------------- */
+
+static int
+open_pid_namespace(pid_t pid)
+{
+	char path[48];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool
+is_same_file(int fd, const struct stat *other)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == other->st_ino && st.st_dev == other->st_dev;
+}
+
+/* Is the process in that pid namespace, or in one below it? The dead are in none. */
+static bool
+is_within(pid_t pid, const struct stat *namespace)
+{
+	autoclose int fd = open_pid_namespace(pid);
+	struct proc_stat stat;
+
+	if (fd < 0 || proc_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
+		return false;
+	while (fd >= 0 && !is_same_file(fd, namespace)) {
+		int above = ioctl(fd, NS_GET_PARENT); /* EPERM: it is above ours */
+
+		close(fd);
+		fd = above;
+	}
+	return fd >= 0;
+}
+
+int
+proc_visit_namespace(pid_t member, int (*visit)(pid_t pid, void *data), void *data)
+{
+	autoclose int fd = open_pid_namespace(member);
+	struct stat namespace;
+	struct dirent *entry;
+	int rc = 0;
+	DIR *dir;
+
+	if (fd < 0 || fstat(fd, &namespace) < 0)
+		return -1;
+	dir = opendir("/proc");
+	if (dir == NULL)
+		return -1;
+	while (rc == 0 && (entry = readdir(dir)) != NULL) {
+		pid_t pid = atoi(entry->d_name);
+
+		if (pid > 0 && is_within(pid, &namespace))
+			rc = visit(pid, data);
+	}
+	closedir(dir);
+	return rc;
+}
+
+/* A procfs of our own -------------------------------------------------------- */
 
 int
 proc_mount(void)

@@ -24,6 +24,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
 static const char self[] = "/proc/self/exe";
 
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
@@ -77,11 +81,21 @@ open_readonly_clone(void)
 	return take_fd(&fd);
 }
 
+/* Executable also where sysctl vm.memfd_noexec wants memfds not to be; older kernels ask nothing. */
+static int
+create_memfd(void)
+{
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd = memfd_create("hako", flags | MFD_EXEC);
+
+	return fd < 0 && errno == EINVAL ? memfd_create("hako", flags) : fd;
+}
+
 static int
 open_sealed_copy(void)
 {
 	autoclose int from = open(self, O_RDONLY | O_CLOEXEC);
-	autoclose int to = memfd_create("hako", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	autoclose int to = create_memfd();
 	struct stat st;
 
 	if (from < 0 || to < 0 || fstat(from, &st) < 0)

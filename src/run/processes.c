@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All processes of a container. Its cgroup knows them; without one, a pid namespace
+ * of its own does. A container that has neither shares its processes with whatever
+ * else there is: all that is known of it is init.
+ */
+#include "hako/cgroup.h"
+#include "hako/container.h"
+#include "hako/log.h"
+#include "hako/proc.h"
+#include "hako/syscall.h"
+
+#include <errno.h>
+#include <signal.h>
+
+static int
+fail_unknown(struct error *e)
+{
+	return error_set(e, 0, "processes-unknown",
+	                 "its processes cannot be told from others: it has neither a cgroup nor a "
+	                 "pid namespace of its own");
+}
+
+static int
+visit_namespace(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
+                struct error *e)
+{
+	pid_t init = (pid_t)*c->state->pid;
+
+	if (!c->state->own_pid_namespace)
+		return fail_unknown(e);
+	if (proc_visit_namespace(init, visit, data) >= 0)
+		return 0;
+	/* init cannot be looked into until it executes its program: nobody else is there then */
+	if (errno == EACCES)
+		return visit(init, data);
+	return error_set(e, errno, "processes-unknown", "read the processes of the pid namespace");
+}
+
+int
+container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
+                struct error *e)
+{
+	autoclose int cgroup = -1;
+
+	if (c->status == STATUS_STOPPED)
+		return error_set(e, 0, "container-not-running", "container not running");
+	if (c->state->cgroup_path == NULL)
+		return visit_namespace(c, visit, data, e);
+	cgroup = container_cgroup(c, e);
+	if (cgroup < 0)
+		return -1;
+	if (cgroup_visit(cgroup, visit, data) < 0)
+		return error_set(e, errno, "cgroup-failed", "read the processes of the cgroup");
+	return 0;
+}
+
+/* Signals ---------------------------------------------------------------------- */
+
+static int
+signal_one(pid_t pid, void *data)
+{
+	if (pid > 1)
+		kill(pid, *(const int *)data);
+	return 0;
+}
+
+/* SIGKILL is one write; a cgroup may also hold who is left when init has ended. */
+static int
+signal_cgroup(const struct container *c, int signal, struct error *e)
+{
+	autoclose int cgroup = container_cgroup(c, e);
+
+	if (cgroup < 0)
+		return -1;
+	if ((signal == SIGKILL ? cgroup_kill(cgroup) : cgroup_visit(cgroup, signal_one, &signal)) <
+	    0)
+		return error_set(e, errno, "kill-failed", "signal the processes of the cgroup");
+	return 0;
+}
+
+int
+container_signal_init(const struct container *c, int signal, struct error *e)
+{
+	autoclose int init = -1;
+
+	if (c->status == STATUS_STOPPED)
+		return error_set(e, 0, "container-not-running", "container not running");
+	init = container_pidfd(c, e);
+	if (init < 0)
+		return -1;
+	if (sys_pidfd_send_signal(init, signal) == 0)
+		return 0;
+	return errno == ESRCH ? error_set(e, 0, "container-not-running", "container not running")
+	                      : error_set(e, errno, "kill-failed", "signal init");
+}
+
+int
+container_signal_all(const struct container *c, int signal, struct error *e)
+{
+	if (c->state->cgroup_path != NULL)
+		return signal_cgroup(c, signal, e);
+	if (!c->state->own_pid_namespace)
+		return fail_unknown(e);
+	if (c->status == STATUS_STOPPED)
+		return 0; /* and with init the whole namespace */
+	if (signal == SIGKILL)
+		return container_signal_init(c, signal, e);
+	return container_visit(c, signal_one, &signal, e);
+}
