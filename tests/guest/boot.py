@@ -1,38 +1,49 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""boot.py [SCRIPT...]: a small virtual machine with a kernel of Debian and cgroup v2, in which
-root runs hako: QEMU, software emulation. All there is in it comes with the initial file system:
+"""boot.py [SCRIPT...]: virtual machines with a kernel of Debian and cgroup v2, in which root
+runs a command: QEMU, software emulation. machine() boots one:
 
-    /init               goes on to a real root
-    /root/              what becomes the root: ./bin/{busybox,hako}, the libraries hako needs
-    /root/guest/        main (process 1), lib.sh, tests/: the scripts to be run
+    small       a tmpfs with busybox and what files= brings: up in 3 seconds. This is where the
+                scripts of this folder run hako
+    Debian      root=rootfs(): systemd, Podman, Buildah, containerd, Docker; a disk that is as
+                new in every guest; with systemd=True that is process 1
 
-The scripts write to the second serial port, everything else to the first, the console.
+The initial file system has init, which goes on to the real root; there /guest has main (process
+1 unless that is systemd), serve and the command. Serial ports: the console, the output of the
+command, and a tar archive of what it left in /guest/out with its exit status.
 """
 
 import argparse
 import ctypes
+import io
+import lzma
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 240  # seconds
 
-# One thread for both processors: with a thread each, QEMU 7.2 runs into int3 instructions that
+# One thread for all processors: with a thread each, QEMU 7.2 runs into int3 instructions that
 # the kernel has patched away on the other one, and the guest panics. It is no slower.
-QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "2", "-m", "1024",
+QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512",
         "-cpu", "max,la57=off", "-M", "q35,usb=off,vmport=off",
         "-nodefaults", "-display", "none", "-no-reboot"]
 KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "
                   "random.trust_cpu=on audit=0")
+# What a disk needs, in the order of their dependencies; newer kernels have some built in.
+DISK_MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
+                "virtio_pci", "virtio_blk")
 
 
 class Unavailable(Exception):
@@ -40,35 +51,52 @@ class Unavailable(Exception):
 
 
 class Result:
-    """checks: {name: (ok, seconds, text)}, in order; finished: all scripts came to their end."""
+    """status: of the command, None when the guest did not come to its end; output: of the
+    command; console: everything else that was said; files: what it left, {name: bytes}."""
 
-    def __init__(self, text, console):
-        self.console, self.checks, self.finished = console, {}, False
-        name = None
-        for line in text.splitlines():
-            if match := re.fullmatch(r"(not )?ok (\S+) (\S+) (\S+)", line):
-                name = match[2]
-                self.checks[name] = not match[1], float(match[4]) - float(match[3]), ""
-            elif line.startswith("#") and name:
-                ok, seconds, before = self.checks[name]
-                self.checks[name] = ok, seconds, before + line[2:] + "\n"
-            elif line == "end":
-                self.finished = True
+    def __init__(self, output, console, archive):
+        self.output, self.console, self.files = output, console, {}
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                self.files = {os.path.normpath(member.name): tar.extractfile(member).read()
+                              for member in tar if member.isfile()}
+        except tarfile.TarError:
+            pass
+        status = self.files.pop("status", None)
+        self.status = None if status is None else int(status)
 
 
-def names(scripts=SCRIPTS):
-    """The checks that the scripts will report."""
-    return [name for script in scripts
-            for name in re.findall(r"^check (\S+)", pathlib.Path(script).read_text(), re.MULTILINE)]
+# --- what a guest is made of ------------------------------------------------
+
+def need(*programs):
+    for program, package in programs:
+        if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
+            raise Unavailable(f"{package} is not installed: tests/install-deps engines")
+
+
+def path_from(script):
+    """What a script of this folder makes or finds in the cache."""
+    run = subprocess.run([HERE / script], stdin=subprocess.DEVNULL, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if run.returncode != 0:
+        raise Unavailable(run.stderr.strip())
+    return pathlib.Path(run.stdout.strip())
 
 
 def kernel():
     """The path of a kernel, fetched when there is none."""
-    run = subprocess.run([HERE / "kernel"], stdin=subprocess.DEVNULL, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    if run.returncode != 0:
-        raise Unavailable(run.stderr.strip())
-    return run.stdout.strip()
+    return path_from("kernel")
+
+
+def rootfs():
+    """The path of an image with Debian and the engines, built when there is none."""
+    return path_from("rootfs")
+
+
+def modules_of(image):
+    """The folder of the modules of a kernel, None when it came alone."""
+    folder = image.parent.parent / "lib/modules"
+    return folder if folder.is_dir() else None
 
 
 def libraries(program):
@@ -78,57 +106,158 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", listed)
 
 
-def make_initrd(target, hako, scripts):
-    """A cpio archive of what the guest needs."""
-    files = {"init": HERE / "init", "root/bin/busybox": "/bin/busybox", "root/bin/hako": hako,
-             "root/guest/main": HERE / "main", "root/guest/lib.sh": HERE / "lib.sh"}
-    files |= {f"root/guest/tests/{number}-{script.name}": script
-              for number, script in enumerate(map(pathlib.Path, scripts))}
-    files |= {f"root{path}": path for path in libraries(hako)}
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if pathlib.Path(source).is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
+
+
+def copy_disk_modules(modules, folder):
+    """Into a folder, in an order in which they can be loaded."""
+    folder.mkdir()
+    for number, name in enumerate(DISK_MODULES):
+        for source in modules.rglob(f"{name}.ko*"):
+            content = source.read_bytes()
+            if source.suffix == ".xz":
+                content = lzma.decompress(content)
+            (folder / f"{number}-{name}.ko").write_bytes(content)
+
+
+def make_initrd(target, files, settings, modules=None):
+    """A cpio archive with what the guest begins with; files go below /root, {path: source}."""
     folder = target.with_suffix(".d")
+    copy(HERE / "init", folder / "init")
+    copy("/bin/busybox", folder / "bin/busybox")
+    (folder / "settings").write_text("".join(f"{key}={shlex.quote(value)}\n"
+                                             for key, value in settings.items()))
+    if modules:
+        copy_disk_modules(modules, folder / "modules")
     for name, source in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, folder / name)
+        copy(source, folder / "root" / name.lstrip("/"))
     listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
     with open(target, "wb") as archive:
         subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=folder,
                        input=listed.encode(), stdout=archive, check=True)
 
 
-def run_qemu(argv, seconds):
-    """Until the guest powers off or its time is over; it does not outlive us."""
+def make_disk(target, folder):
+    """An ext4 image of a folder."""
+    kilobytes = int(subprocess.check_output(["du", "-sk", "--apparent-size", folder]).split()[0])
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder, target,
+                    f"{kilobytes * 5 // 4 + 16384}k"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   env=os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+
+
+# --- running it -------------------------------------------------------------
+
+def run_qemu(argv, seconds, echo):
+    """Until the guest powers off or its time is over; it does not outlive us. Returns what comes
+    from its standard output, and an explanation when there is one."""
     prctl = ctypes.CDLL(None).prctl
     PR_SET_PDEATHSIG = 1
-    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True,
-                            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-    try:
-        return qemu.communicate(timeout=seconds)[0]
-    except subprocess.TimeoutExpired:
-        return f"the guest did not finish in {seconds:.0f} seconds\n"
-    finally:
-        qemu.kill()
-        qemu.wait()
+    output, late = [], threading.Event()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          errors="replace", bufsize=1,
+                          preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)) as qemu:
+        timer = threading.Timer(seconds, lambda: (late.set(), qemu.kill()))
+        timer.start()
+        try:
+            for line in qemu.stdout:
+                output.append(line)
+                if echo:
+                    print(line, end="", flush=True)
+        finally:
+            timer.cancel()
+            qemu.kill()
+    why = f"the guest did not finish in {seconds:.0f} seconds\n" if late.is_set() else ""
+    return "".join(output), why
 
 
-def contents(path):
-    return path.read_text(errors="replace") if path.exists() else ""
+def machine(command, *, root=None, systemd=False, files=None, folders=None, env=None,
+            seconds=LIMIT * SCALE, memory=1024, processors=2, echo=False):
+    """Run a command in a new guest, in /guest. files: {path there: file or folder here}, for
+    what is small; folders: {path there: folder here}, each a disk of its own. echo: show the
+    output as it comes. Raises Unavailable when there can be no guest."""
+    need(("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
+         ("/bin/busybox", "busybox-static"), ("mke2fs", "e2fsprogs"))
+    image = kernel()
+    modules = modules_of(image)
+    disks, folders = [], dict(folders or {})
+    if root:
+        disks.append(root)
+        if not modules or not list(modules.glob("*/modules.dep.bin")):
+            raise Unavailable(f"{image} has no modules, or kmod is not installed")
+        folders["/lib/modules"] = modules
+
+    with tempfile.TemporaryDirectory(prefix="hako-guest.") as folder:
+        folder = pathlib.Path(folder)
+        (folder / "command").write_text(
+            "#!/bin/sh\n" + "".join(f"export {key}={shlex.quote(value)}\n"
+                                    for key, value in (env or {}).items())
+            + f"exec {shlex.join(map(str, command))}\n")
+        (folder / "command").chmod(0o755)
+        mounts = []
+        for path, source in folders.items():
+            mounts.append(f"vd{chr(ord('a') + len(disks))}:{path}")
+            disks.append(folder / f"disk{len(disks)}")
+            make_disk(disks[-1], source)
+        make_initrd(folder / "initrd",
+                    {"guest/main": HERE / "main", "guest/serve": HERE / "serve",
+                     "guest/command": folder / "command",
+                     **({} if root else {"bin/busybox": "/bin/busybox"}),
+                     **({"etc/systemd/system": HERE / "systemd"} if systemd else {}),
+                     **(files or {})},
+                    {"disk": "vda" if root else "", "folders": " ".join(mounts),
+                     "init": "/sbin/init" if systemd else "/guest/main"},
+                    modules if disks else None)
+        drives = [f"if=virtio,format=raw,snapshot=on,cache=unsafe,file={disk}" for disk in disks]
+        output, why = run_qemu(
+            [*QEMU, "-smp", str(processors), "-m", str(memory),
+             "-serial", f"file:{folder}/console", "-serial", "stdio",
+             "-serial", f"file:{folder}/archive",
+             *(word for drive in drives for word in ("-drive", drive)),
+             "-kernel", image, "-initrd", folder / "initrd",
+             "-append", KERNEL_OPTIONS + (" systemd.unit=guest.target" if systemd else "")],
+            seconds, echo)
+        return Result(output, (folder / "console").read_text(errors="replace") + why,
+                      (folder / "archive").read_bytes())
+
+
+# --- the scripts of this folder ---------------------------------------------
+
+class Checks:
+    """checks: {name: (ok, seconds, text)}, in order; finished: all scripts came to their end."""
+
+    def __init__(self, result):
+        self.console, self.checks = result.console, {}
+        self.finished = result.status == 0
+        name = None
+        for line in result.output.splitlines():
+            if match := re.fullmatch(r"(not )?ok (\S+) (\S+) (\S+)", line):
+                name = match[2]
+                self.checks[name] = not match[1], float(match[4]) - float(match[3]), ""
+            elif line.startswith("#") and name:
+                ok, seconds, before = self.checks[name]
+                self.checks[name] = ok, seconds, before + line[2:] + "\n"
+
+
+def names(scripts=SCRIPTS):
+    """The checks that the scripts will report."""
+    return [name for script in scripts
+            for name in re.findall(r"^check (\S+)", pathlib.Path(script).read_text(), re.MULTILINE)]
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
-    """Run the scripts in a new guest; raises Unavailable when there can be none."""
-    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
-                             ("/bin/busybox", "busybox-static")):
-        if shutil.which(program) is None:
-            raise Unavailable(f"{package} is not installed: tests/install-deps guest")
-    image = kernel()
-    with tempfile.TemporaryDirectory(prefix="hako-guest.") as folder:
-        initrd, console, results = (pathlib.Path(folder, name)
-                                    for name in ("initrd", "console", "results"))
-        make_initrd(initrd, hako, scripts)
-        said = run_qemu([*QEMU, "-serial", f"file:{console}", "-serial", f"file:{results}",
-                         "-kernel", image, "-initrd", initrd, "-append", KERNEL_OPTIONS], seconds)
-        return Result(contents(results), contents(console) + said)
+    """Run the scripts in a new small guest."""
+    files = {"bin/hako": hako, "guest/lib.sh": HERE / "lib.sh"}
+    files |= {path: path for path in libraries(hako)}
+    files |= {f"guest/{pathlib.Path(script).name}": script for script in scripts}
+    run = "; ".join(f"sh {shlex.quote(pathlib.Path(script).name)} 2>/dev/console"
+                    for script in scripts)
+    return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, seconds=seconds,
+                          env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py
 
 
 def main():
