@@ -176,10 +176,10 @@ def run_qemu(argv, seconds, echo):
 
 
 def machine(command, *, root=None, systemd=False, files=None, folders=None, env=None,
-            seconds=LIMIT * SCALE, memory=1024, processors=2, echo=False):
+            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", echo=False):
     """Run a command in a new guest, in /guest. files: {path there: file or folder here}, for
-    what is small; folders: {path there: folder here}, each a disk of its own. echo: show the
-    output as it comes. Raises Unavailable when there can be no guest."""
+    what is small; folders: {path there: folder here}, each a disk of its own. options: more for
+    the kernel. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
     need(("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
          ("/bin/busybox", "busybox-static"), ("mke2fs", "e2fsprogs"))
     image = kernel()
@@ -219,7 +219,7 @@ def machine(command, *, root=None, systemd=False, files=None, folders=None, env=
              "-serial", f"file:{folder}/archive",
              *(word for drive in drives for word in ("-drive", drive)),
              "-kernel", image, "-initrd", folder / "initrd",
-             "-append", KERNEL_OPTIONS + (" systemd.unit=guest.target" if systemd else "")],
+             "-append", f"{KERNEL_OPTIONS} {options}" + " systemd.unit=guest.target" * systemd],
             seconds, echo)
         return Result(output, (folder / "console").read_text(errors="replace") + why,
                       (folder / "archive").read_bytes())

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Podman with a runtime of our choice."""
+
+import json
+
+from harness.runtime import run
+
+from . import image
+
+# Podman goes by the name of the runtime: what it may ask of one, and whether errors are JSON.
+# Ordinary containers have no network: it makes up most of their time.
+CONFIG = """
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime_supports_json = ["crun", "runc", "hako"]
+runtime_supports_nocgroups = ["crun", "hako"]
+{engine}
+[containers]
+netns = "none"
+log_driver = "k8s-file"
+{containers}
+"""
+
+
+def write_config(path, engine="", containers=""):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(CONFIG.format(engine=engine, containers=containers))
+    return path
+
+
+class Podman:
+    """podman("run", ...) is `podman --runtime RUNTIME run ...`; status is what it must end with,
+    None for anything."""
+
+    def __init__(self, runtime, options=(), env=None):
+        self.argv = ["podman", *options, "--runtime", str(runtime)]
+        self.env, self.started = env, []
+
+    def __call__(self, *args, status=0, timeout=60, **how):
+        ran = run([*self.argv, *args], check=False, timeout=timeout, env=self.env, **how)
+        assert status in (None, ran.returncode), ran
+        return ran
+
+    def run(self, *args, **how):
+        """`podman run --rm` of the image: options, then --, then the command."""
+        split = args.index("--")
+        return self("run", "--rm", *args[:split], image.NAME, *args[split + 1:], **how)
+
+    def start(self, *args, **how):
+        """The same with --detach."""
+        split = args.index("--")
+        self.started.append(self("run", "--detach", *args[:split], image.NAME, *args[split + 1:],
+                                 **how).stdout.strip())
+        return Container(self, self.started[-1])
+
+    def containers(self):
+        return self("ps", "--all", "--quiet", "--no-trunc").stdout.split()
+
+    def clean(self):
+        """Remove what was started, the last first: it may live in the namespaces of another."""
+        if self.started:
+            self("rm", "--force", "--ignore", "--time", "0", *reversed(self.started))
+
+
+class Container:
+    """One that runs detached. Its methods are Podman's commands: container.pause()."""
+
+    def __init__(self, podman, id):
+        self.podman, self.id = podman, id
+
+    def __getattr__(self, command):
+        return lambda *options, **how: self.podman(command, *options, self.id, **how)
+
+    def exec(self, *command, options=(), **how):
+        return self.podman("exec", *options, self.id, *command, **how)
+
+    def inspect(self):
+        return json.loads(self.podman("container", "inspect", self.id).stdout)[0]
+
+    state = property(lambda self: self.inspect()["State"])
+    pid = property(lambda self: self.state["Pid"])
