@@ -310,7 +310,9 @@ LAYER_RUN(process_find_program)
 		if (code == ENOENT || code == ENOTDIR)
 			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s",
 			                  name, name);
-		return json_error(at, e, code, "program-denied", "exec: \"%s\"", name);
+		/* what execve says of a directory is a word that engines look for: exit status 126 */
+		return json_error(at, e, code == EISDIR ? EACCES : code, "program-denied",
+		                  "exec: \"%s\"%s", name, code == EISDIR ? ": is a directory" : "");
 	}
 	h->program = search(name, plan->process.search_path, &code);
 	if (h->program != NULL)
