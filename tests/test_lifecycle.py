@@ -463,8 +463,27 @@ def test_create_gives_its_streams_to_the_process(runtime, bundle, tmp_path):
     assert started.stdout == ""
 
 
-def test_no_signal_is_blocked(runtime, bundle):
-    assert runtime.probe(bundle())["status"]["SigBlk"] == "0" * 16
+@pytest.fixture
+def ignoring():
+    """The caller ignores these signals, as conmon, nohup and a shell's background jobs do."""
+    signals = (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGSYS)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
+    yield {"restore_signals": False}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_no_signal_is_blocked_or_ignored(runtime, bundle, ignoring):
+    b = bundle()
+    assert [runtime.probe(b, **ignoring)["status"][key] for key in ("SigBlk", "SigIgn")] == ["0" * 16] * 2
+    box = runtime.container(bundle("/bin/sleep", "1000"))
+    box.run("--detach", **ignoring)
+    assert [box.probe(**ignoring)["status"][key] for key in ("SigBlk", "SigIgn")] == ["0" * 16] * 2
+
+
+def test_closed_pipe_ends_a_program(runtime, bundle, ignoring):
+    b = bundle().sh("yes | head -n 1")
+    assert runtime.run_bundle(b, timeout=10, **ignoring).stdout == "y\n"
 
 
 FORWARDED = ("HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "ALRM", "CONT", "TSTP", "RTMIN+1")

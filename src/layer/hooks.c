@@ -10,6 +10,7 @@
 #include "hako/file.h"
 #include "hako/interrupt.h"
 #include "hako/log.h"
+#include "hako/signals.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -44,7 +45,6 @@ exec_hook(const struct config_hook *hook, const char *dir, int input, int output
 {
 	const char **argv = calloc(hook->args.count + 2, sizeof(*argv));
 	const char **envp = calloc(hook->env.count + 1, sizeof(*envp));
-	sigset_t none;
 
 	if (argv == NULL || envp == NULL)
 		_exit(127);
@@ -54,8 +54,7 @@ exec_hook(const struct config_hook *hook, const char *dir, int input, int output
 	if (hook->env.count > 0)
 		memcpy(envp, hook->env.items, hook->env.count * sizeof(*envp));
 	setpgid(0, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	/* what --preserve-fds passes on is for the container's process, and not close-on-exec */
 	if (dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2 &&
 	    close_range(3, ~0U, 0) == 0 && (dir == NULL || chdir(dir) == 0))

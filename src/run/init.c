@@ -20,6 +20,7 @@
 #include "hako/init.h"
 #include "hako/hooks.h"
 #include "hako/log.h"
+#include "hako/signals.h"
 #include "hako/step.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
@@ -60,14 +61,12 @@ become_root(const struct plan *plan, struct error *e)
 }
 
 /*
- * A clean slate: no signal blocked, no file mode weakened by the caller's umask, and
+ * A clean slate: no signal blocked or ignored, no file mode weakened by the caller's umask, and
  * no way to the caller's terminal and process group (TIOCSTI, CVE-2017-5226).
  */
 static int
 settle(const struct plan *plan, struct handles *h, struct error *e)
 {
-	sigset_t none;
-
 	if (plan_waits(plan) && sync_expect(&h->sync, SYNC_MAPPED, NULL, e) < 0)
 		return -1;
 	if (become_root(plan, e) < 0)
@@ -76,8 +75,7 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 		return error_set(e, errno, "init-failed", "prctl");
 	if (setsid() < 0)
 		return error_set(e, errno, "init-failed", "setsid");
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	umask(0);
 	return 0;
 }
