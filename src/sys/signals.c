@@ -17,7 +17,7 @@ signals_reset(void)
 	const struct sigaction normal = {.sa_handler = SIG_DFL};
 	sigset_t none;
 
-	/* asking which are ignored takes longer; nobody ignores real-time signals for others */
+	/* asking which are ignored takes longer; SIGKILL and SIGSTOP refuse; nobody ignores real-time signals for others */
 	for (int signal = 1; signal < FIRST_REALTIME; signal++)
 		(void)sigaction(signal, &normal, NULL);
 	sigemptyset(&none);

@@ -51,8 +51,7 @@ def pytest_runtest_makereport(item):
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("HAKO_MUST_RUN") == "1":
         report.outcome = "failed"
         report.longrepr = f"skipped, but HAKO_MUST_RUN=1: {report.longrepr[2]}"
-    if report.when == "call":
-        item.ended_well = report.passed
+    item.ended_well = report.passed
 
 
 @pytest.fixture
@@ -60,9 +59,8 @@ def nothing_left(request):
     """Engines' fixtures clean up before this looks; what a failed test left, it excuses."""
     before = traces()
     yield
-    ended_well = getattr(request.node, "ended_well", False)
-    left = left_since(before, seconds=20 if ended_well else 5)
-    if left and ended_well:
+    left = left_since(before, seconds=20 if request.node.ended_well else 5)
+    if left and request.node.ended_well:
         pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)
 
 
@@ -83,18 +81,18 @@ def runtime(request):
 @pytest.fixture(scope="session")
 def podman_ready(archive):
     """The image is loaded, and what Podman makes once for all has been made."""
-    write_config(pathlib.Path("/etc/containers/containers.conf"))
-    podman = Podman(RUNTIMES["crun"])
+    write_config(pathlib.Path("/etc/containers/containers.conf"), RUNTIMES["hako"])
+    podman = Podman("crun")
     podman("load", "--input", archive)
     podman.run("--", "true")
     podman.run("--network", "bridge", "--", "true")
 
 
 @pytest.fixture
-def podman(podman_ready, runtime, nothing_left):
-    made = Podman(runtime)
+def podman(request, podman_ready, runtime, nothing_left):
+    made = Podman(runtime.name)
     yield made
-    made.clean()
+    made.clean(everything=not request.node.ended_well)
 
 
 @pytest.fixture
@@ -119,6 +117,7 @@ def daemon(archive, tmp_path_factory):
     folder = tmp_path_factory.mktemp("containerd")
     with Containerd.started(folder) as containerd:
         containerd.ctr("images", "import", archive)
+        os.mkdir("/sys/fs/cgroup/default")  # above all containers of that namespace
         yield containerd
 
 

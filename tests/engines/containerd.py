@@ -24,21 +24,21 @@ address = "{folder}/socket"
 
 
 class Containerd:
-    """A daemon of our own."""
+    """A daemon of our own. It and its clients share /run/containerd."""
 
-    def __init__(self, folder):
-        self.folder, self.runtime = folder, None
+    def __init__(self, folder, prefix=()):
+        self.folder, self.prefix, self.runtime = folder, prefix, None
         self._numbers = itertools.count(1)
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls, folder):
-        self = cls(folder)
+    def started(cls, folder, prefix=()):
+        self = cls(folder, prefix)
         config = folder / "config.toml"
         config.write_text(CONFIG.format(folder=folder))
         with open(folder / "log", "wb") as log:
-            process = subprocess.Popen(["containerd", "--config", config], stdin=subprocess.DEVNULL,
-                                       stdout=log, stderr=log)
+            process = subprocess.Popen([*prefix, "containerd", "--config", config], stdout=log,
+                                       stderr=log, stdin=subprocess.DEVNULL)
         try:
             self.wait(process)
             yield self
@@ -53,7 +53,7 @@ class Containerd:
             time.sleep(0.2)
 
     def argv(self, *args):
-        return ["ctr", "--address", self.folder / "socket", *args]
+        return [*self.prefix, "ctr", "--address", self.folder / "socket", *args]
 
     def ctr(self, *args, status=0, timeout=60, **how):
         """`ctr ARGS...`; status is what it must end with, None for anything."""

@@ -2,6 +2,7 @@
 """Podman with a runtime of our choice."""
 
 import json
+import pathlib
 
 from harness.runtime import run
 
@@ -16,6 +17,8 @@ events_logger = "file"
 runtime_supports_json = ["crun", "runc", "hako"]
 runtime_supports_nocgroups = ["crun", "hako"]
 {engine}
+[engine.runtimes]
+hako = ["{hako}"]
 [containers]
 netns = "none"
 log_driver = "k8s-file"
@@ -23,9 +26,9 @@ log_driver = "k8s-file"
 """
 
 
-def write_config(path, engine="", containers=""):
+def write_config(path, hako, engine="", containers=""):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(CONFIG.format(engine=engine, containers=containers))
+    path.write_text(CONFIG.format(hako=hako, engine=engine, containers=containers))
     return path
 
 
@@ -33,9 +36,10 @@ class Podman:
     """podman("run", ...) is `podman --runtime RUNTIME run ...`; status is what it must end with,
     None for anything."""
 
-    def __init__(self, runtime, options=(), env=None):
-        self.argv = ["podman", *options, "--runtime", str(runtime)]
-        self.env, self.started = env, []
+    def __init__(self, runtime, options=(), prefix=(), env=None, runroot="/run/containers/storage"):
+        self.argv = [*prefix, "podman", *options, "--runtime", runtime]
+        self.env, self.runroot, self.started = env, pathlib.Path(runroot), []
+        self.always = []  # options of every container
 
     def __call__(self, *args, status=0, timeout=60, **how):
         ran = run([*self.argv, *args], check=False, timeout=timeout, env=self.env, **how)
@@ -45,22 +49,25 @@ class Podman:
     def run(self, *args, **how):
         """`podman run --rm` of the image: options, then --, then the command."""
         split = args.index("--")
-        return self("run", "--rm", *args[:split], image.NAME, *args[split + 1:], **how)
+        return self("run", "--rm", *self.always, *args[:split], image.NAME, *args[split + 1:], **how)
 
     def start(self, *args, **how):
         """The same with --detach."""
         split = args.index("--")
-        self.started.append(self("run", "--detach", *args[:split], image.NAME, *args[split + 1:],
-                                 **how).stdout.strip())
+        ran = self("run", "--detach", *self.always, *args[:split], image.NAME, *args[split + 1:],
+                   **how)
+        self.started.append(ran.stdout.strip())
         return Container(self, self.started[-1])
 
     def containers(self):
         return self("ps", "--all", "--quiet", "--no-trunc").stdout.split()
 
-    def clean(self):
-        """Remove what was started, the last first: it may live in the namespaces of another."""
-        if self.started:
-            self("rm", "--force", "--ignore", "--time", "0", *reversed(self.started))
+    def clean(self, everything=False):
+        """Remove what was started, or, after a failure, everything."""
+        if everything:
+            self("rm", "--force", "--all", "--time", "0", status=None)
+        elif self.started:
+            self("rm", "--force", "--ignore", "--time", "0", *self.started)
 
 
 class Container:
@@ -79,4 +86,9 @@ class Container:
         return json.loads(self.podman("container", "inspect", self.id).stdout)[0]
 
     state = property(lambda self: self.inspect()["State"])
-    pid = property(lambda self: self.state["Pid"])
+
+    @property
+    def pid(self):
+        """Of its first process, as conmon has it from the runtime."""
+        file, = self.podman.runroot.glob(f"*-containers/{self.id}/userdata/pidfile")
+        return int(file.read_text())

@@ -44,7 +44,7 @@ def test_run_reads_stdin(podman):
 
 
 def test_run_much_output(podman):
-    ran = podman.run("--", "sh", "-c", "yes 123456789 | head -c 1000000")
+    ran = podman.run("--", "sh", "-c", "yes 123456789 | tr -d '\\n' | head -c 1000000")
     assert len(ran.stdout) == 1000000
 
 
@@ -55,14 +55,14 @@ def test_run_killed_by_signal(podman):
 
 
 @pytest.mark.parametrize("command, code, words", [
-    ("nonesuch", 127, "no such file or directory|executable file not found|not found"),
-    ("/nonesuch", 127, "no such file or directory|not found"),
-    ("/etc/notes", 126, "permission denied"),
-    ("/etc", 126, "permission denied|is a directory"),
+    ("nonesuch", 127, ["executable file", "not found"]),
+    ("/nonesuch", 127, ["no such file or directory"]),
+    ("/etc/notes", 126, ["permission denied"]),
+    ("/etc", 126, []),
 ])
 def test_run_not_a_program(podman, command, code, words):
     ran = podman.run("--", command, status=code)
-    assert any(word in ran.stderr.lower() for word in words.split("|")), ran
+    assert all(word in ran.stderr.lower() for word in words) and command in ran.stderr, ran
     assert podman.containers() == []
 
 
@@ -253,6 +253,7 @@ def test_over_memory(podman):
     assert container.wait().stdout == "137\n"
 
 
+@pytest.mark.cannot("hako", "no command update")
 def test_update(podman, sleeper):
     sleeper.update("--memory", "48m", "--cpus", "0.25")
     assert limit(sleeper.pid, "memory.max") == str(48 << 20)
@@ -272,7 +273,7 @@ def test_cgroup_parent(podman):
     eventually(lambda: remove(parent), seconds=20)
 
 
-@pytest.mark.cannot("runc", "runc has no --cgroup-manager")
+@pytest.mark.cannot("runc", "no --cgroup-manager")
 def test_no_cgroup(podman):
     container = podman.start("--cgroups", "disabled", "--", *SLEEP)
     assert container.id not in str(cgroup_path(container.pid))
@@ -333,7 +334,7 @@ def test_masked(podman):
 def test_devices(podman):
     ran = podman.run("--device", "/dev/vda:/dev/disk:r", "--cap-add", "mknod", "--", "sh", "-c",
                      "stat -c '%F %t' /dev/disk; head -c 1 /dev/disk | wc -c; echo x >/dev/disk; "
-                     "mknod /console c 5 1; head -c 1 /console; true")
+                     "mknod /kmsg c 1 11; head -c 1 /kmsg; true")
     assert ran.stdout.splitlines() == ["block special file fe", "1"]
     assert ran.stderr.count("not permitted") == 2
 
@@ -365,7 +366,7 @@ def test_other_container_namespaces(podman, sleeper):
     mine, theirs = namespaces(sleeper.pid), namespaces(other.pid)
     assert {name for name in ("pid", "ipc", "net", "mnt") if mine[name] == theirs[name]} == {
         "pid", "ipc", "net"}
-    other.stop("--time", "0")
+    other.rm("--force", "--time", "0")
     assert alive(sleeper.pid)
 
 
@@ -399,5 +400,7 @@ def test_pod(podman):
     assert podman.containers() == [] and container.id
 
 
-def test_debug_names_the_runtime(podman, runtime):
+def test_runtime_by_its_path(podman, runtime):
+    podman.argv[podman.argv.index(runtime.name)] = str(runtime)
+    assert podman.run("--", "echo", "hello").stdout == "hello\n"
     assert runtime.name in podman("info", "--format", "{{.Host.OCIRuntime.Version}}").stdout

@@ -31,7 +31,8 @@ def entries():
     for pattern in STATES:
         for folder in pathlib.Path("/").glob(pattern.lstrip("/")):
             if folder.is_dir():
-                yield from (f"file {entry}" for entry in folder.iterdir())
+                yield from (f"file {entry}" for entry in folder.iterdir()
+                            if not entry.name.startswith("."))  # caches
             else:
                 yield f"file {folder}"
 
