@@ -83,7 +83,7 @@ benchers: $(BUILD)/tests/bench/timer $(BUILD)/tests/bench/floor
 
 # What this compiler knows and which libraries have an archive is asked once, and
 # again when the answer could be another one. Wrappers below need no answer.
-WRAPPERS = help format check check-unit check-integration check-guest memcheck lint format san fuzz cov bench demo \
+WRAPPERS = help format check check-unit check-integration check-guest check-engines memcheck lint format san fuzz cov bench demo \
 	dist clean uninstall
 ifneq ($(filter-out $(WRAPPERS),$(or $(MAKECMDGOALS),all)),)
 PROBED_FOR := $(subst ",,$(CC) $(CFLAGS) $(LDFLAGS) $(HARDENING) $(PKGS) $(LINKAGE) $(VERSION))
@@ -140,6 +140,14 @@ check-guest:
 	@tests/install-deps build tests guest
 	@$(submake) -j$(JOBS) all
 	@$(CHECK) --integration tests/test_guest.py
+
+# A guest for each word, two at a time; ENGINES: what pytest shall run there.
+RUNTIMES = hako crun runc
+ENGINES =
+check-engines:
+	@tests/install-deps build engines
+	@$(submake) -j$(JOBS) all
+	@$(PYTHON) tests/harness/check.py --jobs 2 --engines $(RUNTIMES) --select "$(ENGINES)"
 
 memcheck:
 	@tests/install-deps build tests
@@ -203,9 +211,10 @@ clean:
 	rm -rf build hako compile_commands.json hako-$(VERSION).tar.gz
 
 help:
-	@echo 'all check check-unit check-integration check-guest memcheck lint format san fuzz cov bench demo'
+	@echo 'all check check-unit check-integration check-guest check-engines memcheck lint format san fuzz cov bench demo'
 	@echo 'install uninstall dist clean compile_commands.json; V=1 shows commands'
 	@echo 'JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) HAKO_MUST_RUN=1 (a skipped test fails) BENCH="--help"'
+	@echo 'RUNTIMES="hako crun runc" ENGINES="-k exec" (of check-engines)'
 
 FORCE:
 .PHONY: all units fuzzers benchers format install preprocess-flags FORCE $(WRAPPERS)

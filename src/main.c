@@ -21,13 +21,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum {
-	STANDARD_SIGNALS = 31,
-	PRESERVE_MAX = 1024,
-	EXIT_USAGE = 64,
-	KERNEL_MAJOR = 5,
-	KERNEL_MINOR = 12
-};
+enum { PRESERVE_MAX = 1024, EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
 
 /* The heap grows once, not in small steps; pages cost nothing until they are touched. */
 enum { HEAP_STEP = 1 << 20 };
@@ -56,8 +50,12 @@ secure_descriptors(struct error *e)
 static void
 reset_signals(void)
 {
-	for (int number = 1; number <= STANDARD_SIGNALS; number++)
-		(void)signal(number, SIG_DFL);
+	static const int ignorable[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
+	                                SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGTSTP,
+	                                SIGTTIN, SIGTTOU, SIGXFSZ};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ignorable); i++)
+		(void)signal(ignorable[i], SIG_DFL);
 }
 
 /* A system call is missing: on a kernel below the floor that is the whole story. */

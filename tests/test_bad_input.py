@@ -240,7 +240,7 @@ AT_CREATE = {
     "no such program": (program("/bin/none"), f'exec: "/bin/none": stat /bin/none: {MISSING}'),
     "below a file": (program("/etc/group/x"), "stat /etc/group/x: not a directory"),
     "not executable": (program("/etc/passwd"), 'exec: "/etc/passwd": permission denied'),
-    "a folder": (program("/etc"), 'exec: "/etc": is a directory'),
+    "a folder": (program("/etc"), 'exec: "/etc": is a directory: permission denied'),
     "not on PATH": (program("sh", env=["PATH=/etc:/none"]), "executable file not found in $PATH"),
     "cwd is a file": (program("/bin/true", cwd="/etc/passwd"), "not a directory"),
     "cwd too long": (program("/bin/true", cwd="/" + "x" * 300), "file name too long"),

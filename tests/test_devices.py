@@ -95,6 +95,13 @@ def test_custom(runtime, bundle, kind, numbers, expected, path):
     assert listed(runtime, b, path) == {path: (expected, "640", "5:7", seen)}
 
 
+def test_custom_mode_with_type(runtime, bundle):
+    """As engines copy it from a device of the host."""
+    b = bundle()
+    b.linux["devices"] = [device("/dev/copied", fileMode=stat.S_IFCHR | 0o640)]
+    assert listed(runtime, b, "/dev/copied")["/dev/copied"] == (CHARACTER, "640", "0:0", "1:3")
+
+
 def test_custom_defaults(runtime, bundle):
     b = bundle()
     b.linux["devices"] = [device("/dev/plain"), device("/dev/zero", minor=5, fileMode=0o600, uid=3)]

@@ -66,7 +66,7 @@ FAILURES = [
     ((), "/bin/none", 'exec: "/bin/none": stat /bin/none: no such file or directory'),
     ((), "/etc/passwd/none", 'exec: "/etc/passwd/none": stat /etc/passwd/none: not a directory'),
     ((), "/etc/passwd", 'exec: "/etc/passwd": permission denied'),
-    ((), "/etc", 'exec: "/etc": is a directory'),
+    ((), "/etc", 'exec: "/etc": is a directory: permission denied'),
     (("--env", "PATH=/etc"), "passwd", 'exec: "passwd": permission denied'),
     (("--user", "1000:1000"), "/root/secret", 'exec: "/root/secret": permission denied'),
     (("--cwd", "/none"), "/bin/true", "chdir to /none: no such file or directory"),

@@ -65,7 +65,7 @@ def test_name_of_the_program_stays(runtime, bundle):
 @pytest.mark.parametrize("command, message", [
     ("absent", 'exec: "absent": executable file not found in $PATH'),
     ("/bin/absent", 'exec: "/bin/absent": stat /bin/absent: no such file or directory'),
-    ("/etc", 'exec: "/etc": is a directory'),
+    ("/etc", 'exec: "/etc": is a directory: permission denied'),
     ("/etc/passwd", 'exec: "/etc/passwd": permission denied'),
     ("/etc/passwd/x", 'stat /etc/passwd/x: not a directory'), ("./sh", "no such file or directory"),
     ("noexec", 'exec: "noexec": permission denied'), ("/loop", "symbolic links"),

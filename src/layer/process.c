@@ -323,7 +323,9 @@ process_find(const struct plan *plan, program_try *try, const char **ret_program
 		if (code == ENOENT || code == ENOTDIR)
 			return json_error(at, e, code, "program-missing", "exec: \"%s\": stat %s",
 			                  name, name);
-		return json_error(at, e, code, "program-denied", "exec: \"%s\"", name);
+		/* what execve says of a directory is a word that engines look for: exit status 126 */
+		return json_error(at, e, code == EISDIR ? EACCES : code, "program-denied",
+		                  "exec: \"%s\"%s", name, code == EISDIR ? ": is a directory" : "");
 	}
 	*ret_program = search(plan, try, &code);
 	if (*ret_program != NULL)

@@ -59,20 +59,10 @@ is_filesystem(const struct config_mount *mount)
 static int
 check_type(const struct config *config, const struct config_mount *mount, struct error *e)
 {
-	static const struct {
-		const char *type;
-		int namespace;
-	} shows[] = {{"proc", CLONE_NEWPID}, {"mqueue", CLONE_NEWIPC}, {"sysfs", CLONE_NEWNET}};
-	size_t i;
-
-	if (config_namespace(config, CLONE_NEWUSER) == NULL || !is_filesystem(mount))
+	if (config_namespace(config, CLONE_NEWUSER) == NULL || !is_filesystem(mount) ||
+	    strcmp(mount->type, "mqueue") != 0)
 		return 0;
-	for (i = 0; i < ARRAY_SIZE(shows); i++) {
-		if (strcmp(mount->type, shows[i].type) == 0)
-			return config_need_namespace(config, shows[i].namespace, mount->at, "type",
-			                             e);
-	}
-	return 0;
+	return config_need_namespace(config, CLONE_NEWIPC, mount->at, "type", e);
 }
 
 static int

@@ -7,6 +7,7 @@
 #include "hako/config.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 #define MAX_ID (UINT32_MAX - 1)
 
@@ -36,7 +37,8 @@ static const struct field device_rows[] = {
               .flags = FIELD_REQUIRED),
 	FIELD(INT, "major", config_device, major, .max = MAX_MAJOR),
 	FIELD(INT, "minor", config_device, minor, .max = MAX_MINOR),
-	FIELD(UINT, "fileMode", config_device, file_mode, .max = 07777),
+	/* with the bits of its type, as stat(2) has them: engines copy a host's device */
+	FIELD(UINT, "fileMode", config_device, file_mode, .max = S_IFMT | 07777),
 	FIELD(UINT, "uid", config_device, uid, .max = MAX_ID),
 	FIELD(UINT, "gid", config_device, gid, .max = MAX_ID),
 };

@@ -1,25 +1,33 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""boot.py [SCRIPT...]: a small virtual machine with a kernel of Debian and cgroup v2, in which
-root runs hako: QEMU, software emulation. All there is in it comes with the initial file system:
+"""boot.py [SCRIPT...]: virtual machines with a kernel of Debian and cgroup v2, in which root
+runs a command: QEMU, software emulation. machine() boots one:
 
-    /init               goes on to a real root
-    /root/              what becomes the root: ./bin/{busybox,hako,apparmor_parser}, libraries
-    /root/guest/        main (process 1), lib.sh, tests/: the scripts to be run
+    small       a tmpfs with busybox and what files= brings: up in 3 seconds. This is where the
+                scripts of this folder run hako
+    Debian      root=rootfs(): systemd, Podman, Buildah, containerd, Docker; a disk that is as
+                new in every guest; with systemd=True that is process 1
 
-The scripts write to the second serial port, everything else to the first, the console.
+The initial file system has init, which goes on to the real root; there /guest has main (process
+1 unless that is systemd), serve and the command. Serial ports: the console, the output of the
+command, and a tar archive of what it left in /guest/out with its exit status.
 """
 
 import argparse
 import ctypes
+import io
+import lzma
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
@@ -27,16 +35,20 @@ SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 240  # seconds
 APPARMOR_PARSER = "/sbin/apparmor_parser"
+# Two nodes of memory, for what chooses between them.
+NODES = ["-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,memdev=m0,cpus=0",
+         "-object", "memory-backend-ram,id=m1,size=512M", "-numa", "node,memdev=m1,cpus=1"]
 
-# One thread for both processors: with a thread each, QEMU 7.2 runs into int3 instructions that
+# One thread for all processors: with a thread each, QEMU 7.2 runs into int3 instructions that
 # the kernel has patched away on the other one, and the guest panics. It is no slower.
-QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512", "-smp", "2", "-m", "1024",
+QEMU = ["qemu-system-x86_64", "-accel", "tcg,thread=single,tb-size=512",
         "-cpu", "max,la57=off", "-M", "q35,usb=off,vmport=off",
-        "-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,memdev=m0,cpus=0",
-        "-object", "memory-backend-ram,id=m1,size=512M", "-numa", "node,memdev=m1,cpus=1",
         "-nodefaults", "-display", "none", "-no-reboot"]
 KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_timer_check "
                   "random.trust_cpu=on audit=0")
+# What a disk needs, in the order of their dependencies; newer kernels have some built in.
+DISK_MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
+                "virtio_pci", "virtio_blk")
 
 
 class Unavailable(Exception):
@@ -44,20 +56,196 @@ class Unavailable(Exception):
 
 
 class Result:
+    """status: of the command, None when the guest did not come to its end; output: of the
+    command; console: everything else that was said; files: what it left, {name: bytes}."""
+
+    def __init__(self, output, console, archive):
+        self.output, self.console, self.files = output, console, {}
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                self.files = {os.path.normpath(member.name): tar.extractfile(member).read()
+                              for member in tar if member.isfile()}
+        except tarfile.TarError:
+            pass
+        status = self.files.pop("status", None)
+        self.status = None if status is None else int(status)
+
+
+# --- what a guest is made of ------------------------------------------------
+
+def need(*programs):
+    for program, package in programs:
+        if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
+            raise Unavailable(f"{package} is not installed: tests/install-deps engines")
+
+
+def path_from(script):
+    """What a script of this folder makes or finds in the cache."""
+    run = subprocess.run([HERE / script], stdin=subprocess.DEVNULL, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if run.returncode != 0:
+        raise Unavailable(run.stderr.strip())
+    return pathlib.Path(run.stdout.strip())
+
+
+def kernel():
+    """The path of a kernel, fetched when there is none."""
+    return path_from("kernel")
+
+
+def rootfs():
+    """The path of an image with Debian and the engines, built when there is none."""
+    return path_from("rootfs")
+
+
+def modules_of(image):
+    """The folder of the modules of a kernel, None when it came alone."""
+    folder = image.parent.parent / "lib/modules"
+    return folder if folder.is_dir() else None
+
+
+def libraries(program):
+    """The dynamic linker and the libraries of a program; none when it is static."""
+    listed = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL).stdout
+    return re.findall(r"(/\S+) \(0x", listed)
+
+
+def copy(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if pathlib.Path(source).is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
+
+
+def copy_disk_modules(modules, folder):
+    """Into a folder, in an order in which they can be loaded."""
+    folder.mkdir()
+    for number, name in enumerate(DISK_MODULES):
+        for source in modules.rglob(f"{name}.ko*"):
+            content = source.read_bytes()
+            if source.suffix == ".xz":
+                content = lzma.decompress(content)
+            (folder / f"{number}-{name}.ko").write_bytes(content)
+
+
+def make_initrd(target, files, settings, modules=None):
+    """A cpio archive with what the guest begins with; files go below /root, {path: source}."""
+    folder = target.with_suffix(".d")
+    copy(HERE / "init", folder / "init")
+    copy("/bin/busybox", folder / "bin/busybox")
+    (folder / "settings").write_text("".join(f"{key}={shlex.quote(value)}\n"
+                                             for key, value in settings.items()))
+    if modules:
+        copy_disk_modules(modules, folder / "modules")
+    for name, source in files.items():
+        copy(source, folder / "root" / name.lstrip("/"))
+    listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
+    with open(target, "wb") as archive:
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=folder,
+                       input=listed.encode(), stdout=archive, check=True)
+
+
+def make_disk(target, folder):
+    """An ext4 image of a folder."""
+    kilobytes = int(subprocess.check_output(["du", "-sk", "--apparent-size", folder]).split()[0])
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder, target,
+                    f"{kilobytes * 5 // 4 + 16384}k"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   env=os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+
+
+# --- running it -------------------------------------------------------------
+
+def run_qemu(argv, seconds, echo):
+    """Until the guest powers off or its time is over; it does not outlive us. Returns what comes
+    from its standard output, and an explanation when there is one."""
+    prctl = ctypes.CDLL(None).prctl
+    PR_SET_PDEATHSIG = 1
+    output, late = [], threading.Event()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          errors="replace", bufsize=1,
+                          preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)) as qemu:
+        timer = threading.Timer(seconds, lambda: (late.set(), qemu.kill()))
+        timer.start()
+        try:
+            for line in qemu.stdout:
+                output.append(line)
+                if echo:
+                    print(line, end="", flush=True)
+        finally:
+            timer.cancel()
+            qemu.kill()
+    why = f"the guest did not finish in {seconds:.0f} seconds\n" if late.is_set() else ""
+    return "".join(output), why
+
+
+def machine(command, *, root=None, systemd=False, files=None, folders=None, env=None,
+            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(), echo=False):
+    """Run a command in a new guest, in /guest. files: {path there: file or folder here}, for
+    what is small; folders: {path there: folder here}, each a disk of its own. options: more for
+    the kernel; hardware: more for QEMU. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
+    need(("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
+         ("/bin/busybox", "busybox-static"), ("mke2fs", "e2fsprogs"))
+    image = kernel()
+    modules = modules_of(image)
+    disks, folders = [], dict(folders or {})
+    if root:
+        disks.append(root)
+        if not modules or not list(modules.glob("*/modules.dep.bin")):
+            raise Unavailable(f"{image} has no modules, or kmod is not installed")
+        folders["/lib/modules"] = modules
+
+    with tempfile.TemporaryDirectory(prefix="hako-guest.") as folder:
+        folder = pathlib.Path(folder)
+        (folder / "command").write_text(
+            "#!/bin/sh\n" + "".join(f"export {key}={shlex.quote(value)}\n"
+                                    for key, value in (env or {}).items())
+            + f"exec {shlex.join(map(str, command))}\n")
+        (folder / "command").chmod(0o755)
+        mounts = []
+        for path, source in folders.items():
+            mounts.append(f"vd{chr(ord('a') + len(disks))}:{path}")
+            disks.append(folder / f"disk{len(disks)}")
+            make_disk(disks[-1], source)
+        make_initrd(folder / "initrd",
+                    {"guest/main": HERE / "main", "guest/serve": HERE / "serve",
+                     "guest/command": folder / "command",
+                     **({} if root else {"bin/busybox": "/bin/busybox"}),
+                     **({"etc/systemd/system": HERE / "systemd"} if systemd else {}),
+                     **(files or {})},
+                    {"disk": "vda" if root else "", "folders": " ".join(mounts),
+                     "init": "/sbin/init" if systemd else "/guest/main"},
+                    modules if disks else None)
+        drives = [f"if=virtio,format=raw,snapshot=on,cache=unsafe,file={disk}" for disk in disks]
+        output, why = run_qemu(
+            [*QEMU, *hardware, "-smp", str(processors), "-m", str(memory),
+             "-serial", f"file:{folder}/console", "-serial", "stdio",
+             "-serial", f"file:{folder}/archive",
+             *(word for drive in drives for word in ("-drive", drive)),
+             "-kernel", image, "-initrd", folder / "initrd",
+             "-append", f"{KERNEL_OPTIONS} {options}" + " systemd.unit=guest.target" * systemd],
+            seconds, echo)
+        return Result(output, (folder / "console").read_text(errors="replace") + why,
+                      (folder / "archive").read_bytes())
+
+
+# --- the scripts of this folder ---------------------------------------------
+
+class Checks:
     """checks: {name: (ok, seconds, text)}, in order; finished: all scripts came to their end."""
 
-    def __init__(self, text, console):
-        self.console, self.checks, self.finished = console, {}, False
+    def __init__(self, result):
+        self.console, self.checks = result.console, {}
+        self.finished = result.status == 0
         name = None
-        for line in text.splitlines():
+        for line in result.output.splitlines():
             if match := re.fullmatch(r"(not )?ok (\S+) (\S+) (\S+)", line):
                 name = match[2]
                 self.checks[name] = not match[1], float(match[4]) - float(match[3]), ""
             elif line.startswith("#") and name:
                 ok, seconds, before = self.checks[name]
                 self.checks[name] = ok, seconds, before + line[2:] + "\n"
-            elif line == "end":
-                self.finished = True
 
     def add(self, other):
         self.console += other.console
@@ -71,90 +259,33 @@ def names(scripts=SCRIPTS):
             for name in re.findall(r"^check (\S+)", pathlib.Path(script).read_text(), re.MULTILINE)]
 
 
-def kernel():
-    """The path of a kernel, fetched when there is none."""
-    run = subprocess.run([HERE / "kernel"], stdin=subprocess.DEVNULL, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    if run.returncode != 0:
-        raise Unavailable(run.stderr.strip())
-    return run.stdout.strip()
-
-
-def libraries(program):
-    """The dynamic linker and the libraries of a program; none when it is static."""
-    listed = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL).stdout
-    return re.findall(r"(/\S+) \(0x", listed)
-
-
-def make_initrd(target, hako, scripts):
-    """A cpio archive of what the guest needs."""
-    programs = {"busybox": "/bin/busybox", "hako": hako, "apparmor_parser": APPARMOR_PARSER}
-    files = {f"root/bin/{name}": path for name, path in programs.items()}
-    files |= {"init": HERE / "init", "root/guest/main": HERE / "main",
-              "root/guest/lib.sh": HERE / "lib.sh"}
-    files |= {f"root/guest/tests/{number}-{script.name}": script
-              for number, script in enumerate(map(pathlib.Path, scripts))}
-    files |= {f"root{path}": path for program in programs.values() for path in libraries(program)}
-    folder = target.with_suffix(".d")
-    for name, source in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, folder / name)
-    if SELINUX in scripts:
-        subprocess.run(["checkpolicy", "--handle-unknown", "allow", "-o",
-                        folder / "root/guest/policy", SELINUX.with_suffix(".conf")],
-                       check=True, stdout=subprocess.DEVNULL)
-    listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
-    with open(target, "wb") as archive:
-        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"], cwd=folder,
-                       input=listed.encode(), stdout=archive, check=True)
-
-
-def run_qemu(argv, seconds):
-    """Until the guest powers off or its time is over; it does not outlive us."""
-    prctl = ctypes.CDLL(None).prctl
-    PR_SET_PDEATHSIG = 1
-    qemu = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True,
-                            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
-    try:
-        return qemu.communicate(timeout=seconds)[0]
-    except subprocess.TimeoutExpired:
-        return f"the guest did not finish in {seconds:.0f} seconds\n"
-    finally:
-        qemu.kill()
-        qemu.wait()
-
-
-def contents(path):
-    return path.read_text(errors="replace") if path.exists() else ""
-
-
 def boot_one(hako, scripts, seconds):
-    options = KERNEL_OPTIONS + (" security=selinux" if SELINUX in scripts else "")
-    image = kernel()
-    with tempfile.TemporaryDirectory(prefix="hako-guest.") as folder:
-        initrd, console, results = (pathlib.Path(folder, name)
-                                    for name in ("initrd", "console", "results"))
-        make_initrd(initrd, hako, scripts)
-        said = run_qemu([*QEMU, "-serial", f"file:{console}", "-serial", f"file:{results}",
-                         "-kernel", image, "-initrd", initrd, "-append", options], seconds)
-        return Result(contents(results), contents(console) + said)
+    programs = {"bin/hako": hako, "bin/apparmor_parser": APPARMOR_PARSER}
+    files = programs | {path: path for program in programs.values() for path in libraries(program)}
+    files |= {"guest/lib.sh": HERE / "lib.sh"}
+    files |= {f"guest/{script.name}": script for script in scripts}
+    run = "; ".join(f"sh {shlex.quote(script.name)} 2>/dev/console" for script in scripts)
+    selinux = SELINUX in scripts
+    with tempfile.TemporaryDirectory(prefix="hako-policy.") as folder:
+        if selinux:
+            policy = pathlib.Path(folder, "policy")
+            subprocess.run(["checkpolicy", "--handle-unknown", "allow", "-o", policy,
+                            SELINUX.with_suffix(".conf")], check=True, stdout=subprocess.DEVNULL)
+            files["guest/policy"] = policy
+        return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, seconds=seconds,
+                              options="security=selinux" * selinux, hardware=NODES,
+                              env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
-    """Run the scripts in a new guest, or two; raises Unavailable when there can be none."""
-    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
-                             ("/bin/busybox", "busybox-static"), (APPARMOR_PARSER, "apparmor"),
-                             ("checkpolicy", "checkpolicy")):
-        if shutil.which(program) is None:
-            raise Unavailable(f"{package} is not installed: tests/install-deps guest")
+    """Run the scripts in a new small guest, or two."""
+    need((APPARMOR_PARSER, "apparmor"), ("checkpolicy", "checkpolicy"))
     scripts = [pathlib.Path(script).absolute() for script in scripts]
     parts = [[s for s in scripts if s != SELINUX], [s for s in scripts if s == SELINUX]]
-    results = [boot_one(hako, part, seconds) for part in parts if part]
-    for other in results[1:]:
-        results[0].add(other)
-    return results[0]
+    first, *others = (boot_one(hako, part, seconds) for part in parts if part)
+    for other in others:
+        first.add(other)
+    return first
 
 
 def main():

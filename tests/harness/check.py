@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Run cmocka programs, fuzzers and pytest; the last line is their sum:
+"""Run cmocka programs, fuzzers and pytest, here and in guests; the last line is their sum:
 N passed, N failed, N skipped. Exit status 1 when anything failed or nothing ran."""
 
 import argparse
@@ -7,10 +7,12 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree
 
+NO_GUEST = 77  # exit status of engines/run.py
 MUST_RUN = os.environ.get("HAKO_MUST_RUN") == "1"
 TAP = re.compile(r"^(ok|not ok)\b(.*)", re.MULTILINE)
 
@@ -83,14 +85,34 @@ def integration(paths, jobs):
     run = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rfE", "--no-header",
                           "--tb=short", "-p", "no:cacheprovider", "-n", str(jobs),
                           f"--junitxml={report}", *paths], env=env, stdin=subprocess.DEVNULL)
+    return counted(report, run.returncode)
+
+
+def counted(report, status):
+    """A report of pytest, and its exit status."""
     if not report.exists():
         return 0, 1, 0
     suite = xml.etree.ElementTree.parse(report).getroot().find("testsuite")
     total, *bad = (int(suite.get(key)) for key in ("tests", "failures", "errors"))
     skipped, failed = int(suite.get("skipped")), sum(bad)
-    if run.returncode not in (0, 1, 5) and failed == 0:
+    if status not in (0, 1, 5) and failed == 0:
         failed = 1
     return max(0, total - failed - skipped), failed, skipped
+
+
+def engines(runtimes, arguments):
+    """The tests of engines in a guest, with these runtimes, each line led by their names."""
+    report = pathlib.Path(f"build/engines-{runtimes}.xml")
+    report.parent.mkdir(exist_ok=True)
+    report.unlink(missing_ok=True)
+    argv = ["tests/engines/run.py", "--report", report, "--runtimes", runtimes, *arguments]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.STDOUT, errors="replace") as run:
+        for line in run.stdout:
+            print(f"  {runtimes:9} {line.rstrip()}")
+    if run.returncode == NO_GUEST and not MUST_RUN:
+        return 0, 0, 1
+    return counted(report, run.returncode)
 
 
 def main():
@@ -101,12 +123,17 @@ def main():
     parser.add_argument("--fuzz", nargs="*", default=[])
     parser.add_argument("--fuzz-seconds", type=int, default=60)
     parser.add_argument("--integration", nargs="*", default=[])
+    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...",
+                        help="one guest for each argument")
+    parser.add_argument("--select", default="", help="arguments of pytest, for --engines")
     options = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = [*pool.map(unit, options.unit), *pool.map(memcheck, options.memcheck),
-                   *pool.map(lambda program: fuzz(program, options.fuzz_seconds), options.fuzz)]
+                   *pool.map(lambda program: fuzz(program, options.fuzz_seconds), options.fuzz),
+                   *pool.map(lambda names: engines(names, shlex.split(options.select)),
+                             options.engines)]
     if options.integration:
         results.append(integration(options.integration, options.jobs))
     passed, failed, skipped = (sum(column) for column in zip(*results, (0, 0, 0)))

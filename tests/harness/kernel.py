@@ -95,3 +95,11 @@ def cgroup_pids(path):
 
 def frozen(path):
     return "frozen 1" in (pathlib.Path(path) / "cgroup.events").read_text()
+
+
+def status(pid, field):
+    """A line of /proc/PID/status."""
+    for line in (PROC / str(pid) / "status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return line.split(":", 1)[1].strip()
+    raise KeyError(field)
