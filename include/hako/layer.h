@@ -57,6 +57,7 @@ LAYER_RUN(resources_write); /* ATTACH, parent */
 /* mounts: mounts[] */
 LAYER_PLAN(mounts_plan);
 LAYER_RUN(mounts_open);          /* PREPARE, parent: sources that init could not reach */
+LAYER_RUN(mounts_map);           /* MAP, parent: to the container's user namespace */
 LAYER_RUN(mounts_attach);        /* BUILD, init */
 LAYER_RUN(mounts_make_readonly); /* BUILD, init: what had to stay writable until now */
 

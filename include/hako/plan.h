@@ -42,6 +42,14 @@ enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_REMOUNT, MOUNT_BIND_REMOUN
 /* How a filesystem takes linux.mountLabel: not at all, as a mount option, on its root. */
 enum mount_label { MOUNT_LABEL_NONE, MOUNT_LABEL_OPTION, MOUNT_LABEL_ROOT };
 
+/* Which ids a bind mount shows instead of those of its filesystem. */
+struct mount_idmap {
+	const struct json *at;
+	const char *uid_map; /* lines as of /proc/PID/uid_map; NULL: the container's own */
+	const char *gid_map;
+	bool recursive;
+};
+
 struct mount_plan {
 	const struct json *at;
 	enum mount_kind kind;
@@ -49,7 +57,10 @@ struct mount_plan {
 	const char *destination; /* absolute, as in the container */
 	const char *source;      /* a bind's source made absolute */
 	const char *type;
-	bool recursive; /* rbind */
+	bool recursive;            /* rbind */
+	bool source_nofollow;      /* a link is mounted, not what it leads to */
+	bool destination_nofollow; /* a link is mounted upon */
+	bool copy_symlink;         /* a source that is a link is made again, not mounted */
 	bool tmpcopyup;
 	bool readonly_late; /* made read-only after every mount is in place */
 	uint64_t attr_set;  /* MOUNT_ATTR_... for the top mount */
@@ -59,6 +70,7 @@ struct mount_plan {
 	uint64_t propagation[2]; /* MS_SHARED, ... | MS_REC, in order; 0: none */
 	struct strings flags;    /* FSCONFIG_SET_FLAG: of the superblock, data without a value */
 	struct string_map data;  /* for fsconfig(FSCONFIG_SET_STRING) */
+	const struct mount_idmap *idmap; /* NULL: ids are those of the filesystem */
 };
 
 struct device_plan {
@@ -328,7 +340,8 @@ struct handles {
 	bool resctrl_new;                /* the group was not there */
 	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
-	int console; /* the socket that takes the pty (init) */
+	int *mount_users; /* with mounts: the user namespace that an idmapped one takes its ids from */
+	int console;      /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
 	int terminal;       /* the process's side of the pty (init) */
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */

@@ -7,6 +7,7 @@
  * newgidmap(1) look up what /etc/subuid grants.
  */
 #include "hako/layer.h"
+#include "hako/userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,21 +16,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "hako/file.h"
-
-static const char *
-map_text(struct arena *arena, const struct objects *mappings)
-{
-	const struct config_id_mapping *rows = mappings->items;
-	char *text = arena_alloc(arena, mappings->count * 33 + 1);
-	size_t used = 0;
-
-	for (size_t i = 0; i < mappings->count; i++)
-		used += (size_t)sprintf(text + used, "%u %u %u\n", rows[i].container_id,
-		                        rows[i].host_id, rows[i].size);
-	return text;
-}
 
 /* What the kernel lets an unprivileged process map: its own id alone. */
 static bool
@@ -48,8 +34,8 @@ LAYER_PLAN(idmap_plan)
 	(void)e;
 	if (!plan_creates(plan, CLONE_NEWUSER))
 		return 0;
-	plan->idmap.uid_map = map_text(p->arena, &lin->uid_mappings);
-	plan->idmap.gid_map = map_text(p->arena, &lin->gid_mappings);
+	plan->idmap.uid_map = id_mappings_text(p->arena, &lin->uid_mappings);
+	plan->idmap.gid_map = id_mappings_text(p->arena, &lin->gid_mappings);
 	if (plan->options.privileged)
 		return 0;
 	plan->idmap.uid_helper = !is_own_id(&lin->uid_mappings, plan->options.host_uid);
@@ -116,10 +102,7 @@ run_helper(const char *helper, pid_t pid, const char *map, const struct json *at
 static int
 write_map(pid_t pid, const char *file, const char *text, const struct json *at, struct error *e)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	if (file_write_at(AT_FDCWD, path, text) < 0)
+	if (userns_write(pid, file, text) < 0)
 		return json_error(at, e, errno, "idmap-failed", "write %s", file);
 	return 0;
 }

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel's limit of lines in a uid_map (UID_GID_MAP_MAX_EXTENTS). */
-enum { MAX_MAPPINGS = 340 };
-
 static int
 check_namespaces(const struct config *config, struct error *e)
 {
@@ -36,52 +33,6 @@ check_namespaces(const struct config *config, struct error *e)
 	return 0;
 }
 
-static bool
-overlap(uint32_t a, uint32_t b, const struct config_id_mapping *x,
-        const struct config_id_mapping *y)
-{
-	return (uint64_t)a < (uint64_t)b + y->size && (uint64_t)b < (uint64_t)a + x->size;
-}
-
-static int
-check_mapping(const struct config_id_mapping *first, const struct config_id_mapping *mapping,
-              struct error *e)
-{
-	const struct config_id_mapping *other;
-
-	if (mapping->size == 0)
-		return config_error(mapping->at, "size", e, "config-value", "must not be 0");
-	if ((uint64_t)mapping->container_id + mapping->size > UINT32_MAX ||
-	    (uint64_t)mapping->host_id + mapping->size > UINT32_MAX)
-		return config_error(mapping->at, "size", e, "config-range",
-		                    "the last id of the mapping is over 4294967294");
-	for (other = first; other < mapping; other++) {
-		if (overlap(other->container_id, mapping->container_id, other, mapping))
-			return config_error(mapping->at, "containerID", e, "config-value",
-			                    "overlaps mapping %zu", (size_t)(other - first));
-		if (overlap(other->host_id, mapping->host_id, other, mapping))
-			return config_error(mapping->at, "hostID", e, "config-value",
-			                    "overlaps mapping %zu", (size_t)(other - first));
-	}
-	return 0;
-}
-
-static int
-check_mapping_list(const struct objects *list, struct error *e)
-{
-	const struct config_id_mapping *mappings = list->items;
-	size_t i;
-
-	if (list->count > MAX_MAPPINGS)
-		return json_error(list->at, e, 0, "config-range",
-		                  "%zu mappings: the kernel takes %d", list->count, MAX_MAPPINGS);
-	for (i = 0; i < list->count; i++) {
-		if (json_stops(list->at, check_mapping(mappings, &mappings[i], e)))
-			return -1;
-	}
-	return 0;
-}
-
 /* Nothing there, and nothing that has an error of its own. */
 static bool
 is_empty(const struct config_linux *l, const char *member, const struct objects *list)
@@ -95,9 +46,9 @@ check_mappings(const struct config *config, struct error *e)
 	const struct config_linux *l = config->linux_;
 	const struct config_namespace *user = config_namespace(config, CLONE_NEWUSER);
 
-	if (json_stops(l->at, check_mapping_list(&l->uid_mappings, e)))
+	if (json_stops(l->at, id_mappings_check(&l->uid_mappings, e)))
 		return -1;
-	if (json_stops(l->at, check_mapping_list(&l->gid_mappings, e)))
+	if (json_stops(l->at, id_mappings_check(&l->gid_mappings, e)))
 		return -1;
 	if (user == NULL || user->path != NULL)
 		return 0;
@@ -113,16 +64,8 @@ check_mappings(const struct config *config, struct error *e)
 static bool
 is_mapped(const struct objects *list, uint64_t id)
 {
-	const struct config_id_mapping *mapping = list->items;
-	size_t i;
-
-	if (list->count == 0 || json_is_faulty(list->at))
-		return true;
-	for (i = 0; i < list->count; i++, mapping++) {
-		if (id >= mapping->container_id && id - mapping->container_id < mapping->size)
-			return true;
-	}
-	return false;
+	return list->count == 0 || json_is_faulty(list->at) ||
+	       id_mappings_find(list, (uint32_t)id) != NULL;
 }
 
 static int

@@ -103,7 +103,7 @@ put_linux(struct json_writer *w)
 	put_intel_rdt(w);
 	put_memory_policy(w);
 	json_begin_object(w, "mountExtensions");
-	put_enabled(w, "idmap", false);
+	put_enabled(w, "idmap", true);
 	json_end_object(w);
 	put_enabled(w, "netDevices", false);
 	json_end_object(w);
