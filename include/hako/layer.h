@@ -54,6 +54,10 @@ LAYER_RUN(cgroup_make_namespace);   /* BUILD, init: inside the scope */
 LAYER_PLAN(resources_plan);
 LAYER_RUN(resources_write); /* ATTACH, parent */
 
+/* netdevices: links of the runtime's network namespace */
+LAYER_PLAN(netdevices_plan);
+LAYER_RUN(netdevices_move); /* MAP, parent */
+
 /* mounts: mounts[] */
 LAYER_PLAN(mounts_plan);
 LAYER_RUN(mounts_open);          /* PREPARE, parent: sources that init could not reach */

@@ -127,6 +127,13 @@ struct sysctl_plan {
 	const char *value;
 };
 
+/* A link to move from the runtime's network namespace into the container's. */
+struct net_device_plan {
+	const struct json *at;
+	const char *name;
+	const char *new_name; /* in the container; may hold one %d, for a number that is free */
+};
+
 struct time_offset_plan {
 	const char *text; /* for /proc/PID/timens_offsets, NULL: none */
 };
@@ -287,6 +294,8 @@ struct plan {
 	struct memory_policy_plan memory_policy;
 	struct intel_rdt_plan intel_rdt;
 	bool loopback_up;
+	struct net_device_plan *net_devices;
+	size_t net_device_count;
 
 	struct process_plan process;
 	struct terminal_plan terminal;
@@ -317,7 +326,7 @@ plan_look_up(const struct plan *plan, size_t mounts, const char *path, struct st
 bool
 plan_knows_mounts(const struct plan *plan);
 
-/* Init waits for MAPPED: for its ids, or, made by an intermediate, until its pid is known. */
+/* Init waits for MAPPED: for ids, network devices, or, made by an intermediate, its pid. */
 bool
 plan_waits(const struct plan *plan);
 
@@ -342,8 +351,11 @@ struct handles {
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int *mount_users; /* with mounts: the user namespace that an idmapped one takes its ids from */
 	int console;      /* the socket that takes the pty (init) */
-	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
-	int terminal;       /* the process's side of the pty (init) */
+	int console_peer; /* its other end when hako itself serves the terminal (parent) */
+	int terminal;     /* the process's side of the pty (init) */
+	int net_ns; /* the container's, held while its devices might have to come back (parent) */
+	struct net_move *net_moves; /* those devices */
+	size_t net_move_count;
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */

@@ -129,6 +129,60 @@ check_time_offsets(const struct config *config, struct error *e)
 	                  "only a new time namespace can be given offsets, not one to join");
 }
 
+enum { INTERFACE_NAME_MAX = 15 };
+
+/* What the kernel takes as the name of a network interface (dev_valid_name()). */
+static bool
+is_interface_name(const char *name)
+{
+	return name[0] != '\0' && strlen(name) <= INTERFACE_NAME_MAX && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0 && strpbrk(name, "/: \t\n\v\f\r") == NULL;
+}
+
+/* A template holds one %d, and no other %. */
+static bool
+is_interface_template(const char *name)
+{
+	const char *percent = strchr(name, '%');
+
+	return is_interface_name(name) &&
+	       (percent == NULL || (percent[1] == 'd' && strchr(percent + 1, '%') == NULL));
+}
+
+static int
+check_net_device(const struct config_net_device *first, const struct config_net_device *device,
+                 struct error *e)
+{
+	const char *name = device->name != NULL ? device->name : device->key;
+
+	if (!is_interface_name(device->key))
+		return json_error(device->at, e, 0, "config-value",
+		                  "\"%.40s\" cannot be the name of a network device", device->key);
+	if (!is_interface_template(name))
+		return config_error(device->at, "name", e, "config-value",
+		                    "\"%.40s\" cannot be the name of a network device", name);
+	for (; first < device && strchr(name, '%') == NULL; first++) {
+		if (strcmp(first->name != NULL ? first->name : first->key, name) == 0)
+			return config_error(device->at, "name", e, "config-duplicate",
+			                    "the name %s in the container was given before", name);
+	}
+	return 0;
+}
+
+static int
+check_net_devices(const struct config *config, struct error *e)
+{
+	const struct objects *list = &config->linux_->net_devices;
+	const struct config_net_device *devices = list->items;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (check_net_device(devices, &devices[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 compare_devices(const void *a, const void *b)
 {
@@ -448,7 +502,7 @@ check_intel_rdt(const struct config *config, struct error *e)
 
 static int (*const rules[])(const struct config *config, struct error *e) = {
 	check_namespaces,  check_mappings,      check_process_mapped, check_time_offsets,
-	check_personality, check_memory_policy, check_intel_rdt,
+	check_personality, check_memory_policy, check_intel_rdt,      check_net_devices,
 };
 
 int

@@ -45,6 +45,7 @@ handles_init(struct handles *h)
 		.terminal = -1,
 		.proc = -1,
 		.resctrl = -1,
+		.net_ns = -1,
 		.init_pidfd = -1,
 		.target_pidfd = -1,
 	};
@@ -312,6 +313,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 		take_back(plan, h, pid_file, ready || is_hook_failure(e));
 		return -1;
 	}
+	close_cleaner(&h->net_ns); /* network devices are the container's from now on */
 	if (hooks != NULL && hooks->poststart.count > 0)
 		state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
 	if (state == NULL ||

@@ -105,7 +105,7 @@ put_linux(struct json_writer *w)
 	json_begin_object(w, "mountExtensions");
 	put_enabled(w, "idmap", true);
 	json_end_object(w);
-	put_enabled(w, "netDevices", false);
+	put_enabled(w, "netDevices", true);
 	json_end_object(w);
 }
 

@@ -298,6 +298,9 @@ show_kernel(FILE *out, const struct plan *plan)
 		line(out, "domainname", "%s", plan->domainname);
 	if (plan->loopback_up)
 		line(out, "loopback", "up");
+	for (size_t i = 0; i < plan->net_device_count; i++)
+		line(out, "net device", "%s as %s", plan->net_devices[i].name,
+		     plan->net_devices[i].new_name);
 	for (size_t i = 0; i < plan->sysctl_count; i++)
 		line(out, "sysctl", "%s = %s", plan->sysctls[i].path, plan->sysctls[i].value);
 	if (plan->personality != NULL)
