@@ -198,6 +198,13 @@ struct label_plan {
 	const char *selinux;
 };
 
+/* Who is told of system calls that a filter notifies. */
+struct listener_plan {
+	const struct json *at;
+	const char *path; /* an agent's socket; NULL: the filter notifies nobody */
+	const char *metadata;
+};
+
 struct process_plan {
 	const struct json *at;
 	char *const *args; /* NULL: the config has no process */
@@ -254,8 +261,9 @@ struct plan_options {
 	uid_t host_uid;
 	gid_t host_gid;
 	bool cgroup_disabled;
-	bool cgroup_systemd;       /* the systemd driver */
-	const char *cgroup_parent; /* for relative paths: "/" or the caller's own cgroup */
+	bool cgroup_systemd;          /* the systemd driver */
+	const char *cgroup_parent;    /* for relative paths: "/" or the caller's own cgroup */
+	const char *seccomp_receiver; /* the socket of an agent, when config.json names none */
 };
 
 struct plan {
@@ -300,6 +308,7 @@ struct plan {
 	struct process_plan process;
 	struct terminal_plan terminal;
 	struct seccomp_program *seccomp; /* shared mapping; NULL: no filter */
+	struct listener_plan listener;
 };
 
 /* Is that namespace (CLONE_NEW...) a new one, or joined by path? */

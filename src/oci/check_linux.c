@@ -357,15 +357,6 @@ resources_check(const struct config_resources *resources, struct error *e)
 }
 
 static int
-check_action(const struct json *at, const char *member, int action, struct error *e)
-{
-	if (action != SECCOMP_ACTION_NOTIFY)
-		return 0;
-	return config_error(at, member, e, "config-unsupported",
-	                    "hako cannot apply SCMP_ACT_NOTIFY");
-}
-
-static int
 check_errno(const struct json *at, const char *member, int action, const uint64_t *errno_ret,
             struct error *e)
 {
@@ -379,8 +370,6 @@ check_errno(const struct json *at, const char *member, int action, const uint64_
 static int
 check_syscall(const struct config_syscall *rule, struct error *e)
 {
-	if (json_stops(rule->at, check_action(rule->at, "action", rule->action, e)))
-		return -1;
 	return check_errno(rule->at, "errnoRet", rule->action, rule->errno_ret, e);
 }
 
@@ -396,8 +385,11 @@ check_seccomp(struct arena *arena, const struct config_seccomp *seccomp, struct 
 	               config_error(seccomp->at, "listenerMetadata", e, "config-missing",
 	                            "listenerMetadata needs listenerPath")))
 		return -1;
-	if (json_stops(seccomp->at,
-	               check_action(seccomp->at, "defaultAction", seccomp->default_action, e)))
+	if (seccomp->default_action == SECCOMP_ACTION_NOTIFY &&
+	    json_stops(seccomp->at,
+	               config_error(seccomp->at, "defaultAction", e, "config-value",
+	                            "SCMP_ACT_NOTIFY is for system calls that are named, not "
+	                            "for all others")))
 		return -1;
 	if (json_stops(seccomp->at,
 	               check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,

@@ -436,6 +436,8 @@ show_process(FILE *out, const struct plan *plan)
 	line(out, "no_new_privs", "%s", p->no_new_privileges ? "yes" : "no");
 	show_labels(out, &p->label);
 	line(out, "seccomp", "%s", plan->seccomp != NULL ? "filter" : "none");
+	if (plan->listener.path != NULL)
+		line(out, "listener", "%s", plan->listener.path);
 }
 
 char *
