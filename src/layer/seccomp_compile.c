@@ -433,9 +433,7 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 		return json_error(seccomp->at, e, errno, "seccomp-failed", "compile");
 	c->seccomp = seccomp;
 	c->default_action = seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
-	if (add_abis(c, e) < 0)
-		return -1;
-	tail_length = make_tail(c, tail, e);
+	tail_length = add_abis(c, e) < 0 ? 0 : make_tail(c, tail, e);
 	if (tail_length == 0)
 		return -1;
 	length = seccomp_dispatch(c->tables, c->count, tail, tail_length, filter);

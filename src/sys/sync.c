@@ -190,7 +190,7 @@ sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, st
 int
 sync_expect_fd(const struct sync *sync, enum sync_type type, struct error *e)
 {
-	struct packet packet;
+	struct packet packet = {0};
 	autoclose int fd = -1;
 	ssize_t n = receive_fd(sync, &packet, &fd);
 
