@@ -208,11 +208,11 @@ def test_name_that_is_taken(inside, bundle, host, make_net, name, wanted):
     host.ip("link", "add", "taken", "type", "veth", "peer", "name", "x")
     for other in ("v0", "taken"):
         joined.ip("link", "add", other, "mtu", "1300", "type", "veth", "peer", "name", "y" + other)
-    before = host.links(), joined.links()
+    before = remember(host), remember(joined)
     b = bundle().namespace("network", joined.path)
     fails(inside, b, {name: {"name": wanted} if wanted else {}}, f"/{name}",
           f"the name {wanted or name} is taken in the container")
-    assert (host.links(), joined.links()) == before
+    eventually(lambda: (remember(host), remember(joined)) == before)
 
 
 def test_index_that_is_taken(inside, started, host, make_net):
