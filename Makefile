@@ -10,7 +10,9 @@ FUZZ_SECONDS = 60
 PYTHON = PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3
 
 MAIN = src/main.c
-SOURCES = $(sort $(wildcard src/cmd/*.c src/oci/*.c src/run/*.c src/layer/*.c src/sys/*.c))
+# Stands in for libmnl's archive where there is none: see the probe below.
+MNL = src/sys/mnl.c
+SOURCES = $(filter-out $(MNL),$(sort $(wildcard src/cmd/*.c src/oci/*.c src/run/*.c src/layer/*.c src/sys/*.c)))
 UNITS = $(sort $(wildcard tests/unit/test_*.c))
 FUZZERS = $(sort $(wildcard tests/fuzz/fuzz_*.c))
 MANUALS = $(sort $(wildcard man/*.[1-8]))
@@ -30,59 +32,18 @@ LINK = $(LINK_ANY) -pie
 LINK_ANY = $(CC) $(KNOWN_HARDENING) $(CFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack \
 	-Wl,--gc-sections -Wl,--as-needed -Wl,--hash-style=gnu $(LDFLAGS)
 
-ifneq ($(shell grep -ls '<libmnl/' $(SOURCES)),)
-PKGS += libmnl
-endif
-
 silent = $(findstring s,$(firstword -$(MAKEFLAGS)))
 say = $(if $(filter 1,$(V)),,@$(if $(silent),,printf '  %-7s %s\n' $(1) $@;))
 submake = $(MAKE) --no-print-directory
 
 all: $(BIN)
 
-# --- objects and programs ---------------------------------------------------
-
-$(BIN): $(BUILD)/src/main.o $(BUILD)/libhako.a
-	$(call say,LD)$(LINK_ANY) $(if $(filter static,$(KNOWN_LINKAGE)),$(STATIC_LINK),-pie) -o $@ $^ $(PKG_LIBS)
-
-# Without a loader, and with an entry of our own before libc's: see src/sys/entry.c.
-STATIC_LINK = -static-pie -Wl,-u,hako_entry -Wl,-e,hako_entry
-
-# Everything but main(): what unit tests and fuzzers link.
-$(BUILD)/libhako.a: $(OBJECTS)
-	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
-
-$(BUILD)/%.o: %.c $(BUILD)/probe.mk
-	@mkdir -p $(@D)
-	$(call say,CC)$(COMPILE) -MMD -MP -c -o $@ $<
-
-$(BUILD)/src/run/version.o: PREPROCESS += -DHAKO_COMMIT='"$(COMMIT)"'
-$(BUILD)/src/run/version.o: $(wildcard .git/HEAD .git/logs/HEAD)
-COMMIT = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
-
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhako.a
-	$(call say,LD)$(LINK) -o $@ $^ $(PKG_LIBS) -lcmocka
-
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhako.a
-	$(call say,LD)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
-
-$(BUILD)/tests/bench/timer: tests/bench/timer.c
-	@mkdir -p $(@D)
-	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -o $@ $<
-
-$(BUILD)/tests/bench/floor: tests/bench/floor.c
-	@mkdir -p $(@D)
-	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -s -o $@ $<
-
-units: $(UNIT_PROGRAMS)
-fuzzers: $(FUZZ_PROGRAMS)
-benchers: $(BUILD)/tests/bench/timer $(BUILD)/tests/bench/floor
-
-.SECONDARY:
--include $(shell find $(BUILD)/src $(BUILD)/tests -name '*.d' 2>/dev/null)
+# --- the machine -------------------------------------------------------------
 
 # What this compiler knows and which libraries have an archive is asked once, and
-# again when the answer could be another one. Wrappers below need no answer.
+# again when the answer could be another one. Wrappers below need no answer. The one
+# library that distributions seldom have as an archive would make every start slower
+# by its loader: for a static hako, the few functions of it are at hand.
 WRAPPERS = help format check check-unit check-integration check-guest check-engines memcheck lint format san fuzz cov bench demo \
 	dist clean uninstall
 ifneq ($(filter-out $(WRAPPERS),$(or $(MAKECMDGOALS),all)),)
@@ -103,12 +64,56 @@ $(BUILD)/probe.mk: Makefile config.mk
 		case $$f in -D_FORTIFY_SOURCE=*) knows -U_FORTIFY_SOURCE $$f || f=-D_FORTIFY_SOURCE=2; f="-U_FORTIFY_SOURCE $$f";; \
 		*) knows $$f || continue;; esac; flags="$$flags $$f"; done; \
 	for l in $$(pkg-config --libs-only-l $(PKGS)); do \
-		[ $(LINKAGE) != shared ] && l=$$(archive $${l#-l}); libs="$$libs $$l"; done; \
+		[ $(LINKAGE) != shared ] && l=$$(archive $${l#-l}); \
+		[ $(LINKAGE)$$l != static-lmnl ] || l=$(MNL:%.c=$(BUILD)/%.o); libs="$$libs $$l"; done; \
 	linkage=$(LINKAGE); [ $$linkage != static ] || case $$libs in *" -l"*) linkage=archives;; esac; \
 	[ $$linkage != static ] || knows -static-pie || linkage=archives; \
 	printf '%s\n' 'PROBED := $(PROBED_FOR)' "KNOWN_LINKAGE := $$linkage" "KNOWN_HARDENING :=$$flags" \
 		"PKG_CFLAGS := $$(pkg-config --cflags $(PKGS))" \
 		"PKG_LIBS := $$(pkg-config --libs-only-L $(PKGS))$$libs" >$@; rm -f $@.out
+
+OWN_OBJECTS = $(filter %.o,$(PKG_LIBS))
+
+# --- objects and programs ---------------------------------------------------
+
+$(BIN): $(BUILD)/src/main.o $(BUILD)/libhako.a | $(OWN_OBJECTS)
+	$(call say,LD)$(LINK_ANY) $(if $(filter static,$(KNOWN_LINKAGE)),$(STATIC_LINK),-pie) -o $@ $^ $(PKG_LIBS)
+
+# Without a loader, and with an entry of our own before libc's: see src/sys/entry.c.
+STATIC_LINK = -static-pie -Wl,-u,hako_entry -Wl,-e,hako_entry
+
+# Everything but main(): what unit tests and fuzzers link.
+$(BUILD)/libhako.a: $(OBJECTS)
+	$(call say,AR)rm -f $@ && $(AR) rcs $@ $(OBJECTS)
+
+$(BUILD)/%.o: %.c $(BUILD)/probe.mk
+	@mkdir -p $(@D)
+	$(call say,CC)$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/src/run/version.o: PREPROCESS += -DHAKO_COMMIT='"$(COMMIT)"'
+$(BUILD)/src/run/version.o: $(wildcard .git/HEAD .git/logs/HEAD)
+COMMIT = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null),unknown)
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhako.a | $(OWN_OBJECTS)
+	$(call say,LD)$(LINK) -o $@ $^ $(PKG_LIBS) -lcmocka
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhako.a | $(OWN_OBJECTS)
+	$(call say,LD)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/tests/bench/timer: tests/bench/timer.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -o $@ $<
+
+$(BUILD)/tests/bench/floor: tests/bench/floor.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) -O2 -static -s -o $@ $<
+
+units: $(UNIT_PROGRAMS)
+fuzzers: $(FUZZ_PROGRAMS)
+benchers: $(BUILD)/tests/bench/timer $(BUILD)/tests/bench/floor
+
+.SECONDARY:
+-include $(shell find $(BUILD)/src $(BUILD)/tests -name '*.d' 2>/dev/null)
 
 compile_commands.json: FORCE
 	@{ sep='['; for f in $(MAIN) $(SOURCES) $(UNITS); do \

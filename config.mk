@@ -9,13 +9,14 @@ CC ?= cc
 CFLAGS ?= -O2
 LDFLAGS ?=
 
-# pkg-config names. libmnl joins them as soon as a source includes it.
-PKGS = libseccomp libcap yajl
+# pkg-config names.
+PKGS = libseccomp libcap yajl libmnl
 
 # How hako is linked. static: nothing to load at run time, and started without
 # libc until it runs from a read-only mount (half a millisecond a start);
 # archives: the PKGS from their .a archives, libc shared; shared: everything
-# shared, as distributions want it. What the machine lacks falls back one by one.
+# shared, as distributions want it. What the machine lacks falls back one by one;
+# for libmnl, which seldom comes as an archive, src/sys/mnl.c stands in.
 LINKAGE = static
 
 # Each flag is used where the compiler knows it; -D_FORTIFY_SOURCE=2 where it

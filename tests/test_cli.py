@@ -383,7 +383,7 @@ def test_features_are_kept(plain, bundle):
     seccomp = features["linux"]["seccomp"]
     b.linux["seccomp"] = {
         "defaultAction": "SCMP_ACT_ALLOW", "architectures": seccomp["archs"],
-        "flags": seccomp["supportedFlags"],
+        "flags": seccomp["supportedFlags"], "listenerPath": "/run/agent.sock",
         "syscalls": [{"names": [name], "action": action}
                      for name, action in zip(CALLS, seccomp["actions"])] + [
             {"names": ["write"], "action": "SCMP_ACT_ERRNO",

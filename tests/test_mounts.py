@@ -510,6 +510,112 @@ def test_proc_and_sys_must_be_real(runtime, bundle, destination, made):
     assert "symbolic link" in refused(runtime, b, f"/mounts/{i}")
 
 
+# --- symbolic links that are not followed ---
+
+@pytest.fixture
+def linked(volume):
+    """A directory with a file, a directory, and links to both and to nowhere."""
+    folder = volume(file="content")
+    (folder / "dir").mkdir()
+    for target in ("file", "dir", "nowhere"):
+        (folder / f"to-{target}").symlink_to(target)
+    return folder
+
+
+@pytest.mark.parametrize("target", ["file", "dir", "nowhere"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_copy_symlink(runtime, bundle, linked, target, existing):
+    """The link is made anew; one with the same content is as good."""
+    b = bundle().mount("/made/link", linked / f"to-{target}", "bind", "copy-symlink")
+    if existing:
+        (b.rootfs / "made").mkdir()
+        (b.rootfs / "made/link").symlink_to(target)
+    assert not {"/made/link", f"/made/{target}"} & mounted(runtime, b).keys()
+    assert os.readlink(b.rootfs / "made/link") == target
+
+
+@pytest.mark.parametrize("existing", ["link", "file", "directory"])
+def test_copy_symlink_onto_something_else(runtime, bundle, linked, existing):
+    b = bundle().mount("/made", linked / "to-file", "bind", "copy-symlink")
+    made = b.rootfs / "made"
+    {"link": lambda: made.symlink_to("elsewhere"), "file": made.touch,
+     "directory": made.mkdir}[existing]()
+    assert "make the symbolic link /made: file exists" in refused(runtime, b, "/mounts/7")
+
+
+def test_copy_symlink_of_something_else_is_a_bind(runtime, bundle, linked):
+    b = bundle().mount("/made", linked / "file", "bind", "ro", "copy-symlink")
+    assert "ro" in mounted(runtime, b)["/made"].options
+    assert shell(runtime, b, "cat /made") == "content"
+
+
+def test_copied_symlink_stays_inside(runtime, bundle, linked, volume):
+    """Its parent is looked up in the rootfs, and what it points to is nobody's business."""
+    outside = volume("outside", witness="")
+    (linked / "out").symlink_to(outside)
+    b = bundle().mount("/way/link", linked / "out", "bind", "copy-symlink")
+    (b.rootfs / "way").symlink_to(outside)
+    runtime.run_bundle(b)
+    assert os.listdir(outside) == ["witness"]
+    assert os.readlink(b.rootfs / str(outside)[1:] / "link") == str(outside)
+
+
+def test_copy_symlink_with_a_user_namespace(runtime, bundle, linked):
+    linked.chmod(0o700)
+    b = bundle().user_namespace().mount("/tmp/link", linked / "to-file", "bind", "copy-symlink")
+    runtime.run_bundle(b)
+    link = b.rootfs / "tmp/link"
+    assert (os.readlink(link), os.lstat(link).st_uid) == ("file", 1_000_000)
+
+
+@pytest.mark.parametrize("target", ["file", "dir", "nowhere"])
+@pytest.mark.parametrize("kind", ["bind", "rbind"])
+def test_source_nofollow(runtime, bundle, linked, target, kind):
+    """A link is mounted as a link, on a file that is made for it."""
+    b = bundle().mount("/made", linked / f"to-{target}", kind, "src-nofollow")
+    assert shell(runtime, b, "readlink /made") == f"{target}\n"
+    assert stat.S_ISREG((b.rootfs / "made").lstat().st_mode)
+
+
+def test_source_nofollow_of_a_directory(runtime, bundle, linked):
+    b = bundle().mount("/made", linked, "bind", "src-nofollow")
+    assert shell(runtime, b, "cat /made/file") == "content"
+
+
+@pytest.mark.parametrize("target", ["etc/passwd", "/etc/passwd", "nowhere", "/proc/self/stat"])
+def test_destination_nofollow(runtime, bundle, linked, target):
+    """The link itself is covered; what it points to is not touched."""
+    b = bundle().mount("/link", linked / "file", "bind", "dest-nofollow")
+    (b.rootfs / "link").symlink_to(target)
+    found = mounted(runtime, b, "cat:/etc/passwd")
+    assert "/link" in found and f"/{target}".replace("//", "/") not in found
+    assert shell(runtime, b, "cat /link; head -c 4 /etc/passwd") == "contentroot"
+    assert os.readlink(b.rootfs / "link") == target and not (b.rootfs / "nowhere").exists()
+
+
+@pytest.mark.parametrize("destination, point", [("/dir/file", "/etc/file"), ("/new/f", "/new/f"),
+                                                ("/dir/new", "/etc/new")])
+def test_destination_nofollow_without_a_link_at_the_end(runtime, bundle, linked, destination,
+                                                        point):
+    b = bundle().mount(destination, linked / "file", "bind", "dest-nofollow")
+    (b.rootfs / "dir").symlink_to("etc")
+    (b.rootfs / "etc/file").touch()
+    assert point in mounted(runtime, b)
+
+
+def test_destination_nofollow_still_keeps_out_of_proc(runtime, bundle, linked):
+    b = bundle().mount("/dir/version", linked / "file", "bind", "dest-nofollow")
+    (b.rootfs / "dir").symlink_to("proc")
+    assert "leads into /proc" in refused(runtime, b, "/mounts/7")
+
+
+def test_link_on_a_link(runtime, bundle, linked):
+    b = bundle().mount("/link", linked / "to-dir", "bind", "src-nofollow", "dest-nofollow")
+    (b.rootfs / "link").symlink_to("etc")
+    assert shell(runtime, b, "readlink /link") == "dir\n"
+    assert os.readlink(b.rootfs / "link") == "etc"
+
+
 # --- /proc ---
 
 @pytest.mark.parametrize("file", ["cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps",

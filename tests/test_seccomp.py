@@ -193,6 +193,54 @@ def test_unknown_names_are_ignored(filtered):
                     f"s:{GETPGRP}")["tests"] == {f"s:{GETPGRP}": NAME}
 
 
+@pytest.mark.parametrize("value, refuses", [("1", True), ("", True), ("0", False)])
+@pytest.mark.parametrize("cached", [False, True])
+def test_unknown_names_are_refused_on_demand(runtime, bundle, value, refuses, cached):
+    b = bundle()
+    b.linux["seccomp"] = profile(rule("getpgrp", "no_such_call"))
+    if cached:
+        runtime.run_bundle(b)
+    b.config["annotations"] = {"run.oci.seccomp_fail_unknown_syscall": value}
+    if not refuses:
+        runtime.run_bundle(b)
+    else:
+        assert "no_such_call" in refused(runtime, b, "/linux/seccomp/syscalls/0/names/1")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_strict_refuses_unknown_names_that_weaken_a_filter(runtime, bundle, cached):
+    """A rule against a call that libseccomp does not know; not one in a list of what is allowed."""
+    b = bundle()
+    b.linux["seccomp"] = profile(rule("getpgrp", "no_such_call"))
+    if cached:
+        runtime.run_bundle(b)
+    runtime.options = ["--strict"]
+    assert "nothing will stop it" in refused(runtime, b)
+    seccomp = DOCKER | {"syscalls": [rule("no_such_call", action="SCMP_ACT_ALLOW"),
+                                     *DOCKER["syscalls"]]}
+    b.linux["seccomp"] = seccomp
+    runtime.run_bundle(b)
+
+
+def test_all_architectures(runtime, bundle):
+    """Every one that this libseccomp knows compiles, alone and with all others; it takes none of the
+    other byte order, and none that is newer than it is."""
+    b = bundle("/bin/probe", f"s:{GETPGRP}")
+    known = []
+    for name in runtime.run("features").json()["linux"]["seccomp"]["archs"]:
+        b.linux["seccomp"] = profile(rule("getpgrp", "socket")) | {"architectures": [name]}
+        result = runtime.run_bundle(b, check=False)
+        if result.returncode:
+            assert "libseccomp does not know" in result.stderr or "libseccomp refuses" in result.stderr
+        else:
+            assert set(result.json()["tests"].values()) == {NAME}
+            known.append(name.removeprefix("SCMP_ARCH_"))
+    assert {"X86", "X86_64", "X32", "ARM", "AARCH64", "MIPSEL", "MIPSEL64", "PPC64LE",
+            "RISCV64"} <= set(known)
+    b.linux["seccomp"]["architectures"] = [f"SCMP_ARCH_{name}" for name in known]
+    assert set(runtime.run_bundle(b).json()["tests"].values()) == {NAME}
+
+
 def test_calls_newer_than_the_profile(filtered):
     """Programs fall back on ENOSYS; EPERM would stop them."""
     seen = filtered(DOCKER, "s:600", "s:250", "s:134")["tests"]

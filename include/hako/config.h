@@ -418,6 +418,16 @@ resources_check(const struct config_resources *resources, struct error *e);
 void
 seccomp_warn(struct arena *arena, const struct config_seccomp *seccomp);
 
+/* The rules for a uid_map or gid_map: ranges, overlaps, the kernel's maximum of lines. */
+int
+id_mappings_check(const struct objects *mappings, struct error *e);
+/* The mapping that holds this id of the container, or NULL. */
+const struct config_id_mapping *
+id_mappings_find(const struct objects *mappings, uint32_t container_id);
+/* As lines of /proc/PID/uid_map. */
+const char *
+id_mappings_text(struct arena *arena, const struct objects *mappings);
+
 /* CLONE_NEW... of the namespace that a sysctl belongs to (a path below /proc/sys); 0: to none. */
 int
 sysctl_namespace(const char *path);

@@ -55,9 +55,14 @@ LAYER_RUN(cgroup_hand_over);        /* ATTACH, parent: to the user of the proces
 LAYER_PLAN(resources_plan);
 LAYER_RUN(resources_write); /* ATTACH, parent */
 
+/* netdevices: links of the runtime's network namespace */
+LAYER_PLAN(netdevices_plan);
+LAYER_RUN(netdevices_move); /* MAP, parent */
+
 /* mounts: mounts[] */
 LAYER_PLAN(mounts_plan);
 LAYER_RUN(mounts_open);          /* PREPARE, parent: sources that init could not reach */
+LAYER_RUN(mounts_map);           /* MAP, parent: to the container's user namespace */
 LAYER_RUN(mounts_attach);        /* BUILD, init */
 LAYER_RUN(mounts_make_readonly); /* BUILD, init: what had to stay writable until now */
 

@@ -16,12 +16,16 @@ struct mount_option {
 	bool bind;
 	bool remount;
 	bool tmpcopyup;
+	bool idmap; /* may have a value */
+	bool source_nofollow;
+	bool destination_nofollow;
+	bool copy_symlink;
 };
 
 /* Ends with a NULL name; sorted: `features` prints it. */
 extern const struct mount_option mount_options[];
 
-/* The row of that word, or NULL: an option of the filesystem. */
+/* The row of that word, or NULL: an option of the filesystem. "idmap=..." is found as "idmap". */
 const struct mount_option *
 mount_option_find(const char *name);
 

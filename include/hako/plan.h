@@ -42,6 +42,14 @@ enum mount_kind { MOUNT_FILESYSTEM, MOUNT_BIND, MOUNT_REMOUNT, MOUNT_BIND_REMOUN
 /* How a filesystem takes linux.mountLabel: not at all, as a mount option, on its root. */
 enum mount_label { MOUNT_LABEL_NONE, MOUNT_LABEL_OPTION, MOUNT_LABEL_ROOT };
 
+/* Which ids a bind mount shows instead of those of its filesystem. */
+struct mount_idmap {
+	const struct json *at;
+	const char *uid_map; /* lines as of /proc/PID/uid_map; NULL: the container's own */
+	const char *gid_map;
+	bool recursive;
+};
+
 struct mount_plan {
 	const struct json *at;
 	enum mount_kind kind;
@@ -49,7 +57,10 @@ struct mount_plan {
 	const char *destination; /* absolute, as in the container */
 	const char *source;      /* a bind's source made absolute */
 	const char *type;
-	bool recursive; /* rbind */
+	bool recursive;            /* rbind */
+	bool source_nofollow;      /* a link is mounted, not what it leads to */
+	bool destination_nofollow; /* a link is mounted upon */
+	bool copy_symlink;         /* a source that is a link is made again, not mounted */
 	bool tmpcopyup;
 	bool readonly_late; /* made read-only after every mount is in place */
 	uint64_t attr_set;  /* MOUNT_ATTR_... for the top mount */
@@ -59,6 +70,7 @@ struct mount_plan {
 	uint64_t propagation[2]; /* MS_SHARED, ... | MS_REC, in order; 0: none */
 	struct strings flags;    /* FSCONFIG_SET_FLAG: of the superblock, data without a value */
 	struct string_map data;  /* for fsconfig(FSCONFIG_SET_STRING) */
+	const struct mount_idmap *idmap; /* NULL: ids are those of the filesystem */
 };
 
 struct device_plan {
@@ -113,6 +125,13 @@ struct sysctl_plan {
 	const struct json *at;
 	const char *path; /* below /proc/sys, with slashes */
 	const char *value;
+};
+
+/* A link to move from the runtime's network namespace into the container's. */
+struct net_device_plan {
+	const struct json *at;
+	const char *name;
+	const char *new_name; /* in the container; may hold one %d, for a number that is free */
 };
 
 struct time_offset_plan {
@@ -179,6 +198,13 @@ struct label_plan {
 	const char *selinux;
 };
 
+/* Who is told of system calls that a filter notifies. */
+struct listener_plan {
+	const struct json *at;
+	const char *path; /* an agent's socket; NULL: the filter notifies nobody */
+	const char *metadata;
+};
+
 struct process_plan {
 	const struct json *at;
 	char *const *args; /* NULL: the config has no process */
@@ -236,8 +262,9 @@ struct plan_options {
 	uid_t host_uid;
 	gid_t host_gid;
 	bool cgroup_disabled;
-	bool cgroup_systemd;       /* the systemd driver */
-	const char *cgroup_parent; /* for relative paths: "", or a cgroup of the caller's */
+	bool cgroup_systemd;          /* the systemd driver */
+	const char *cgroup_parent;    /* for relative paths: "", or a cgroup of the caller's */
+	const char *seccomp_receiver; /* the socket of an agent, when config.json names none */
 };
 
 struct plan {
@@ -276,10 +303,13 @@ struct plan {
 	struct memory_policy_plan memory_policy;
 	struct intel_rdt_plan intel_rdt;
 	bool loopback_up;
+	struct net_device_plan *net_devices;
+	size_t net_device_count;
 
 	struct process_plan process;
 	struct terminal_plan terminal;
 	struct seccomp_program *seccomp; /* shared mapping; NULL: no filter */
+	struct listener_plan listener;
 };
 
 /* Is that namespace (CLONE_NEW...) a new one, or joined by path? */
@@ -306,7 +336,7 @@ plan_look_up(const struct plan *plan, size_t mounts, const char *path, struct st
 bool
 plan_knows_mounts(const struct plan *plan);
 
-/* Init waits for MAPPED: for its ids, or, made by an intermediate, until its pid is known. */
+/* Init waits for MAPPED: for ids, network devices, or, made by an intermediate, its pid. */
 bool
 plan_waits(const struct plan *plan);
 
@@ -331,9 +361,13 @@ struct handles {
 	bool resctrl_new;                /* the group was not there */
 	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
-	int console; /* the socket that takes the pty (init) */
-	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
-	int terminal;       /* the process's side of the pty (init) */
+	int *mount_users; /* with mounts: the user namespace that an idmapped one takes its ids from */
+	int console;      /* the socket that takes the pty (init) */
+	int console_peer; /* its other end when hako itself serves the terminal (parent) */
+	int terminal;     /* the process's side of the pty (init) */
+	int net_ns; /* the container's, held while its devices might have to come back (parent) */
+	struct net_move *net_moves; /* those devices */
+	size_t net_move_count;
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */

@@ -12,6 +12,7 @@
 /* Between the files of the seccomp layer, and for its tests. */
 
 struct plan;
+struct planner;
 struct handles;
 
 /*
@@ -20,6 +21,21 @@ struct handles;
  */
 int
 seccomp_install(const struct plan *plan, struct handles *h, struct error *e);
+
+/* seccomp_notify.c: SCMP_ACT_NOTIFY ------------------------------------------------ */
+
+/* Decide p->plan->listener: who is to be told, when a rule notifies. */
+int
+seccomp_notify_plan(struct planner *p, const struct config_seccomp *seccomp, struct error *e);
+
+/* Is there a socket where the agent should be? A missing one is an error of create. */
+int
+seccomp_check_agent(const struct plan *plan, struct error *e);
+
+/* Load a program with a listener, and wait until an agent has that. */
+int
+seccomp_install_listener(const struct plan *plan, const struct handles *h,
+                         const struct sock_fprog *program, struct error *e);
 
 enum { SECCOMP_ARGUMENTS = 6 };
 

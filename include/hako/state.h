@@ -27,6 +27,8 @@ struct state {
 	bool own_pid_namespace;   /* everything dies with init */
 	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
 	bool caller_keyring;      /* --no-new-keyring */
+	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */
+	const char *seccomp_metadata;
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
 };
@@ -57,5 +59,16 @@ state_json(const struct state *state, enum status status, pid_t pid);
 /* The same for a container that is being made. */
 char *
 state_json_of_plan(const struct plan *plan, enum status status, pid_t pid);
+
+/*
+ * The container process state (config-linux.md) that goes with the listener of a
+ * seccomp filter: of the process pid, in the container of that state.
+ */
+char *
+state_json_of_process(const struct state *state, enum status status, pid_t pid,
+                      const char *metadata);
+/* The same for the process of a container that is being made. */
+char *
+state_json_of_init(const struct plan *plan, enum status status, pid_t pid);
 
 #endif

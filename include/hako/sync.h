@@ -20,7 +20,9 @@
 	X(HOOKED, "parent -> init: those hooks have run")                                          \
 	X(READY, "init -> parent: confined, nothing left but the program")                         \
 	X(START, "parent -> init: execute it")                                                     \
-	X(RELEASE, "parent -> init: created; wait for `start` on the socket")
+	X(RELEASE, "parent -> init: created; wait for `start` on the socket")                      \
+	X(LISTENER, "init -> parent: the filter is loaded; with its listener's descriptor")        \
+	X(LISTENED, "parent -> init: an agent has the listener")
 
 enum sync_type {
 #define SYNC_ENUM(name, meaning) SYNC_##name,
@@ -41,6 +43,10 @@ sync_pair(int ret[2], struct error *e);
 int
 sync_send(const struct sync *sync, enum sync_type type, int64_t value, struct error *e);
 
+/* The same with a descriptor beside it. */
+int
+sync_send_fd(const struct sync *sync, enum sync_type type, int fd, struct error *e);
+
 /* Pass an error on; the peer's sync_expect() returns it as its own. */
 void
 sync_send_error(int fd, const struct error *e);
@@ -51,6 +57,10 @@ sync_send_error(int fd, const struct error *e);
  */
 int
 sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e);
+
+/* The same for a message of sync_send_fd(): the descriptor, close-on-exec. */
+int
+sync_expect_fd(const struct sync *sync, enum sync_type type, struct error *e);
 
 /*
  * When both have failed, the peer knows the reason and this side only met a dead

@@ -11,24 +11,15 @@
 #include "hako/caller.h"
 #include "hako/file.h"
 #include "hako/layer.h"
+#include "hako/userns.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-
-static const char *
-map_text(struct arena *arena, const struct objects *mappings)
-{
-	const struct config_id_mapping *rows = mappings->items;
-	char *text = arena_alloc(arena, mappings->count * 33 + 1);
-	size_t used = 0;
-
-	for (size_t i = 0; i < mappings->count; i++)
-		used += (size_t)sprintf(text + used, "%u %u %u\n", rows[i].container_id,
-		                        rows[i].host_id, rows[i].size);
-	return text;
-}
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* What the kernel lets an unprivileged process map: its own id alone. */
 static bool
@@ -47,8 +38,8 @@ LAYER_PLAN(idmap_plan)
 	(void)e;
 	if (!plan_creates(plan, CLONE_NEWUSER))
 		return 0;
-	plan->idmap.uid_map = map_text(p->arena, &lin->uid_mappings);
-	plan->idmap.gid_map = map_text(p->arena, &lin->gid_mappings);
+	plan->idmap.uid_map = id_mappings_text(p->arena, &lin->uid_mappings);
+	plan->idmap.gid_map = id_mappings_text(p->arena, &lin->gid_mappings);
 	if (plan->options.is_root)
 		return 0;
 	plan->idmap.uid_helper = !is_own_id(&lin->uid_mappings, plan->options.host_uid);
@@ -60,10 +51,7 @@ LAYER_PLAN(idmap_plan)
 static int
 write_file(pid_t pid, const char *file, const char *text, const struct json *at, struct error *e)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
-	if (file_write_at(AT_FDCWD, path, text) < 0)
+	if (userns_write(pid, file, text) < 0)
 		return json_error(at, e, errno, "idmap-failed", "write %s", file);
 	return 0;
 }

@@ -18,11 +18,14 @@ const struct mount_option mount_options[] = {
 	{"async", .superblock = "async"},
 	{"atime", ATTR(MOUNT_ATTR_RELATIME, ATIME)},
 	{"bind", .bind = true},
+	{"copy-symlink", .copy_symlink = true},
 	{"defaults"},
+	{"dest-nofollow", .destination_nofollow = true},
 	{"dev", ATTR(0, MOUNT_ATTR_NODEV)},
 	{"diratime", ATTR(0, MOUNT_ATTR_NODIRATIME)},
 	{"dirsync", .superblock = "dirsync"},
 	{"exec", ATTR(0, MOUNT_ATTR_NOEXEC)},
+	{"idmap", .idmap = true},
 	{"iversion"}, /* the kernel's filesystems decide by themselves */
 	{"lazytime", .superblock = "lazytime"},
 	{"loud"},
@@ -46,6 +49,7 @@ const struct mount_option mount_options[] = {
 	{"relatime", ATTR(MOUNT_ATTR_RELATIME, ATIME)},
 	{"remount", .remount = true},
 	{"rexec", TREE(0, MOUNT_ATTR_NOEXEC)},
+	{"ridmap", .idmap = true, .recursive = true},
 	{"rnoatime", TREE(MOUNT_ATTR_NOATIME, ATIME)},
 	{"rnodev", TREE(MOUNT_ATTR_NODEV, 0)},
 	{"rnodiratime", TREE(MOUNT_ATTR_NODIRATIME, 0)},
@@ -69,6 +73,7 @@ const struct mount_option mount_options[] = {
 	{"shared", .propagation = MS_SHARED},
 	{"silent"},
 	{"slave", .propagation = MS_SLAVE},
+	{"src-nofollow", .source_nofollow = true},
 	{"strictatime", ATTR(MOUNT_ATTR_STRICTATIME, ATIME)},
 	{"suid", ATTR(0, MOUNT_ATTR_NOSUID)},
 	{"symfollow", ATTR(0, MOUNT_ATTR_NOSYMFOLLOW)},
@@ -81,8 +86,11 @@ const struct mount_option mount_options[] = {
 const struct mount_option *
 mount_option_find(const char *name)
 {
+	size_t length = strcspn(name, "=");
+
 	for (const struct mount_option *o = mount_options; o->name != NULL; o++)
-		if (o->name[0] == name[0] && strcmp(o->name, name) == 0)
+		if (o->name[0] == name[0] && strncmp(o->name, name, length) == 0 &&
+		    o->name[length] == '\0' && (name[length] == '\0' || o->idmap))
 			return o;
 	return NULL;
 }

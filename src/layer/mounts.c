@@ -10,7 +10,7 @@
  * Read-only tmpfs and /dev become read-only last of all, because later mounts
  * need their mount points made on them.
  */
-#include "hako/layer.h"
+#include "hako/mounts.h"
 #include "hako/caller.h"
 #include "hako/log.h"
 #include "hako/mounts_shown.h"
@@ -42,8 +42,8 @@ has_data(const struct mount_plan *m, const char *key)
 
 /* Targets ---------------------------------------------------------------- */
 
-static int
-fail(const struct mount_plan *m, struct error *e, const char *call)
+int
+mount_fail(const struct mount_plan *m, struct error *e, const char *call)
 {
 	return json_error(m->at, e, errno, "mount-failed", "%s %s", call, m->destination);
 }
@@ -67,7 +67,7 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 		                  "%s in the rootfs is a symbolic link; it must be a directory",
 		                  m->destination);
 	if (fstatfs(target, &fs) < 0 || fstat(target, &a) < 0 || fstat(h->rootfs, &b) < 0)
-		return fail(m, e, "look at");
+		return mount_fail(m, e, "look at");
 	if (fs.f_type == PROC_SUPER_MAGIC)
 		return json_error(m->at, e, 0, "mount-unsafe",
 		                  "%s leads into /proc by a symbolic link", m->destination);
@@ -78,13 +78,9 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 	return 0;
 }
 
-/*
- * The target as an O_PATH descriptor, made when missing. directory says what is
- * made; *ret_made whether it was.
- */
-static int
-open_target(const struct handles *h, const struct mount_plan *m, bool directory, bool *ret_made,
-            struct error *e)
+int
+mount_open_target(const struct handles *h, const struct mount_plan *m, bool directory,
+                  bool *ret_made, struct error *e)
 {
 	int fd = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
 	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
@@ -98,7 +94,7 @@ open_target(const struct handles *h, const struct mount_plan *m, bool directory,
 	else if (errno == ELOOP || errno == EAGAIN)
 		fd = path_make_target_in_root(h->rootfs, m->destination, directory);
 	if (fd < 0)
-		return fail(m, e, "make the mount point");
+		return mount_fail(m, e, "make the mount point");
 	if (!*ret_made && check_linked_target(h, m, fd, e) < 0) {
 		close(fd);
 		return -1;
@@ -123,7 +119,7 @@ set_attributes(const struct mount_plan *m, int fd, uint64_t set, uint64_t clear,
 		return json_error(json_member(m->at, "options"), e, EPERM, "mount-locked",
 		                  "clear an option of %s that this user namespace may not clear",
 		                  m->destination);
-	return fail(m, e, "mount_setattr of");
+	return mount_fail(m, e, "mount_setattr of");
 }
 
 static int
@@ -134,7 +130,7 @@ set_propagation(const struct mount_plan *m, int fd, struct error *e)
 		unsigned flags = AT_EMPTY_PATH | (m->propagation[i] & MS_REC ? AT_RECURSIVE : 0);
 
 		if (mount_setattr(fd, "", flags, &attr, sizeof(attr)) < 0)
-			return fail(m, e, "set the propagation of");
+			return mount_fail(m, e, "set the propagation of");
 	}
 	return 0;
 }
@@ -150,12 +146,13 @@ fail_move(const struct mount_plan *m, int tree, int target, struct error *e)
 	    S_ISDIR(a.st_mode) != S_ISDIR(b.st_mode))
 		code = ENOTDIR;
 	errno = code;
-	return fail(m, e, "move_mount to");
+	return mount_fail(m, e, "move_mount to");
 }
 
-/* Finish a detached mount and put it on its target. */
-static int
-finish(const struct mount_plan *m, int tree, int target, bool with_attributes, struct error *e)
+/* An error ends init: descriptors may stay behind. */
+int
+mount_attach(struct handles *h, size_t i, const struct mount_plan *m, int tree, int target,
+             bool with_attributes, struct error *e)
 {
 	if (with_attributes && set_attributes(m, tree, m->attr_set, m->attr_clear, false, e) < 0)
 		return -1;
@@ -165,15 +162,8 @@ finish(const struct mount_plan *m, int tree, int target, bool with_attributes, s
 		return -1;
 	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return fail_move(m, tree, target, e);
-	return 0;
-}
-
-/* What was opened for mount i is not needed any more, or only at the end. An error ends init. */
-static int
-let_go(struct handles *h, size_t i, const struct mount_plan *m, int tree, int target)
-{
 	fd_drop(&h->dropped, target);
-	if (m->readonly_late)
+	if (m->readonly_late) /* needed once more, at the end */
 		h->late_readonly[i] = tree;
 	else
 		fd_drop(&h->dropped, tree);
@@ -292,7 +282,7 @@ inherit_mode(const struct mount_plan *m, int context, int target, bool made, str
 	if (made || strcmp(m->type, "tmpfs") != 0 || has_data(m, "mode"))
 		return 0;
 	if (fstat(target, &st) < 0)
-		return fail(m, e, "look at");
+		return mount_fail(m, e, "look at");
 	snprintf(mode, sizeof(mode), "%o", (unsigned)st.st_mode & 07777);
 	if (fsconfig(context, FSCONFIG_SET_STRING, "mode", mode, 0) < 0)
 		return fail_fs(m, context, "option ", "mode", e);
@@ -331,7 +321,7 @@ attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct e
 	int target, tree;
 	bool made;
 
-	target = open_target(h, m, true, &made, e);
+	target = mount_open_target(h, m, true, &made, e);
 	if (target < 0)
 		return -1;
 	tree = create_filesystem(plan, h, m, target, made, e);
@@ -340,93 +330,8 @@ attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct e
 	if (tree < 0)
 		return -1;
 	if (m->tmpcopyup && tmpcopyup(target, tree) < 0)
-		return fail(m, e, "copy the content of");
-	return finish(m, tree, target, false, e) < 0 ? -1 : let_go(h, i, m, tree, target);
-}
-
-/* Binds ----------------------------------------------------------------------- */
-
-static int
-open_source(const struct mount_plan *m, struct error *e)
-{
-	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0);
-	int fd = open_tree(AT_FDCWD, m->source, flags);
-
-	if (fd < 0)
-		return json_error(json_member(m->at, "source"), e, errno, "mount-failed",
-		                  "bind mount source %s", m->source);
-	return fd;
-}
-
-/* Below the rootfs an earlier mount may provide the source, so that only init sees it. */
-static bool
-is_outside(const char *rootfs, const char *source)
-{
-	autofree char *resolved = realpath(source, NULL);
-	size_t length = strlen(rootfs);
-
-	return resolved != NULL &&
-	       (strncmp(resolved, rootfs, length) != 0 || resolved[length] != '/');
-}
-
-/* With a user namespace init may lack the rights to reach a source that the parent can reach. */
-LAYER_RUN(mounts_open)
-{
-	autofree char *rootfs = NULL;
-
-	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.is_root || plan->mount_count == 0)
-		return 0;
-	rootfs = realpath(plan->rootfs, NULL);
-	h->mounts = calloc(plan->mount_count, sizeof(*h->mounts));
-	if (rootfs == NULL || h->mounts == NULL)
-		return error_set(e, errno, "mount-failed", "make ready for mounts");
-	for (size_t i = 0; i < plan->mount_count; i++) {
-		h->mounts[i] = mounts_shown_open(plan, &plan->mounts[i]);
-		if (plan->mounts[i].kind != MOUNT_BIND ||
-		    !is_outside(rootfs, plan->mounts[i].source))
-			continue;
-		h->mounts[i] = open_source(&plan->mounts[i], e);
-		/* without rights over this mount namespace it is left to init, who has its own */
-		if (h->mounts[i] < 0 && e->code != EPERM)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-attach_tree(struct handles *h, const struct mount_plan *m, size_t i, int tree, struct error *e)
-{
-	struct stat st;
-	bool made;
-	int target;
-
-	target = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
-	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
-	if (target < 0) {
-		if (fstat(tree, &st) < 0)
-			return fail(m, e, "look at the source of");
-		target = open_target(h, m, S_ISDIR(st.st_mode), &made, e);
-	}
-	if (target < 0)
-		return -1;
-	if (strcmp(m->destination, "/proc") == 0) {
-		struct statfs fs;
-
-		if (fstatfs(tree, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
-			return json_error(m->at, e, 0, "mount-unsafe",
-			                  "the source of /proc is not a procfs");
-	}
-	return finish(m, tree, target, true, e) < 0 ? -1 : let_go(h, i, m, tree, target);
-}
-
-static int
-attach_bind(const struct plan *plan, struct handles *h, size_t i, struct error *e)
-{
-	const struct mount_plan *m = &plan->mounts[i];
-	int tree =
-		h->mounts != NULL && h->mounts[i] >= 0 ? take_fd(&h->mounts[i]) : open_source(m, e);
-
-	return tree >= 0 ? attach_tree(h, m, i, tree, e) : -1;
+		return mount_fail(m, e, "copy the content of");
+	return mount_attach(h, i, m, tree, target, false, e);
 }
 
 /* The cgroup tree --------------------------------------------------------------- */
@@ -442,7 +347,7 @@ protect_cgroup(const struct handles *h, const struct mount_plan *m, struct error
 		return 0;
 	target = path_open_in_root(h->rootfs, m->destination, O_PATH);
 	if (target < 0 || mount_setattr(target, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return fail(m, e, "make read-only");
+		return mount_fail(m, e, "make read-only");
 	return log_fallback(e, "cgroup-readonly",
 	                    "%s is read-only: the container has no cgroup of its own",
 	                    m->destination);
@@ -467,8 +372,8 @@ bind_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error *
 	snprintf(path, sizeof(path), "%s%s", h->cgroup_mount, own_part ? h->cgroup_path : "");
 	tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0)
-		return fail(m, e, "bind the container's cgroup to");
-	return attach_tree(h, m, i, tree, e);
+		return mount_fail(m, e, "bind the container's cgroup to");
+	return bind_attach_tree(h, i, m, tree, e);
 }
 
 static int
@@ -496,11 +401,11 @@ remount(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 	autoclose int context = -1;
 
 	if (target < 0)
-		return fail(m, e, "open");
+		return mount_fail(m, e, "open");
 	if (m->kind == MOUNT_REMOUNT && m->flags.count + m->data.count > 0) {
 		context = fspick(target, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
 		if (context < 0)
-			return fail(m, e, "fspick");
+			return mount_fail(m, e, "fspick");
 		for (size_t k = 0; k < m->flags.count; k++)
 			if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[k], NULL, 0) < 0)
 				return fail_fs(m, context, "option ", m->flags.items[k], e);
@@ -524,7 +429,7 @@ LAYER_RUN(mounts_attach)
 	static int (*const attach[])(const struct plan *, struct handles *, size_t,
 	                             struct error *) = {
 		[MOUNT_FILESYSTEM] = attach_filesystem,
-		[MOUNT_BIND] = attach_bind,
+		[MOUNT_BIND] = bind_attach,
 		[MOUNT_REMOUNT] = remount,
 		[MOUNT_BIND_REMOUNT] = remount,
 		[MOUNT_CGROUP] = attach_cgroup,

@@ -5,7 +5,7 @@
  * any user: options without a meaning for a bind mount, targets inside /proc
  * (a container must not be able to disguise what the kernel says), the root.
  */
-#include "hako/layer.h"
+#include "hako/mounts.h"
 #include "hako/log.h"
 #include "hako/mount_options.h"
 #include "hako/path.h"
@@ -54,17 +54,40 @@ struct option_state {
 	bool bind;
 	bool remount;
 	size_t propagations;
+	struct idmap_option idmap;
 };
 
+static void
+plan_kind(struct mount_plan *m, struct option_state *s, const struct mount_option *o,
+          const struct json *at)
+{
+	s->bind |= o->bind;
+	s->remount |= o->remount;
+	m->recursive |= o->bind && o->recursive;
+	m->tmpcopyup |= o->tmpcopyup;
+	m->source_nofollow |= o->source_nofollow;
+	m->destination_nofollow |= o->destination_nofollow;
+	m->copy_symlink |= o->copy_symlink;
+	if (o->idmap) {
+		const char *equal = strchr(at->text, '=');
+
+		s->idmap = (struct idmap_option){
+			.at = at,
+			.maps = equal != NULL ? equal + 1 : NULL,
+			.recursive = o->recursive,
+		};
+	}
+}
+
 static int
-plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, const char *word,
+plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, const struct json *at,
             struct error *e)
 {
-	const struct mount_option *o = mount_option_find(word);
+	const struct mount_option *o = mount_option_find(at->text);
 	uint64_t *set = &m->attr_set, *clear = &m->attr_clear;
 
 	if (o == NULL) {
-		plan_data(p->arena, m, word);
+		plan_data(p->arena, m, at->text);
 		return 0;
 	}
 	if (o->recursive && !o->bind) {
@@ -73,10 +96,7 @@ plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, con
 	}
 	*set = (*set & ~o->attr_clear) | o->attr_set;
 	*clear = (*clear & ~o->attr_set) | o->attr_clear;
-	s->bind |= o->bind;
-	s->remount |= o->remount;
-	m->recursive |= o->bind && o->recursive;
-	m->tmpcopyup |= o->tmpcopyup;
+	plan_kind(m, s, o, at);
 	if (o->superblock != NULL)
 		add_flag(p->arena, m, o->superblock);
 	if (o->propagation != 0) {
@@ -100,17 +120,6 @@ count_words(const struct strings *options)
 	return words;
 }
 
-static bool
-is_gid_mapped(const struct objects *mappings, uint64_t gid)
-{
-	const struct config_id_mapping *rows = mappings->items;
-
-	for (size_t i = 0; i < mappings->count; i++)
-		if (gid >= rows[i].container_id && gid - rows[i].container_id < rows[i].size)
-			return true;
-	return false;
-}
-
 /* devpts' gid=5 is what engines write; a user namespace without that group has no use for it. */
 static void
 drop_unmapped_gid(struct planner *p, struct mount_plan *m)
@@ -124,7 +133,7 @@ drop_unmapped_gid(struct planner *p, struct mount_plan *m)
 
 		if (strcmp(m->data.items[i].key, "gid") != 0 ||
 		    parse_uint(m->data.items[i].value, UINT32_MAX, &gid) < 0 ||
-		    is_gid_mapped(&lin->gid_mappings, gid))
+		    id_mappings_find(&lin->gid_mappings, (uint32_t)gid) != NULL)
 			continue;
 		log_debug("devpts: gid %s is not mapped: left out", m->data.items[i].value);
 		memmove(&m->data.items[i], &m->data.items[i + 1],
@@ -184,6 +193,23 @@ check_bind(const struct mount_plan *m, const struct option_state *s, struct erro
 	return 0;
 }
 
+static int
+check_links(const struct mount_plan *m, struct error *e)
+{
+	const struct json *at = json_member(m->at, "options");
+	const char *word = m->copy_symlink           ? "copy-symlink"
+	                   : m->source_nofollow      ? "src-nofollow"
+	                   : m->destination_nofollow ? "dest-nofollow"
+	                                             : NULL;
+
+	if (word != NULL && m->kind != MOUNT_BIND)
+		return json_error(at, e, 0, "mount-invalid", "%s is only for bind mounts", word);
+	if (m->copy_symlink && (m->source_nofollow || m->destination_nofollow))
+		return json_error(at, e, 0, "mount-invalid",
+		                  "copy-symlink excludes src-nofollow and dest-nofollow");
+	return 0;
+}
+
 /* Below /proc only the files that lxcfs provides may be covered: the rest is the kernel's word. */
 static const char *const proc_files[] = {
 	"/proc/cpuinfo",
@@ -238,6 +264,7 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 	char destination[PATH_MAX];
 	struct option_state s = {0};
 	size_t words = count_words(&c->options);
+	const struct json *at = c->options.at != NULL ? c->options.at->first : NULL;
 
 	if (path_normalise(c->destination, destination, sizeof(destination)) < 0)
 		return json_error(json_member(c->at, "destination"), e, errno, "mount-invalid",
@@ -248,12 +275,13 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 	m->source = c->source;
 	m->flags.items = arena_array(p->arena, words, sizeof(char *));
 	m->data.items = arena_array(p->arena, words, sizeof(struct string_pair));
-	for (size_t i = 0; i < c->options.count; i++)
-		if (plan_option(p, m, &s, c->options.items[i], e) < 0)
+	for (; at != NULL; at = at->next)
+		if (plan_option(p, m, &s, at, e) < 0)
 			return -1;
 	decide_kind(p, m, &s);
 	plan_label(p->plan, m);
-	if (check_bind(m, &s, e) < 0 || check_destination(m, e) < 0)
+	if (check_bind(m, &s, e) < 0 || check_links(m, e) < 0 || check_destination(m, e) < 0 ||
+	    mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
 		return -1;
 	if (m->kind == MOUNT_BIND && m->source[0] != '/')
 		m->source = arena_printf(p->arena, "%s/%s", p->plan->options.bundle, m->source);

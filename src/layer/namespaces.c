@@ -58,7 +58,7 @@ plan_waits(const struct plan *plan)
 	bool score = plan->process.oom_score_adj != NULL && !plan->options.privileged;
 
 	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) || score ||
-	       plan->cgroup.unit != NULL;
+	       plan->cgroup.unit != NULL || plan->net_device_count > 0;
 }
 
 static const char *
@@ -135,6 +135,8 @@ check_foreign(const struct plan *plan, const struct namespace_join *join, int fd
 	if (at == NULL && join->type == CLONE_NEWUTS)
 		at = json_member(plan->config->at,
 		                 plan->hostname != NULL ? "hostname" : "domainname");
+	if (at == NULL && join->type == CLONE_NEWNET)
+		at = json_member(plan->config->linux_->at, "netDevices");
 	if (at == NULL || !is_own(join, fd))
 		return 0;
 	return json_error(at, e, 0, "namespace-own",

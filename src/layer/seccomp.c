@@ -5,10 +5,11 @@
  * shares with init, while init mounts. Init installs the program with a single
  * call, the last before execve, so that a profile need allow nothing but execve
  * for our sake; that call takes no_new_privs or CAP_SYS_ADMIN, which
- * credentials.c keeps until then.
+ * credentials.c keeps until then. SCMP_ACT_NOTIFY: seccomp_notify.c.
  */
 #include "hako/seccomp.h"
 #include "hako/layer.h"
+#include "hako/log.h"
 #include "hako/problem.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@ static const uint32_t action_values[] = {
 	[SECCOMP_ACTION_TRACE] = SECCOMP_RET_TRACE,
 	[SECCOMP_ACTION_ALLOW] = SECCOMP_RET_ALLOW,
 	[SECCOMP_ACTION_LOG] = SECCOMP_RET_LOG,
+	[SECCOMP_ACTION_NOTIFY] = SECCOMP_RET_USER_NOTIF,
 };
 
 enum { MAX_ERRNO = 4095, MAX_TRACE = 0xffff };
@@ -69,9 +71,6 @@ check_action(const struct json *at, int action, const uint64_t *errno_ret, struc
 {
 	uint64_t max = action == SECCOMP_ACTION_TRACE ? MAX_TRACE : MAX_ERRNO;
 
-	if (action == SECCOMP_ACTION_NOTIFY)
-		return json_error(at, e, 0, "seccomp-unsupported",
-		                  "SCMP_ACT_NOTIFY is not supported");
 	if (action <= 0 || (size_t)action >= ARRAY_SIZE(action_values))
 		return json_error(at, e, 0, "seccomp-invalid", "an action is required");
 	if (errno_ret == NULL)
@@ -172,14 +171,19 @@ is_empty(const struct config_seccomp *seccomp)
 
 /*
  * No list of flags means SPEC_ALLOW, as runc has it, an empty one means none.
- * WAIT_KILLABLE_RECV is about a listener; without one the kernel refuses it.
+ * WAIT_KILLABLE_RECV is about a listener; without one the kernel refuses it. TSYNC
+ * is about threads, and the program begins with one.
  */
 static uint32_t
-load_flags(const struct config_seccomp *seccomp)
+load_flags(const struct config_seccomp *seccomp, bool listener)
 {
+	/* the one thread that shall stay without the filter hands the listener over */
+	uint64_t without =
+		listener ? SECCOMP_FILTER_FLAG_TSYNC : SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+
 	if (seccomp->flags.at == NULL)
 		return SECCOMP_FILTER_FLAG_SPEC_ALLOW;
-	return (uint32_t)(seccomp->flags.value & ~(uint64_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	return (uint32_t)(seccomp->flags.value & ~without);
 }
 
 LAYER_PLAN(seccomp_plan)
@@ -190,13 +194,13 @@ LAYER_PLAN(seccomp_plan)
 
 	if (seccomp == NULL || is_empty(seccomp))
 		return 0;
-	if (check_profile(seccomp, e) < 0)
+	if (check_profile(seccomp, e) < 0 || seccomp_notify_plan(p, seccomp, e) < 0)
 		return -1;
 	program = mmap(NULL, sizeof(*program) + BPF_MAXINSNS * sizeof(struct sock_filter),
 	               PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (program == MAP_FAILED)
 		return json_error(seccomp->at, e, errno, "seccomp-failed", "mmap");
-	program->flags = load_flags(seccomp);
+	program->flags = load_flags(seccomp, p->plan->listener.path != NULL);
 	p->plan->seccomp = program;
 	return 0;
 }
@@ -224,32 +228,59 @@ probe_flags(const struct config_seccomp *seccomp, struct error *e)
 	return 0;
 }
 
-/* Misspelt, it would stay allowed. */
-static int
-check_names(const struct config_syscall *rule, struct error *e)
+/* An annotation of crun's: "0" is no. */
+static bool
+wants_known_names(const struct config *config)
 {
-	const struct json *at = rule->names.at->first;
+	for (size_t i = 0; i < config->annotations.count; i++)
+		if (strcmp(config->annotations.items[i].key,
+		           "run.oci.seccomp_fail_unknown_syscall") == 0)
+			return strcmp(config->annotations.items[i].value, "0") != 0;
+	return false;
+}
 
-	for (size_t i = 0; i < rule->names.count; i++, at = at->next)
-		if (!seccomp_knows(rule->names.items[i]) &&
-		    json_fallback(at, e, "seccomp-name-unknown",
-		                  "no system call of this name is known: nothing will stop it") < 0)
-			return -1;
+/* Its rule is left out. Misspelt in a list of what is forbidden, it would stay allowed. */
+static int
+report_unknown(const struct config_seccomp *seccomp, const struct config_syscall *rule,
+               const struct json *name, bool fatal, struct error *e)
+{
+	bool allowed = seccomp->default_action == SECCOMP_ACTION_ALLOW ||
+	               seccomp->default_action == SECCOMP_ACTION_LOG;
+
+	if (fatal)
+		return json_error(name, e, 0, "seccomp-name-unknown",
+		                  "no system call of the name %s is known", name->text);
+	if (allowed && rule->action != seccomp->default_action)
+		return json_fallback(name, e, "seccomp-name-unknown",
+		                     "no system call of this name is known: nothing will stop it");
+	log_debug("seccomp: libseccomp does not know %s, ignored", name->text);
+	return 0;
+}
+
+static int
+check_names(const struct plan *plan, struct error *e)
+{
+	const struct config_seccomp *seccomp = plan->config->linux_->seccomp;
+	const struct config_syscall *rules = seccomp->syscalls.items;
+	bool fatal = wants_known_names(plan->config);
+
+	for (size_t i = 0; i < seccomp->syscalls.count; i++)
+		for (const struct json *name = rules[i].names.at->first; name != NULL;
+		     name = name->next)
+			if (!seccomp_knows(name->text) &&
+			    json_stops(name, report_unknown(seccomp, &rules[i], name, fatal, e)))
+				return -1;
 	return 0;
 }
 
 LAYER_PROBE(seccomp_probe)
 {
 	const struct config_seccomp *seccomp = plan->config->linux_->seccomp;
-	const struct config_syscall *rules;
 
 	if (plan->seccomp == NULL || json_stops(seccomp->at, probe_flags(seccomp, e)))
 		return 0;
-	rules = seccomp->syscalls.items;
-	for (size_t i = 0; i < seccomp->syscalls.count; i++)
-		if (seccomp->default_action == SECCOMP_ACTION_ALLOW &&
-		    rules[i].action != SECCOMP_ACTION_ALLOW)
-			(void)check_names(&rules[i], e);
+	(void)seccomp_check_agent(plan, e);
+	(void)check_names(plan, e);
 	return 0;
 }
 
@@ -280,11 +311,15 @@ LAYER_RUN(seccomp_compile)
 	if (plan->seccomp == NULL)
 		return 0;
 	seccomp = plan->config->linux_->seccomp;
-	if (probe_flags(seccomp, e) < 0)
+	if (probe_flags(seccomp, e) < 0 || seccomp_check_agent(plan, e) < 0)
 		return -1;
 	filter = (struct sock_filter *)plan->seccomp->filter;
 	key = cache_key(seccomp);
 	cached = seccomp_cache_load(h->root_dir, &key, filter);
+	/* looking up hundreds of names takes longer than the rest of a hit */
+	if ((cached == 0 || log_settings.strict || wants_known_names(plan->config)) &&
+	    check_names(plan, e) < 0)
+		return -1;
 	length = cached > 0 ? (int)cached : seccomp_compile_profile(seccomp, filter, e);
 	if (length < 0)
 		return -1;
@@ -300,7 +335,6 @@ LAYER_RUN(seccomp_install)
 	struct sock_fprog program;
 	uint32_t length;
 
-	(void)h;
 	if (plan->seccomp == NULL)
 		return 0;
 	length = __atomic_load_n(&plan->seccomp->length, __ATOMIC_ACQUIRE);
@@ -309,6 +343,8 @@ LAYER_RUN(seccomp_install)
 		                  "the filter is not compiled");
 	program.len = (unsigned short)length;
 	program.filter = (struct sock_filter *)plan->seccomp->filter;
+	if (plan->listener.path != NULL)
+		return seccomp_install_listener(plan, h, &program, e);
 	/* above 0: the id of a thread that TSYNC could not reach */
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan->seccomp->flags, &program) != 0)
 		return json_error(plan->config->linux_->seccomp->at, e, errno, "seccomp-failed",

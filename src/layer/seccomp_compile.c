@@ -420,19 +420,6 @@ make_tail(struct compiler *c, struct sock_filter tail[static BPF_MAXINSNS], stru
 
 /* Program --------------------------------------------------------------------------- */
 
-static void
-log_unknown_names(const struct config_seccomp *seccomp)
-{
-	const struct config_syscall *rules = seccomp->syscalls.items;
-
-	for (size_t i = 0; i < seccomp->syscalls.count; i++)
-		for (size_t k = 0; k < rules[i].names.count; k++)
-			if (seccomp_syscall_resolve_name(rules[i].names.items[k]) ==
-			    __NR_SCMP_ERROR)
-				log_debug("seccomp: libseccomp does not know %s, ignored",
-				          rules[i].names.items[k]);
-}
-
 int
 seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter *filter,
                         struct error *e)
@@ -446,11 +433,7 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 		return json_error(seccomp->at, e, errno, "seccomp-failed", "compile");
 	c->seccomp = seccomp;
 	c->default_action = seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
-	if (log_wants(LOG_LEVEL_DEBUG))
-		log_unknown_names(seccomp);
-	if (add_abis(c, e) < 0)
-		return -1;
-	tail_length = make_tail(c, tail, e);
+	tail_length = add_abis(c, e) < 0 ? 0 : make_tail(c, tail, e);
 	if (tail_length == 0)
 		return -1;
 	length = seccomp_dispatch(c->tables, c->count, tail, tail_length, filter);

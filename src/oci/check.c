@@ -161,6 +161,7 @@ check_namespaces_needed(const struct config *config, struct error *e)
 		{l->uid_mappings.count > 0, CLONE_NEWUSER, l->at, "uidMappings"},
 		{l->gid_mappings.count > 0, CLONE_NEWUSER, l->at, "gidMappings"},
 		{l->time_offsets != NULL, CLONE_NEWTIME, l->at, "timeOffsets"},
+		{l->net_devices.count > 0, CLONE_NEWNET, l->at, "netDevices"},
 	};
 	size_t i;
 

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel's limit of lines in a uid_map (UID_GID_MAP_MAX_EXTENTS). */
-enum { MAX_MAPPINGS = 340 };
-
 static int
 check_namespaces(const struct config *config, struct error *e)
 {
@@ -36,52 +33,6 @@ check_namespaces(const struct config *config, struct error *e)
 	return 0;
 }
 
-static bool
-overlap(uint32_t a, uint32_t b, const struct config_id_mapping *x,
-        const struct config_id_mapping *y)
-{
-	return (uint64_t)a < (uint64_t)b + y->size && (uint64_t)b < (uint64_t)a + x->size;
-}
-
-static int
-check_mapping(const struct config_id_mapping *first, const struct config_id_mapping *mapping,
-              struct error *e)
-{
-	const struct config_id_mapping *other;
-
-	if (mapping->size == 0)
-		return config_error(mapping->at, "size", e, "config-value", "must not be 0");
-	if ((uint64_t)mapping->container_id + mapping->size > UINT32_MAX ||
-	    (uint64_t)mapping->host_id + mapping->size > UINT32_MAX)
-		return config_error(mapping->at, "size", e, "config-range",
-		                    "the last id of the mapping is over 4294967294");
-	for (other = first; other < mapping; other++) {
-		if (overlap(other->container_id, mapping->container_id, other, mapping))
-			return config_error(mapping->at, "containerID", e, "config-value",
-			                    "overlaps mapping %zu", (size_t)(other - first));
-		if (overlap(other->host_id, mapping->host_id, other, mapping))
-			return config_error(mapping->at, "hostID", e, "config-value",
-			                    "overlaps mapping %zu", (size_t)(other - first));
-	}
-	return 0;
-}
-
-static int
-check_mapping_list(const struct objects *list, struct error *e)
-{
-	const struct config_id_mapping *mappings = list->items;
-	size_t i;
-
-	if (list->count > MAX_MAPPINGS)
-		return json_error(list->at, e, 0, "config-range",
-		                  "%zu mappings: the kernel takes %d", list->count, MAX_MAPPINGS);
-	for (i = 0; i < list->count; i++) {
-		if (json_stops(list->at, check_mapping(mappings, &mappings[i], e)))
-			return -1;
-	}
-	return 0;
-}
-
 /* Nothing there, and nothing that has an error of its own. */
 static bool
 is_empty(const struct config_linux *l, const char *member, const struct objects *list)
@@ -95,9 +46,9 @@ check_mappings(const struct config *config, struct error *e)
 	const struct config_linux *l = config->linux_;
 	const struct config_namespace *user = config_namespace(config, CLONE_NEWUSER);
 
-	if (json_stops(l->at, check_mapping_list(&l->uid_mappings, e)))
+	if (json_stops(l->at, id_mappings_check(&l->uid_mappings, e)))
 		return -1;
-	if (json_stops(l->at, check_mapping_list(&l->gid_mappings, e)))
+	if (json_stops(l->at, id_mappings_check(&l->gid_mappings, e)))
 		return -1;
 	if (user == NULL || user->path != NULL)
 		return 0;
@@ -113,16 +64,8 @@ check_mappings(const struct config *config, struct error *e)
 static bool
 is_mapped(const struct objects *list, uint64_t id)
 {
-	const struct config_id_mapping *mapping = list->items;
-	size_t i;
-
-	if (list->count == 0 || json_is_faulty(list->at))
-		return true;
-	for (i = 0; i < list->count; i++, mapping++) {
-		if (id >= mapping->container_id && id - mapping->container_id < mapping->size)
-			return true;
-	}
-	return false;
+	return list->count == 0 || json_is_faulty(list->at) ||
+	       id_mappings_find(list, (uint32_t)id) != NULL;
 }
 
 static int
@@ -184,6 +127,60 @@ check_time_offsets(const struct config *config, struct error *e)
 		return 0;
 	return json_error(config->linux_->time_offsets->at, e, 0, "config-namespace",
 	                  "only a new time namespace can be given offsets, not one to join");
+}
+
+enum { INTERFACE_NAME_MAX = 15 };
+
+/* What the kernel takes as the name of a network interface (dev_valid_name()). */
+static bool
+is_interface_name(const char *name)
+{
+	return name[0] != '\0' && strlen(name) <= INTERFACE_NAME_MAX && strcmp(name, ".") != 0 &&
+	       strcmp(name, "..") != 0 && strpbrk(name, "/: \t\n\v\f\r") == NULL;
+}
+
+/* A template holds one %d, and no other %. */
+static bool
+is_interface_template(const char *name)
+{
+	const char *percent = strchr(name, '%');
+
+	return is_interface_name(name) &&
+	       (percent == NULL || (percent[1] == 'd' && strchr(percent + 1, '%') == NULL));
+}
+
+static int
+check_net_device(const struct config_net_device *first, const struct config_net_device *device,
+                 struct error *e)
+{
+	const char *name = device->name != NULL ? device->name : device->key;
+
+	if (!is_interface_name(device->key))
+		return json_error(device->at, e, 0, "config-value",
+		                  "\"%.40s\" cannot be the name of a network device", device->key);
+	if (!is_interface_template(name))
+		return config_error(device->at, "name", e, "config-value",
+		                    "\"%.40s\" cannot be the name of a network device", name);
+	for (; first < device && strchr(name, '%') == NULL; first++) {
+		if (strcmp(first->name != NULL ? first->name : first->key, name) == 0)
+			return config_error(device->at, "name", e, "config-duplicate",
+			                    "the name %s in the container was given before", name);
+	}
+	return 0;
+}
+
+static int
+check_net_devices(const struct config *config, struct error *e)
+{
+	const struct objects *list = &config->linux_->net_devices;
+	const struct config_net_device *devices = list->items;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (check_net_device(devices, &devices[i], e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -360,15 +357,6 @@ resources_check(const struct config_resources *resources, struct error *e)
 }
 
 static int
-check_action(const struct json *at, const char *member, int action, struct error *e)
-{
-	if (action != SECCOMP_ACTION_NOTIFY)
-		return 0;
-	return config_error(at, member, e, "config-unsupported",
-	                    "hako cannot apply SCMP_ACT_NOTIFY");
-}
-
-static int
 check_errno(const struct json *at, const char *member, int action, const uint64_t *errno_ret,
             struct error *e)
 {
@@ -382,8 +370,6 @@ check_errno(const struct json *at, const char *member, int action, const uint64_
 static int
 check_syscall(const struct config_syscall *rule, struct error *e)
 {
-	if (json_stops(rule->at, check_action(rule->at, "action", rule->action, e)))
-		return -1;
 	return check_errno(rule->at, "errnoRet", rule->action, rule->errno_ret, e);
 }
 
@@ -399,8 +385,11 @@ check_seccomp(struct arena *arena, const struct config_seccomp *seccomp, struct 
 	               config_error(seccomp->at, "listenerMetadata", e, "config-missing",
 	                            "listenerMetadata needs listenerPath")))
 		return -1;
-	if (json_stops(seccomp->at,
-	               check_action(seccomp->at, "defaultAction", seccomp->default_action, e)))
+	if (seccomp->default_action == SECCOMP_ACTION_NOTIFY &&
+	    json_stops(seccomp->at,
+	               config_error(seccomp->at, "defaultAction", e, "config-value",
+	                            "SCMP_ACT_NOTIFY is for system calls that are named, not "
+	                            "for all others")))
 		return -1;
 	if (json_stops(seccomp->at,
 	               check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,
@@ -505,7 +494,7 @@ check_intel_rdt(const struct config *config, struct error *e)
 
 static int (*const rules[])(const struct config *config, struct error *e) = {
 	check_namespaces,  check_mappings,      check_process_mapped, check_time_offsets,
-	check_personality, check_memory_policy, check_intel_rdt,
+	check_personality, check_memory_policy, check_intel_rdt,      check_net_devices,
 };
 
 int

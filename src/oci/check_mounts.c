@@ -65,12 +65,30 @@ check_type(const struct config *config, const struct config_mount *mount, struct
 	return config_need_namespace(config, CLONE_NEWIPC, mount->at, "type", e);
 }
 
+/* Both or none: the kernel maps nothing else. */
+static int
+check_mount_mappings(const struct config_mount *mount, struct error *e)
+{
+	const struct objects *uids = &mount->uid_mappings, *gids = &mount->gid_mappings;
+
+	if ((uids->count == 0) != (gids->count == 0) && !json_is_faulty(mount->at))
+		return json_error(uids->count > 0 ? uids->at : gids->at, e, 0, "config-missing",
+		                  "%s needs %s beside it",
+		                  uids->count > 0 ? "uidMappings" : "gidMappings",
+		                  uids->count > 0 ? "gidMappings" : "uidMappings");
+	if (json_stops(mount->at, id_mappings_check(uids, e)))
+		return -1;
+	return id_mappings_check(gids, e);
+}
+
 static int
 check_mount(const struct config *config, const struct config_mount *mount, struct error *e)
 {
 	if (is_root(mount->destination))
 		return config_error(mount->at, "destination", e, "config-value",
 		                    "a mount over / would hide the root filesystem");
+	if (json_stops(mount->at, check_mount_mappings(mount, e)))
+		return -1;
 	return check_type(config, mount, e);
 }
 

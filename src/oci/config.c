@@ -31,10 +31,8 @@ static const struct field mount_rows[] = {
 	FIELD(STRING, "type", config_mount, type),
 	FIELD(STRING, "source", config_mount, source),
 	FIELD(STRINGS, "options", config_mount, options),
-	FIELD(OBJECTS, "uidMappings", config_mount, uid_mappings, .table = &id_mapping_fields,
-              .flags = FIELD_NOT_APPLIED),
-	FIELD(OBJECTS, "gidMappings", config_mount, gid_mappings, .table = &id_mapping_fields,
-              .flags = FIELD_NOT_APPLIED),
+	FIELD(OBJECTS, "uidMappings", config_mount, uid_mappings, .table = &id_mapping_fields),
+	FIELD(OBJECTS, "gidMappings", config_mount, gid_mappings, .table = &id_mapping_fields),
 };
 static const struct field_table mount_fields = FIELD_TABLE(config_mount, mount_rows);
 

@@ -11,6 +11,7 @@
 #include "hako/hooks.h"
 #include "hako/init.h"
 #include "hako/intel_rdt.h"
+#include "hako/listener.h"
 #include "hako/path.h"
 #include "hako/spawn.h"
 #include "hako/step.h"
@@ -49,6 +50,7 @@ handles_init(struct handles *h)
 		.terminal = -1,
 		.proc = -1,
 		.resctrl = -1,
+		.net_ns = -1,
 		.init_pidfd = -1,
 		.target_pidfd = -1,
 	};
@@ -96,6 +98,7 @@ plan_options_host(struct plan_options *options)
 	options->is_root = options->host_uid == 0;
 	options->privileged = options->is_root && caller_is_in_initial_userns();
 	options->cgroup_parent = options->privileged ? "" : cgroup_parent_of_caller();
+	options->seccomp_receiver = getenv("RUN_OCI_SECCOMP_RECEIVER");
 }
 
 /* State folder ----------------------------------------------------------------- */
@@ -290,6 +293,23 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 	return -1;
 }
 
+/* On success the program is about to be executed. */
+static int
+start_init(const struct plan *plan, struct handles *h, struct error *e)
+{
+	autofree char *message = NULL;
+
+	/* init finds START waiting for it: going to sleep and waking it up would take longer */
+	if (plan->listener.path == NULL)
+		return sync_send(&h->sync, SYNC_START, 0, e) < 0
+		               ? -1
+		               : sync_expect(&h->sync, SYNC_READY, NULL, e);
+	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
+	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0)
+		return -1;
+	return listener_start(&h->sync, &plan->listener, message, e);
+}
+
 int
 container_run(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
 {
@@ -297,14 +317,13 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	autofree char *state = NULL;
 	bool ready;
 
-	/* init finds START waiting for it: going to sleep and waking it up would take longer */
-	ready = sync_send(&h->sync, SYNC_START, 0, e) == 0 &&
-	        sync_expect(&h->sync, SYNC_READY, NULL, e) == 0;
+	ready = start_init(plan, h, e) == 0;
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		sync_prefer_error(&h->sync, e);
 		take_back(plan, h, pid_file, ready || is_hook_failure(e));
 		return -1;
 	}
+	close_cleaner(&h->net_ns); /* network devices are the container's from now on */
 	if (hooks != NULL && hooks->poststart.count > 0)
 		state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
 	if (state == NULL ||

@@ -12,6 +12,7 @@
 #include "hako/file.h"
 #include "hako/init.h"
 #include "hako/layer.h"
+#include "hako/listener.h"
 #include "hako/path.h"
 #include "hako/spawn.h"
 #include "hako/step.h"
@@ -392,16 +393,31 @@ open_root_of_init(const struct container *c, const struct plan *plan, struct han
 }
 
 static int
-attend(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
+start(const struct container *c, const struct plan *plan, struct handles *h, struct error *e)
+{
+	autofree char *message = NULL;
+
+	/* as in container_run(): the process finds START waiting for it */
+	if (plan->listener.path == NULL)
+		return sync_send(&h->sync, SYNC_START, 0, e) < 0
+		               ? -1
+		               : sync_expect(&h->sync, SYNC_READY, NULL, e);
+	message = state_json_of_process(c->state, c->status, h->init_pid, plan->listener.metadata);
+	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0)
+		return -1;
+	return listener_start(&h->sync, &plan->listener, message, e);
+}
+
+static int
+attend(const struct container *c, const struct plan *plan, struct handles *h, const char *pid_file,
+       struct error *e)
 {
 	if (steps_run(PHASE_MAP, WHEN_EXEC, plan, h, e) < 0)
 		return -1;
 	if (plan_waits(plan) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
-	/* as in container_run(): the process finds START waiting for it */
-	if (steps_run(PHASE_ATTACH, WHEN_EXEC, plan, h, e) < 0 ||
-	    sync_send(&h->sync, SYNC_START, 0, e) < 0 ||
-	    sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || sync_expect_end(&h->sync, e) < 0)
+	if (steps_run(PHASE_ATTACH, WHEN_EXEC, plan, h, e) < 0 || start(c, plan, h, e) < 0 ||
+	    sync_expect_end(&h->sync, e) < 0)
 		return -1;
 	/* conmon takes its existence for success */
 	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
@@ -429,7 +445,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	    enter_user_namespace(plan, &h, c->status, e) < 0)
 		return -1;
 	if (spawn_init(plan, &h, init_exec_main, e) < 0 ||
-	    attend(plan, &h, request->pid_file, e) < 0) {
+	    attend(c, plan, &h, request->pid_file, e) < 0) {
 		sync_prefer_error(&h.sync, e);
 		spawn_kill(&h);
 		return -1;

@@ -63,7 +63,7 @@ put_seccomp(struct json_writer *w)
 {
 	json_begin_object(w, "seccomp");
 	json_put_bool(w, "enabled", true);
-	put_names(w, "actions", seccomp_action_names, "SCMP_ACT_NOTIFY");
+	put_names(w, "actions", seccomp_action_names, NULL);
 	put_names(w, "operators", seccomp_operator_names, NULL);
 	put_names(w, "archs", seccomp_arch_names, NULL);
 	put_names(w, "knownFlags", seccomp_flag_names, NULL);
@@ -103,9 +103,9 @@ put_linux(struct json_writer *w)
 	put_intel_rdt(w);
 	put_memory_policy(w);
 	json_begin_object(w, "mountExtensions");
-	put_enabled(w, "idmap", false);
+	put_enabled(w, "idmap", true);
 	json_end_object(w);
-	put_enabled(w, "netDevices", false);
+	put_enabled(w, "netDevices", true);
 	json_end_object(w);
 }
 
@@ -137,6 +137,8 @@ features_show(void)
 	json_begin_array(w, "potentiallyUnsafeConfigAnnotations");
 	json_put_string(w, NULL, "run.oci.keep_original_groups");
 	json_put_string(w, NULL, "run.oci.mount_context_type");
+	json_put_string(w, NULL, "run.oci.seccomp.receiver");
+	json_put_string(w, NULL, "run.oci.seccomp_fail_unknown_syscall");
 	json_end_array(w);
 	json_end_object(w);
 	text = strdup(json_writer_text(w, NULL));

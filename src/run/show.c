@@ -174,6 +174,32 @@ put_after(FILE *out, const char *before, const char *text)
 	put(out, text);
 }
 
+/* "0 1000 10\n5 2000 1\n" as " uids=0-1000-10#5-2000-1": how an option would have it. */
+static void
+show_map(FILE *out, const char *what, const char *map)
+{
+	fprintf(out, " %s=", what);
+	for (; *map != '\0'; map++)
+		if (*map == ' ')
+			fputc('-', out);
+		else if (*map != '\n')
+			fputc(*map, out);
+		else if (map[1] != '\0')
+			fputc('#', out);
+}
+
+static void
+show_idmap(FILE *out, const struct mount_idmap *map)
+{
+	fprintf(out, map->recursive ? " ridmap" : " idmap");
+	if (map->uid_map == NULL) {
+		fprintf(out, " as the container's user namespace");
+		return;
+	}
+	show_map(out, "uids", map->uid_map);
+	show_map(out, "gids", map->gid_map);
+}
+
 static void
 show_mount(FILE *out, const struct plan *plan, const struct mount_plan *m)
 {
@@ -205,7 +231,11 @@ show_mount(FILE *out, const struct plan *plan, const struct mount_plan *m)
 		          m->label == MOUNT_LABEL_OPTION ? plan->mount_label.key : "label");
 		put_after(out, "=", plan->mount_label.value);
 	}
-	fprintf(out, "%s%s\n", m->tmpcopyup ? " tmpcopyup" : "",
+	if (m->idmap != NULL)
+		show_idmap(out, m->idmap);
+	fprintf(out, "%s%s%s%s%s\n", m->tmpcopyup ? " tmpcopyup" : "",
+	        m->copy_symlink ? " copy-symlink" : "", m->source_nofollow ? " src-nofollow" : "",
+	        m->destination_nofollow ? " dest-nofollow" : "",
 	        m->readonly_late ? " ro (at the end)" : "");
 }
 
@@ -268,6 +298,9 @@ show_kernel(FILE *out, const struct plan *plan)
 		line(out, "domainname", "%s", plan->domainname);
 	if (plan->loopback_up)
 		line(out, "loopback", "up");
+	for (size_t i = 0; i < plan->net_device_count; i++)
+		line(out, "net device", "%s as %s", plan->net_devices[i].name,
+		     plan->net_devices[i].new_name);
 	for (size_t i = 0; i < plan->sysctl_count; i++)
 		line(out, "sysctl", "%s = %s", plan->sysctls[i].path, plan->sysctls[i].value);
 	if (plan->personality != NULL)
@@ -403,6 +436,8 @@ show_process(FILE *out, const struct plan *plan)
 	line(out, "no_new_privs", "%s", p->no_new_privileges ? "yes" : "no");
 	show_labels(out, &p->label);
 	line(out, "seccomp", "%s", plan->seccomp != NULL ? "filter" : "none");
+	if (plan->listener.path != NULL)
+		line(out, "listener", "%s", plan->listener.path);
 }
 
 char *

@@ -6,6 +6,7 @@
  */
 #include "hako/container.h"
 #include "hako/hooks.h"
+#include "hako/listener.h"
 #include "hako/sync.h"
 
 #include <errno.h>
@@ -58,6 +59,20 @@ run_poststart(const struct container *c, struct error *e)
 	return hooks_run(&c->state->hooks->poststart, "poststart", c->state->bundle, text, e);
 }
 
+static int
+start_init(const struct container *c, const struct sync *sync, struct error *e)
+{
+	const struct state *state = c->state;
+	const struct listener_plan listener = {.path = state->seccomp_listener};
+	autofree char *message = NULL;
+
+	if (state->seccomp_listener == NULL)
+		return sync_send(sync, SYNC_START, 0, e);
+	message = state_json_of_process(state, STATUS_CREATED, (pid_t)*state->pid,
+	                                state->seccomp_metadata);
+	return listener_start(sync, &listener, message, e);
+}
+
 int
 container_start(struct container *c, struct error *e)
 {
@@ -72,7 +87,7 @@ container_start(struct container *c, struct error *e)
 		return -1;
 	sync.fd = sock;
 	unlinkat(c->dir, "start.sock", 0);
-	if (sync_send(&sync, SYNC_START, 0, e) == 0 && sync_expect_end(&sync, e) == 0 &&
+	if (start_init(c, &sync, e) == 0 && sync_expect_end(&sync, e) == 0 &&
 	    run_poststart(c, e) == 0)
 		return 0;
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */

@@ -42,6 +42,8 @@ static const struct field state_rows[] = {
 	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
 	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
+	ROW(seccomp_listener, "seccompListener", FIELD_STRING),
+	ROW(seccomp_metadata, "seccompMetadata", FIELD_STRING),
 	ROW(annotations, "annotations", FIELD_MAP),
 	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
 };
@@ -131,6 +133,10 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
 	if (!plan->options.new_keyring)
 		json_put_bool(w, "callerKeyring", true);
+	if (plan->listener.path != NULL)
+		json_put_string(w, "seccompListener", plan->listener.path);
+	if (plan->listener.path != NULL && plan->listener.metadata != NULL)
+		json_put_string(w, "seccompMetadata", plan->listener.metadata);
 	put_map(w, "annotations", &plan->config->annotations);
 	put_hooks(w, plan->config->hooks);
 	json_end_object(w);
@@ -197,13 +203,11 @@ struct shown {
 	const struct string_map *annotations;
 };
 
-static char *
-show(const struct shown *s, enum status status, pid_t pid)
+static void
+put_state(struct json_writer *w, const char *key, const struct shown *s, enum status status,
+          pid_t pid)
 {
-	struct json_writer *w = json_writer_new(JSON_INDENT);
-	char *text;
-
-	json_begin_object(w, NULL);
+	json_begin_object(w, key);
 	json_put_string(w, "ociVersion", spec_version);
 	json_put_string(w, "id", s->id);
 	json_put_int(w, "pid", status == STATUS_STOPPED ? 0 : pid);
@@ -215,23 +219,89 @@ show(const struct shown *s, enum status status, pid_t pid)
 	put_map(w, "annotations", s->annotations);
 	json_put_string(w, "owner", "");
 	json_end_object(w);
-	text = strdup(json_writer_text(w, NULL));
+}
+
+static char *
+take_text(struct json_writer *w)
+{
+	char *text = strdup(json_writer_text(w, NULL));
+
 	json_writer_free(w);
 	return text;
+}
+
+static char *
+show(const struct shown *s, enum status status, pid_t pid)
+{
+	struct json_writer *w = json_writer_new(JSON_INDENT);
+
+	put_state(w, NULL, s, status, pid);
+	return take_text(w);
+}
+
+/* pid is the process's, container_pid that of the container's init. */
+static char *
+show_process(const struct shown *s, enum status status, pid_t pid, pid_t container_pid,
+             const char *metadata)
+{
+	struct json_writer *w = json_writer_new(JSON_COMPACT);
+
+	json_begin_object(w, NULL);
+	json_put_string(w, "ociVersion", spec_version);
+	json_begin_array(w, "fds");
+	json_put_string(w, NULL, "seccompFd");
+	json_end_array(w);
+	json_put_int(w, "pid", pid);
+	if (metadata != NULL)
+		json_put_string(w, "metadata", metadata);
+	put_state(w, "state", s, status, container_pid);
+	json_end_object(w);
+	return take_text(w);
+}
+
+static struct shown
+shown_of(const struct state *state)
+{
+	return (struct shown){state->id, state->bundle, state->rootfs, state->created,
+	                      &state->annotations};
+}
+
+static struct shown
+shown_of_plan(const struct plan *plan)
+{
+	return (struct shown){plan->options.id, plan->options.bundle, plan->rootfs, NULL,
+	                      &plan->config->annotations};
 }
 
 char *
 state_json(const struct state *state, enum status status, pid_t pid)
 {
-	return show(&(struct shown){state->id, state->bundle, state->rootfs, state->created,
-	                            &state->annotations},
-	            status, pid);
+	const struct shown shown = shown_of(state);
+
+	return show(&shown, status, pid);
 }
 
 char *
 state_json_of_plan(const struct plan *plan, enum status status, pid_t pid)
 {
-	return show(&(struct shown){plan->options.id, plan->options.bundle, plan->rootfs, NULL,
-	                            &plan->config->annotations},
-	            status, pid);
+	const struct shown shown = shown_of_plan(plan);
+
+	return show(&shown, status, pid);
+}
+
+char *
+state_json_of_process(const struct state *state, enum status status, pid_t pid,
+                      const char *metadata)
+{
+	const struct shown shown = shown_of(state);
+
+	return show_process(&shown, status, pid, (pid_t)*state->pid, metadata);
+}
+
+char *
+state_json_of_init(const struct plan *plan, enum status status, pid_t pid)
+{
+	const struct shown shown = shown_of_plan(plan);
+
+	return show_process(&shown, status, pid, pid, plan->listener.metadata);
 }

@@ -20,6 +20,12 @@ struct packet {
 	struct error error; /* FAILED only */
 };
 
+/* Room for one descriptor, aligned as the kernel wants it. */
+union fd_control {
+	struct cmsghdr header;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
 enum { SHORT_PACKET = offsetof(struct packet, error) };
 
 static const char *const names[] = {
@@ -42,6 +48,25 @@ sync_send(const struct sync *sync, enum sync_type type, int64_t value, struct er
 	struct packet packet = {.type = type, .value = value};
 
 	if (send(sync->fd, &packet, SHORT_PACKET, MSG_NOSIGNAL) != SHORT_PACKET)
+		return error_set(e, errno, "peer-died", "send %s", names[type]);
+	return 0;
+}
+
+int
+sync_send_fd(const struct sync *sync, enum sync_type type, int fd, struct error *e)
+{
+	union fd_control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(fd)),
+	                                       .cmsg_level = SOL_SOCKET,
+	                                       .cmsg_type = SCM_RIGHTS}};
+	struct packet packet = {.type = type};
+	struct iovec data = {.iov_base = &packet, .iov_len = SHORT_PACKET};
+	const struct msghdr message = {.msg_iov = &data,
+	                               .msg_iovlen = 1,
+	                               .msg_control = control.bytes,
+	                               .msg_controllen = sizeof(control.bytes)};
+
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (sendmsg(sync->fd, &message, MSG_NOSIGNAL) != SHORT_PACKET)
 		return error_set(e, errno, "peer-died", "send %s", names[type]);
 	return 0;
 }
@@ -88,6 +113,31 @@ receive(const struct sync *sync, struct packet *packet)
 	return n;
 }
 
+/* One descriptor of a message that may bring it, -1 in *ret_fd without. */
+static ssize_t
+receive_fd(const struct sync *sync, struct packet *packet, int *ret_fd)
+{
+	union fd_control control = {0};
+	struct iovec data = {.iov_base = packet, .iov_len = sizeof(*packet)};
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control.bytes)};
+	const struct cmsghdr *header;
+	ssize_t n;
+
+	*ret_fd = -1;
+	if (wait_packet(sync) < 0)
+		return -1;
+	do
+		n = recvmsg(sync->fd, &message, MSG_CMSG_CLOEXEC);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	if (header != NULL && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
+	return n;
+}
+
 static int
 fail_receive(struct error *e, const char *what)
 {
@@ -106,26 +156,50 @@ take_error(const struct packet *packet, struct error *e)
 	return -1;
 }
 
-int
-sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e)
+/* Is this packet of n bytes the one that was expected? */
+static int
+check_packet(const struct packet *packet, ssize_t n, enum sync_type type, struct error *e)
 {
-	struct packet packet;
-	ssize_t n = receive(sync, &packet);
-
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return error_set(e, 0, "peer-died",
 		                 "the other process ended while this one waited for %s",
 		                 names[type]);
 	if (n < 0)
 		return fail_receive(e, names[type]);
-	if (n == sizeof(packet) && packet.type == SYNC_FAILED)
-		return take_error(&packet, e);
-	if (n != SHORT_PACKET || packet.type != (int64_t)type)
+	if (n == sizeof(*packet) && packet->type == SYNC_FAILED)
+		return take_error(packet, e);
+	if (n != SHORT_PACKET || packet->type != (int64_t)type)
 		return error_set(e, 0, "sync-failed", "expected %s, got another message",
 		                 names[type]);
+	return 0;
+}
+
+int
+sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e)
+{
+	struct packet packet;
+	ssize_t n = receive(sync, &packet);
+
+	if (check_packet(&packet, n, type, e) < 0)
+		return -1;
 	if (ret_value != NULL)
 		*ret_value = packet.value;
 	return 0;
+}
+
+int
+sync_expect_fd(const struct sync *sync, enum sync_type type, struct error *e)
+{
+	struct packet packet = {0};
+	autoclose int fd = -1;
+	ssize_t n = receive_fd(sync, &packet, &fd);
+
+	if (check_packet(&packet, n, type, e) < 0)
+		return -1;
+	if (fd < 0)
+		return error_set(e, 0, "sync-failed", "%s came without its descriptor",
+		                 names[type]);
+	return take_fd(&fd);
 }
 
 void

@@ -20,7 +20,7 @@ LIBRARIES = {
     r"yajl/": r"src/oci/json\w*\.c",
     r"seccomp\.h": r"src/layer/seccomp\w*\.c",
     r"sys/capability\.h": r"src/layer/credentials\.c",
-    r"libmnl/": r"src/layer/(netdevices|loopback)\.c",
+    r"libmnl/": r"src/(layer/netdevices_link|sys/mnl)\.c",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 

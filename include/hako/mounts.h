@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAKO_MOUNTS_H
+#define HAKO_MOUNTS_H
+
+#include "hako/layer.h"
+
+/* Between the files of the mounts layer. -1 with *e. */
+
+/* An error of a system call about a mount: "CALL DESTINATION: errno". Always returns -1. */
+int
+mount_fail(const struct mount_plan *m, struct error *e, const char *call);
+
+/*
+ * The target as an O_PATH descriptor, made when missing. directory says what is
+ * made; *ret_made whether it was.
+ */
+int
+mount_open_target(const struct handles *h, const struct mount_plan *m, bool directory,
+                  bool *ret_made, struct error *e);
+
+/*
+ * Finish a detached mount (attributes unless it has them, propagation), put it on
+ * its target and let go of both descriptors.
+ */
+int
+mount_attach(struct handles *h, size_t i, const struct mount_plan *m, int tree, int target,
+             bool with_attributes, struct error *e);
+
+/* mounts_bind.c: MOUNT_BIND, and a tree that somebody else has opened. */
+int
+bind_attach(const struct plan *plan, struct handles *h, size_t i, struct error *e);
+int
+bind_attach_tree(struct handles *h, size_t i, const struct mount_plan *m, int tree,
+                 struct error *e);
+
+/* mounts_idmap.c: which ids a bind mount shows -------------------------------------- */
+
+/* An option that asks for it: "idmap", "ridmap", "idmap=uids=...;gids=...". */
+struct idmap_option {
+	const struct json *at; /* NULL: there is none */
+	const char *maps;      /* what follows the first "=", NULL: nothing */
+	bool recursive;
+};
+
+/* Decide m->idmap: from the mappings of the mount, its option, or the user namespace. */
+int
+mount_idmap_plan(struct planner *p, const struct config_mount *c, const struct idmap_option *option,
+                 struct mount_plan *m, struct error *e);
+
+/*
+ * PREPARE, parent: the user namespace that holds the maps of mount i, in
+ * h->mount_users[i]; -1 there: it is the container's, which is still to be made.
+ */
+int
+mount_idmap_open(const struct plan *plan, struct handles *h, size_t i, struct error *e);
+
+/* Map the ids of a detached tree. */
+int
+mount_idmap_apply(const struct mount_plan *m, int tree, int user_ns, struct error *e);
+
+#endif
