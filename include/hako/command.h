@@ -48,7 +48,9 @@ struct options {
 	const char *pid_file;
 	const char *console_socket;
 	const char *preserve_fds;
-	unsigned preserve_count;
+	unsigned listen_count;    /* of LISTEN_FDS */
+	const char *listen_names; /* LISTEN_FDNAMES */
+	unsigned preserve_count;  /* of both: all that the process gets */
 	bool no_new_keyring;
 	bool no_subreaper;
 	bool detach;
@@ -130,6 +132,14 @@ extern const struct command commands[];
  */
 int
 options_parse(int argc, char **argv, unsigned bit, struct options *o, struct error *e);
+
+/*
+ * Settle which descriptors the process gets, from --preserve-fds and LISTEN_FDS:
+ * o->preserve_count of them from 3 upwards, of which the first o->listen_count
+ * are sockets of a service manager. -1 with *e when they are not there.
+ */
+int
+descriptors_keep(struct options *o, struct error *e);
 
 /* Help for the whole program (command NULL), or for one command. */
 void

@@ -191,7 +191,9 @@ struct exec_request {
 	bool detached;
 	const char *console_socket;
 	const char *pid_file;
-	unsigned preserve_fds;
+	unsigned preserve_fds; /* as in struct plan_options */
+	unsigned listen_fds;
+	const char *listen_names;
 	int interrupt; /* of supervise_prepare(), or -1 */
 };
 

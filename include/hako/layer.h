@@ -123,6 +123,7 @@ LAYER_RUN(process_set_personality);
 LAYER_RUN(process_own_streams);
 LAYER_RUN(process_enter_cwd);
 LAYER_RUN(process_find_home);
+LAYER_RUN(process_tell_pid);
 LAYER_RUN(process_check_cwd);
 LAYER_RUN(process_find_program);
 

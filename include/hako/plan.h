@@ -184,6 +184,7 @@ struct process_plan {
 	char *const *args; /* NULL: the config has no process */
 	char *const *env;  /* duplicates gone; HOME is added by init when it is missing */
 	bool home_missing;
+	char *listen_pid; /* an entry of env with room for the pid, which init knows; or NULL */
 	const char *search_path; /* PATH of env */
 	const char *cwd;
 	mode_t umask;
@@ -226,9 +227,11 @@ struct cgroup_plan {
 /* What the command line adds to the config. */
 struct plan_options {
 	const char *id;
-	const char *bundle; /* absolute */
-	bool new_keyring;   /* false: --no-new-keyring */
-	unsigned preserve_fds;
+	const char *bundle;         /* absolute */
+	bool new_keyring;           /* false: --no-new-keyring */
+	unsigned preserve_fds;      /* descriptors from 3 upwards that the process gets */
+	unsigned listen_fds;        /* the first of them: sockets of a service manager */
+	const char *listen_names;   /* what it calls them, NULL: nothing */
 	bool detached;              /* nobody stays to serve the process: create, --detach */
 	const char *console_socket; /* where the pty goes; NULL: to hako itself */
 	bool privileged;            /* euid 0 in the initial user namespace, or its likeness */

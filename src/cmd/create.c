@@ -44,6 +44,8 @@ plan_options_of(const struct options *o, bool detached, struct plan_options *ret
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
 		.new_keyring = !o->no_new_keyring,
 		.preserve_fds = o->preserve_count,
+		.listen_fds = o->listen_count,
+		.listen_names = o->listen_names,
 		.detached = detached,
 		.console_socket = o->console_socket,
 		.cgroup_disabled = command_has_manager(o, "disabled"),

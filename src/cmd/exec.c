@@ -39,6 +39,8 @@ command_exec(const struct options *o, struct error *e)
 		.console_socket = o->console_socket,
 		.pid_file = o->pid_file,
 		.preserve_fds = o->preserve_count,
+		.listen_fds = o->listen_count,
+		.listen_names = o->listen_names,
 	};
 	struct container c;
 	struct served served;

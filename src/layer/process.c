@@ -52,12 +52,41 @@ is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
 	return false;
 }
 
+enum { LISTEN_ENTRIES = 3 };
+
+/* What sd_listen_fds(3) reads is said by hako where it passes sockets on, whatever the config has. */
+static bool
+is_replaced(const struct plan_options *options, const char *item)
+{
+	static const char *const names[] = {"LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && options->listen_fds > 0; i++)
+		if (strncmp(item, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_listen_entries(struct planner *p, char **items)
+{
+	static const char room[] = "LISTEN_PID=4294967295";
+	const struct plan_options *options = &p->plan->options;
+	size_t n = 0;
+
+	if (options->listen_fds == 0)
+		return;
+	items[n++] = p->plan->process.listen_pid = arena_strdup(p->arena, room);
+	items[n++] = arena_printf(p->arena, "LISTEN_FDS=%u", options->listen_fds);
+	if (options->listen_names != NULL)
+		items[n++] = arena_printf(p->arena, "LISTEN_FDNAMES=%s", options->listen_names);
+}
+
 static void
 plan_environment(struct planner *p, const struct strings *env)
 {
 	struct process_plan *process = &p->plan->process;
 	/* room for HOME and the end */
-	char **items = arena_array(p->arena, env->count + 2, sizeof(*items));
+	char **items = arena_array(p->arena, env->count + LISTEN_ENTRIES + 2, sizeof(*items));
 	uint32_t *hashes = arena_array(p->arena, env->count, sizeof(*hashes));
 	size_t n = 0;
 
@@ -68,7 +97,8 @@ plan_environment(struct planner *p, const struct strings *env)
 	for (size_t i = 0; i < env->count; i++) {
 		const char *item = env->items[i];
 
-		if (is_overridden(env, hashes, i) || strcmp(item, "HOME=") == 0)
+		if (is_overridden(env, hashes, i) || is_replaced(&p->plan->options, item) ||
+		    strcmp(item, "HOME=") == 0)
 			continue;
 		if (strncmp(item, "HOME=", 5) == 0)
 			process->home_missing = false;
@@ -76,6 +106,7 @@ plan_environment(struct planner *p, const struct strings *env)
 			process->search_path = item + 5;
 		items[n++] = arena_strdup(p->arena, item);
 	}
+	add_listen_entries(p, items + n);
 	process->env = items;
 }
 
@@ -238,7 +269,7 @@ LAYER_RUN(process_check_cwd)
 	return 0;
 }
 
-/* HOME ---------------------------------------------------------------------------------- */
+/* HOME, LISTEN_PID ------------------------------------------------------------------------ */
 
 /* The container's passwd file says where; without a line for the user it is "/". */
 LAYER_RUN(process_find_home)
@@ -262,6 +293,16 @@ LAYER_RUN(process_find_home)
 	for (end = (char **)plan->process.env; *end != NULL; end++)
 		;
 	*end = home;
+	return 0;
+}
+
+/* The pid that the process itself sees. */
+LAYER_RUN(process_tell_pid)
+{
+	(void)h;
+	(void)e;
+	if (plan->process.listen_pid != NULL)
+		sprintf(plan->process.listen_pid, "LISTEN_PID=%d", (int)getpid());
 	return 0;
 }
 

@@ -279,6 +279,8 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 		.bundle = c->state->bundle,
 		.new_keyring = !c->state->caller_keyring,
 		.preserve_fds = request->preserve_fds,
+		.listen_fds = request->listen_fds,
+		.listen_names = request->listen_names,
 		.detached = request->detached,
 		.console_socket = request->console_socket,
 	};

@@ -132,23 +132,13 @@ wait_for_start(struct handles *h, struct error *e)
 	return sync_expect(&h->sync, SYNC_START, NULL, e);
 }
 
-/* What `--preserve-fds` names stays open; the rest is close-on-exec since main(). */
-static int
-keep_descriptors(const struct plan *plan, struct error *e)
-{
-	for (unsigned i = 0; i < plan->options.preserve_fds; i++)
-		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
-			return error_set(e, errno, "fd-missing", "keep descriptor %u open", i + 3);
-	return 0;
-}
-
 static int
 become_program(const struct plan *plan, struct handles *h, enum when when, struct error *e)
 {
 	if (plan->process.args == NULL)
 		return error_set(e, 0, "process-missing",
 		                 "config.json has no /process: there is nothing to start");
-	if (keep_descriptors(plan, e) < 0 || steps_run(PHASE_START, when, plan, h, e) < 0)
+	if (steps_run(PHASE_START, when, plan, h, e) < 0)
 		return -1;
 	execve(h->program, plan->process.args, plan->process.env);
 	return json_error(json_member(plan->process.at, "args"), e, errno, "exec-failed",

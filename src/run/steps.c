@@ -66,6 +66,7 @@ const struct step steps[] = {
 	{PHASE_CONFINE, WHEN_BOTH, "own the standard streams", "/process/user", NULL, process_own_streams, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "enter the working directory", "/process/cwd", NULL, process_enter_cwd, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "find the home directory", "/process/env", NULL, process_find_home, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "name the owner of sockets", "/process/env", NULL, process_tell_pid, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "set resource limits", "/process/rlimits", NULL, rlimits_set, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "apply credentials", "/process/capabilities", credentials_plan, credentials_apply, NULL, credentials_probe},
 	{PHASE_CONFINE, WHEN_BOTH, "check the working directory", "/process/cwd", NULL, process_check_cwd, NULL},
