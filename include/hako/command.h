@@ -47,6 +47,7 @@ struct options {
 	const char *config;
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *preserve_fds;
 	unsigned listen_count;    /* of LISTEN_FDS */
 	const char *listen_names; /* LISTEN_FDNAMES */

@@ -190,6 +190,7 @@ struct exec_request {
 	bool terminal;      /* also when the process file says no */
 	bool detached;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *pid_file;
 	unsigned preserve_fds; /* as in struct plan_options */
 	unsigned listen_fds;
@@ -202,8 +203,12 @@ int
 container_exec(struct arena *arena, const struct container *c, const struct exec_request *request,
                struct served *ret, struct error *e);
 
-/* Write a pid file: decimal, no newline, atomic. */
+/* PREPARE, parent: connect to --pidfd-socket. */
 int
-pid_file_write(const char *path, pid_t pid, struct error *e);
+announce_connect(const struct plan *plan, struct handles *h, struct error *e);
+
+/* Send the pidfd there, and write the pid file (NULL: none): decimal, no newline, atomic. */
+int
+announce_process(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e);
 
 #endif

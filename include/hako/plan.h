@@ -234,6 +234,7 @@ struct plan_options {
 	const char *listen_names;   /* what it calls them, NULL: nothing */
 	bool detached;              /* nobody stays to serve the process: create, --detach */
 	const char *console_socket; /* where the pty goes; NULL: to hako itself */
+	const char *pidfd_socket;   /* where a pidfd of the process goes; NULL: nowhere */
 	bool privileged;            /* euid 0 in the initial user namespace, or its likeness */
 	uid_t host_uid;
 	gid_t host_gid;
@@ -331,6 +332,7 @@ struct handles {
 	bool resctrl_new;                /* the group was not there */
 	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
+	int pidfd_sock; /* the caller's: it takes a pidfd of init (parent) */
 	int console; /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
 	int terminal;       /* the process's side of the pty (init) */

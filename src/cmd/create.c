@@ -48,6 +48,7 @@ plan_options_of(const struct options *o, bool detached, struct plan_options *ret
 		.listen_names = o->listen_names,
 		.detached = detached,
 		.console_socket = o->console_socket,
+		.pidfd_socket = o->pidfd_socket,
 		.cgroup_disabled = command_has_manager(o, "disabled"),
 		.cgroup_systemd = command_has_manager(o, "systemd"),
 	};

@@ -51,6 +51,7 @@ static const struct option_row rows[] = {
 	{"config", 'f', STRING, AT(config), MAKERS | FOR_PLAN | FOR_CHECK, "FILE", "use FILE as config.json"},
 	{"pid-file", 0, STRING, AT(pid_file), ENTERERS, "FILE", "write the process's pid to FILE"},
 	{"console-socket", 0, STRING, AT(console_socket), ENTERERS, "SOCKET", "send the terminal's other side to SOCKET"},
+	{"pidfd-socket", 0, STRING, AT(pidfd_socket), ENTERERS, "SOCKET", "send a pidfd of the process to SOCKET"},
 	{"preserve-fds", 0, STRING, AT(preserve_fds), ENTERERS, "N", "pass on N descriptors from 3 upwards"},
 	{"no-new-keyring", 0, FLAG, AT(no_new_keyring), MAKERS, NULL, "keep the caller's session keyring"},
 	{"no-subreaper", 0, FLAG, AT(no_subreaper), MAKERS, NULL, "do not adopt orphans of the container"},

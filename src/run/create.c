@@ -42,6 +42,7 @@ handles_init(struct handles *h)
 		.dev = -1,
 		.console = -1,
 		.console_peer = -1,
+		.pidfd_sock = -1,
 		.terminal = -1,
 		.proc = -1,
 		.resctrl = -1,
@@ -160,19 +161,6 @@ save_config(const struct handles *h, const struct json_doc *doc, struct error *e
 	return 0;
 }
 
-int
-pid_file_write(const char *path, pid_t pid, struct error *e)
-{
-	char text[16];
-	const char *name;
-	autoclose int dir = file_open_parent(path, &name);
-	int length = snprintf(text, sizeof(text), "%d", (int)pid);
-
-	if (dir < 0 || file_replace_at(dir, name, 0666, text, (size_t)length) < 0)
-		return error_set(e, errno, "pid-file-failed", "write the pid file %s", path);
-	return 0;
-}
-
 /* With init ---------------------------------------------------------------------- */
 
 static int
@@ -217,7 +205,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 		return -1;
 	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, h, e) == 0 &&
 	    (!wait_for_start || sync_expect(&h->sync, SYNC_READY, NULL, e) == 0) &&
-	    (pid_file == NULL || pid_file_write(pid_file, h->init_pid, e) == 0))
+	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);
 	return -1;

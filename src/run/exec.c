@@ -283,6 +283,7 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 		.listen_names = request->listen_names,
 		.detached = request->detached,
 		.console_socket = request->console_socket,
+		.pidfd_socket = request->pidfd_socket,
 	};
 	plan_options_host(&plan->options);
 	plan_namespaces(c, plan, h);
@@ -376,8 +377,7 @@ attend(const struct plan *plan, struct handles *h, const char *pid_file, struct 
 	    sync_send(&h->sync, SYNC_START, 0, e) < 0 ||
 	    sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || sync_expect_end(&h->sync, e) < 0)
 		return -1;
-	/* conmon takes its existence for success */
-	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
+	return announce_process(plan, h, pid_file, e);
 }
 
 int
