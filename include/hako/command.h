@@ -52,6 +52,7 @@ struct options {
 	unsigned listen_count;    /* of LISTEN_FDS */
 	const char *listen_names; /* LISTEN_FDNAMES */
 	unsigned preserve_count;  /* of both: all that the process gets */
+	bool no_pivot;
 	bool no_new_keyring;
 	bool no_subreaper;
 	bool detach;

@@ -228,6 +228,7 @@ struct cgroup_plan {
 struct plan_options {
 	const char *id;
 	const char *bundle;         /* absolute */
+	bool pivot;                 /* false: --no-pivot, the root may also be moved over / */
 	bool new_keyring;           /* false: --no-new-keyring */
 	unsigned preserve_fds;      /* descriptors from 3 upwards that the process gets */
 	unsigned listen_fds;        /* the first of them: sockets of a service manager */

@@ -42,6 +42,7 @@ plan_options_of(const struct options *o, bool detached, struct plan_options *ret
 	*ret = (struct plan_options){
 		.id = o->args[0],
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
+		.pivot = !o->no_pivot,
 		.new_keyring = !o->no_new_keyring,
 		.preserve_fds = o->preserve_count,
 		.listen_fds = o->listen_count,

@@ -53,6 +53,7 @@ static const struct option_row rows[] = {
 	{"console-socket", 0, STRING, AT(console_socket), ENTERERS, "SOCKET", "send the terminal's other side to SOCKET"},
 	{"pidfd-socket", 0, STRING, AT(pidfd_socket), ENTERERS, "SOCKET", "send a pidfd of the process to SOCKET"},
 	{"preserve-fds", 0, STRING, AT(preserve_fds), ENTERERS, "N", "pass on N descriptors from 3 upwards"},
+	{"no-pivot", 0, FLAG, AT(no_pivot), MAKERS, NULL, "enter the rootfs also where / cannot be pivoted"},
 	{"no-new-keyring", 0, FLAG, AT(no_new_keyring), MAKERS, NULL, "keep the caller's session keyring"},
 	{"no-subreaper", 0, FLAG, AT(no_subreaper), MAKERS, NULL, "do not adopt orphans of the container"},
 	{"detach", 'd', FLAG, AT(detach), FOR_RUN | FOR_EXEC, NULL, "do not wait for the process"},

@@ -11,11 +11,13 @@
  */
 #include "hako/layer.h"
 #include "hako/path.h"
+#include "hako/rootfs_move.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -187,7 +189,28 @@ change_root(const struct plan *plan, struct error *e)
 }
 
 static int
-pivot(const struct plan *plan, struct error *e)
+move_over(const struct plan *plan, const struct handles *h, struct error *e)
+{
+	const struct root_move move = {
+		.rootfs = h->rootfs,
+		.covers_only = plan_isolates(plan, CLONE_NEWUSER),
+		.shared = (plan->root_propagation & MS_SHARED) != 0,
+	};
+
+	return rootfs_move_over(&move, e);
+}
+
+static int
+fail_pivot(const struct plan *plan, struct error *e)
+{
+	const char *hint = errno == EINVAL ? " (on an initramfs: --no-pivot)" : "";
+
+	return json_error(json_member(plan->config->root->at, "path"), e, errno, "rootfs-failed",
+	                  "pivot_root to %s%s", plan->rootfs, hint);
+}
+
+static int
+pivot(const struct plan *plan, const struct handles *h, struct error *e)
 {
 	autoclose int old = -1;
 
@@ -198,7 +221,7 @@ pivot(const struct plan *plan, struct error *e)
 	}
 	/* the new root is its own put_old: the old root lands on top and is taken off */
 	if (sys_pivot_root(".", ".") < 0)
-		return fail(plan, e, "pivot_root to");
+		return plan->options.pivot ? fail_pivot(plan, e) : move_over(plan, h, e);
 	/* as a peer of the host's it would take the host's mounts with it; "." alone is the new root */
 	if (old >= 0 && (fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0))
 		return error_set(e, errno, "rootfs-failed", "make the old root a slave");
@@ -213,7 +236,7 @@ LAYER_RUN(rootfs_enter)
 
 	if (fchdir(h->rootfs) < 0)
 		return fail(plan, e, "chdir to");
-	if ((own ? pivot(plan, e) : change_root(plan, e)) < 0)
+	if ((own ? pivot(plan, h, e) : change_root(plan, e)) < 0)
 		return -1;
 	if (chdir("/") < 0)
 		return error_set(e, errno, "rootfs-failed", "chdir to /");
