@@ -222,6 +222,7 @@ session_keyring(void)
 	long n = id < 0 ? -1 : syscall(SYS_keyctl, DESCRIBE, id, text, sizeof(text) - 1);
 
 	member("keyring", n < 0 ? NULL : text);
+	number("keyring_id", id);
 }
 
 /* struct sched_attr of sched_setattr(2) */
