@@ -111,6 +111,9 @@ LAYER_PLAN(label_plan);
 LAYER_RUN(label_open);  /* PREPARE, parent (exec) */
 LAYER_RUN(label_write); /* BUILD or, for exec, CONFINE: init */
 
+/* hooks (run by src/run) */
+LAYER_RUN(hooks_open); /* PREPARE, parent: where they write to */
+
 /* rlimits, process */
 LAYER_PLAN(rlimits_plan);
 LAYER_RUN(rlimits_raise); /* MAP, parent */

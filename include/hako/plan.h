@@ -337,6 +337,7 @@ struct handles {
 	int console; /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
 	int terminal;       /* the process's side of the pty (init) */
+	int hook_output[2]; /* where hooks write to; -1: nowhere */
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */

@@ -86,6 +86,8 @@ int
 init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
+	struct hook_call call = {
+		.name = "createContainer", .dir = plan->rootfs, .output = h->hook_output};
 	autofree char *state = NULL;
 
 	if (hooks == NULL)
@@ -96,21 +98,21 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 		return -1;
 	if (hooks->create_container.count == 0)
 		return 0;
-	state = state_json_of_plan(plan, STATUS_CREATING, getpid());
-	return hooks_run(&hooks->create_container, "createContainer", plan->rootfs, state, e);
+	call.state = state = state_json_of_plan(plan, STATUS_CREATING, getpid());
+	return hooks_run(&hooks->create_container, &call, e);
 }
 
 int
 init_run_start_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
+	struct hook_call call = {.name = "startContainer", .output = h->hook_output};
 	autofree char *state = NULL;
 
-	(void)h;
 	if (hooks == NULL || hooks->start_container.count == 0)
 		return 0;
-	state = state_json_of_plan(plan, STATUS_CREATED, getpid());
-	return hooks_run(&hooks->start_container, "startContainer", NULL, state, e);
+	call.state = state = state_json_of_plan(plan, STATUS_CREATED, getpid());
+	return hooks_run(&hooks->start_container, &call, e);
 }
 
 /* create: the container waits for `start`, which speaks on a connection of its own. */
@@ -172,7 +174,14 @@ close_all_but(const struct plan *plan, const int *keep, size_t count)
 static void
 leave_host(const struct plan *plan, const struct handles *h)
 {
-	const int keep[] = {h->sync.fd, h->start_sock, h->terminal, log_settings.fd};
+	const struct config_hooks *hooks = plan->config->hooks;
+	bool more_hooks = hooks != NULL && hooks->start_container.count > 0;
+	const int keep[] = {h->sync.fd,
+	                    h->start_sock,
+	                    h->terminal,
+	                    log_settings.fd,
+	                    more_hooks ? h->hook_output[0] : -1,
+	                    more_hooks ? h->hook_output[1] : -1};
 
 	close_all_but(plan, keep, ARRAY_SIZE(keep));
 }

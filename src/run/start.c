@@ -50,12 +50,16 @@ connect_to_init(const struct container *c, struct error *e)
 static int
 run_poststart(const struct container *c, struct error *e)
 {
+	int output[2] = {-1, -1};
+	struct hook_call call = {.name = "poststart", .dir = c->state->bundle, .output = output};
 	autofree char *text = NULL;
 
 	if (c->state->hooks == NULL || c->state->hooks->poststart.count == 0)
 		return 0;
-	text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
-	return hooks_run(&c->state->hooks->poststart, "poststart", c->state->bundle, text, e);
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, e) < 0)
+		return -1;
+	call.state = text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
+	return hooks_run(&c->state->hooks->poststart, &call, e);
 }
 
 int
