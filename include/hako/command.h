@@ -198,6 +198,10 @@ command_events(const struct options *o, struct error *e);
 int
 command_resume(const struct options *o, struct error *e);
 
+/* NOTIFY_SOCKET: where a service manager waits for sd_notify(3); NULL: nowhere. */
+const char *
+command_notify_socket(void);
+
 /* Text to standard output, checked. -1 with *e. */
 int
 command_print(const char *text, struct error *e);

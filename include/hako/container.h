@@ -3,6 +3,7 @@
 #define HAKO_CONTAINER_H
 
 #include "hako/plan.h"
+#include "hako/ready.h"
 #include "hako/state.h"
 
 #include <stdbool.h>
@@ -136,9 +137,13 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 int
 container_finish(const struct plan *plan, struct handles *h, struct error *e);
 
-/* Start a created container from another process. */
+/*
+ * Start a created container from another process. The service manager that listens
+ * at notify_socket (NULL: none) is told when the container says that it is ready, if
+ * it was made with a socket for that; until then, or its end, this waits.
+ */
 int
-container_start(struct container *c, struct error *e);
+container_start(struct container *c, const char *notify_socket, struct error *e);
 
 /* Send a signal to init; all: to every process. */
 int
@@ -155,7 +160,8 @@ container_delete(struct container *c, bool force, struct error *e);
 struct served {
 	pid_t pid;
 	int pidfd;
-	int console; /* where the other side of its terminal comes from; -1: it has none */
+	int console;        /* where the other side of its terminal comes from; -1: it has none */
+	struct ready ready; /* what it says of itself, and who is to hear it */
 };
 
 /*
@@ -163,7 +169,7 @@ struct served {
  * inherited. The exit status as a shell has it: 128 + n for signal n.
  */
 int
-supervise(const struct served *served, struct error *e);
+supervise(struct served *served, struct error *e);
 /*
  * Block all signals, so that none is lost before supervise(). A descriptor that
  * becomes readable when one of them wants hako to end, or -1.

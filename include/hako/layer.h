@@ -60,6 +60,11 @@ LAYER_RUN(mounts_open);          /* PREPARE, parent: sources that init could not
 LAYER_RUN(mounts_attach);        /* BUILD, init */
 LAYER_RUN(mounts_make_readonly); /* BUILD, init: what had to stay writable until now */
 
+/* notify: a socket for sd_notify(3) */
+LAYER_PLAN(notify_plan);
+LAYER_RUN(notify_open); /* PREPARE, parent */
+LAYER_RUN(notify_bind); /* BUILD, init */
+
 /* rootfs */
 LAYER_PLAN(rootfs_plan);
 LAYER_RUN(rootfs_open);          /* PREPARE, parent */

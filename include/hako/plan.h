@@ -22,6 +22,10 @@
 
 enum { NAMESPACE_TYPES = 8 };
 
+/* Where a container finds its socket for sd_notify(3). */
+#define NOTIFY_FOLDER "/run/notify"
+#define NOTIFY_NAME "notify.sock"
+
 /* A namespace to join by path; the descriptor is in handles.namespaces[i]. */
 struct namespace_join {
 	const struct json *at;
@@ -235,6 +239,7 @@ struct plan_options {
 	const char *listen_names;   /* what it calls them, NULL: nothing */
 	bool detached;              /* nobody stays to serve the process: create, --detach */
 	const char *console_socket; /* where the pty goes; NULL: to hako itself */
+	const char *notify_socket;  /* NOTIFY_SOCKET: who wants to know when it is ready */
 	const char *pidfd_socket;   /* where a pidfd of the process goes; NULL: nowhere */
 	bool privileged;            /* euid 0 in the initial user namespace, or its likeness */
 	uid_t host_uid;
@@ -281,6 +286,7 @@ struct plan {
 	struct intel_rdt_plan intel_rdt;
 	bool loopback_up;
 
+	bool notify; /* a socket for sd_notify(3), in NOTIFY_FOLDER */
 	struct process_plan process;
 	struct terminal_plan terminal;
 	struct seccomp_program *seccomp; /* shared mapping; NULL: no filter */
@@ -337,6 +343,7 @@ struct handles {
 	int console; /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
 	int terminal;       /* the process's side of the pty (init) */
+	int notify;         /* the container's socket for sd_notify(3) */
 	int hook_output[2]; /* where hooks write to; -1: nowhere */
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	int init_pidfd;

@@ -52,33 +52,42 @@ is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
 	return false;
 }
 
-enum { LISTEN_ENTRIES = 3 };
+enum { OWN_ENTRIES = 4 };
 
-/* What sd_listen_fds(3) reads is said by hako where it passes sockets on, whatever the config has. */
+/* What sd_listen_fds(3) and sd_notify(3) read is said by hako where it has something for them. */
 static bool
-is_replaced(const struct plan_options *options, const char *item)
+is_replaced(const struct plan *plan, const char *item)
 {
-	static const char *const names[] = {"LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES="};
+	const bool listens = plan->options.listen_fds > 0;
+	const struct {
+		const char *begin;
+		bool ours;
+	} own[OWN_ENTRIES] = {{"LISTEN_PID=", listens},
+	                      {"LISTEN_FDS=", listens},
+	                      {"LISTEN_FDNAMES=", listens},
+	                      {"NOTIFY_SOCKET=", plan->notify}};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names) && options->listen_fds > 0; i++)
-		if (strncmp(item, names[i], strlen(names[i])) == 0)
+	for (size_t i = 0; i < OWN_ENTRIES; i++)
+		if (own[i].ours && strncmp(item, own[i].begin, strlen(own[i].begin)) == 0)
 			return true;
 	return false;
 }
 
 static void
-add_listen_entries(struct planner *p, char **items)
+add_own_entries(struct planner *p, char **items)
 {
 	static const char room[] = "LISTEN_PID=4294967295";
+	static const char socket[] = "NOTIFY_SOCKET=" NOTIFY_FOLDER "/" NOTIFY_NAME;
 	const struct plan_options *options = &p->plan->options;
-	size_t n = 0;
 
+	if (p->plan->notify)
+		*items++ = arena_strdup(p->arena, socket);
 	if (options->listen_fds == 0)
 		return;
-	items[n++] = p->plan->process.listen_pid = arena_strdup(p->arena, room);
-	items[n++] = arena_printf(p->arena, "LISTEN_FDS=%u", options->listen_fds);
+	*items++ = p->plan->process.listen_pid = arena_strdup(p->arena, room);
+	*items++ = arena_printf(p->arena, "LISTEN_FDS=%u", options->listen_fds);
 	if (options->listen_names != NULL)
-		items[n++] = arena_printf(p->arena, "LISTEN_FDNAMES=%s", options->listen_names);
+		*items++ = arena_printf(p->arena, "LISTEN_FDNAMES=%s", options->listen_names);
 }
 
 static void
@@ -86,7 +95,7 @@ plan_environment(struct planner *p, const struct strings *env)
 {
 	struct process_plan *process = &p->plan->process;
 	/* room for HOME and the end */
-	char **items = arena_array(p->arena, env->count + LISTEN_ENTRIES + 2, sizeof(*items));
+	char **items = arena_array(p->arena, env->count + OWN_ENTRIES + 2, sizeof(*items));
 	uint32_t *hashes = arena_array(p->arena, env->count, sizeof(*hashes));
 	size_t n = 0;
 
@@ -97,7 +106,7 @@ plan_environment(struct planner *p, const struct strings *env)
 	for (size_t i = 0; i < env->count; i++) {
 		const char *item = env->items[i];
 
-		if (is_overridden(env, hashes, i) || is_replaced(&p->plan->options, item) ||
+		if (is_overridden(env, hashes, i) || is_replaced(p->plan, item) ||
 		    strcmp(item, "HOME=") == 0)
 			continue;
 		if (strncmp(item, "HOME=", 5) == 0)
@@ -106,7 +115,7 @@ plan_environment(struct planner *p, const struct strings *env)
 			process->search_path = item + 5;
 		items[n++] = arena_strdup(p->arena, item);
 	}
-	add_listen_entries(p, items + n);
+	add_own_entries(p, items + n);
 	process->env = items;
 }
 

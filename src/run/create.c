@@ -43,6 +43,7 @@ handles_init(struct handles *h)
 		.console = -1,
 		.console_peer = -1,
 		.pidfd_sock = -1,
+		.notify = -1,
 		.hook_output = {-1, -1},
 		.terminal = -1,
 		.proc = -1,

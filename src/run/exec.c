@@ -411,6 +411,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 		.pid = h.init_pid,
 		.pidfd = h.init_pidfd,
 		.console = h.console_peer,
+		.ready = ready_begin(-1, NULL, 0),
 	};
 	return 0;
 }

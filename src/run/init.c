@@ -10,7 +10,8 @@
  *   HOOKED ------------------------------->  CONFINE steps
  *   START (run only) --------------------->  |
  *   <--------------------------------- READY
- *   RELEASE (create only) ---------------->  run: goes on; create: accepts `start`
+ *   RELEASE (create only) ---------------->  run: goes on; create: accepts `start`,
+ *                                            and passes it the notify socket, if any
  *                                            START steps, execve
  *   the end of the stream: executed
  *
@@ -23,6 +24,7 @@
 #include "hako/step.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
+#include "hako/unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,6 +117,18 @@ init_run_start_hooks(const struct plan *plan, struct handles *h, struct error *e
 	return hooks_run(&hooks->start_container, &call, e);
 }
 
+/* Who starts it listens from now on to what it has to say. */
+static int
+pass_notify_socket(struct handles *h, struct error *e)
+{
+	if (h->notify < 0)
+		return 0;
+	if (unixsock_send_fd(h->sync.fd, "notify", h->notify) < 0)
+		return error_set(e, errno, "peer-died", "pass on the notify socket");
+	close(h->notify);
+	return 0;
+}
+
 /* create: the container waits for `start`, which speaks on a connection of its own. */
 static int
 wait_for_start(struct handles *h, struct error *e)
@@ -131,7 +145,9 @@ wait_for_start(struct handles *h, struct error *e)
 		_exit(1); /* nobody is there to be told */
 	close(h->start_sock);
 	h->sync.fd = sock;
-	return sync_expect(&h->sync, SYNC_START, NULL, e);
+	if (sync_expect(&h->sync, SYNC_START, NULL, e) < 0)
+		return -1;
+	return pass_notify_socket(h, e);
 }
 
 static int
@@ -179,6 +195,7 @@ leave_host(const struct plan *plan, const struct handles *h)
 	const int keep[] = {h->sync.fd,
 	                    h->start_sock,
 	                    h->terminal,
+	                    h->start_sock >= 0 ? h->notify : -1,
 	                    log_settings.fd,
 	                    more_hooks ? h->hook_output[0] : -1,
 	                    more_hooks ? h->hook_output[1] : -1};

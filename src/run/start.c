@@ -6,10 +6,13 @@
  */
 #include "hako/container.h"
 #include "hako/hooks.h"
+#include "hako/ready.h"
 #include "hako/sync.h"
+#include "hako/unixsock.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -62,10 +65,37 @@ run_poststart(const struct container *c, struct error *e)
 	return hooks_run(&c->state->hooks->poststart, &call, e);
 }
 
+/* What was bound in the container when it was made. */
+static int
+receive_notify(const struct container *c, int sock, int *ret, struct error *e)
+{
+	if (!c->state->notify_socket)
+		return 0;
+	*ret = unixsock_receive_fd(sock);
+	return *ret < 0 ? error_set(e, errno, "peer-died", "receive the notify socket") : 0;
+}
+
+/* It runs: whoever wants to stop or delete it need not wait as well. */
+static void
+wait_until_ready(struct container *c, int notify, const char *notify_socket)
+{
+	struct ready ready = ready_begin(notify, notify_socket, (pid_t)*c->state->pid);
+	struct error ignored;
+	autoclose int pidfd = -1;
+
+	if (ready.sock < 0)
+		return;
+	flock(c->dir, LOCK_UN);
+	c->locked = false;
+	pidfd = container_pidfd(c, &ignored);
+	ready_wait(&ready, pidfd);
+}
+
 int
-container_start(struct container *c, struct error *e)
+container_start(struct container *c, const char *notify_socket, struct error *e)
 {
 	autoclose int sock = -1;
+	autoclose int notify = -1;
 	struct sync sync = {.fd = -1, .interrupt = -1};
 	struct error ignored;
 
@@ -76,9 +106,11 @@ container_start(struct container *c, struct error *e)
 		return -1;
 	sync.fd = sock;
 	unlinkat(c->dir, "start.sock", 0);
-	if (sync_send(&sync, SYNC_START, 0, e) == 0 && sync_expect_end(&sync, e) == 0 &&
-	    run_poststart(c, e) == 0)
+	if (sync_send(&sync, SYNC_START, 0, e) == 0 && receive_notify(c, sock, &notify, e) == 0 &&
+	    sync_expect_end(&sync, e) == 0 && run_poststart(c, e) == 0) {
+		wait_until_ready(c, take_fd(&notify), notify_socket);
 		return 0;
+	}
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */
 	c->status = STATUS_RUNNING;
 	(void)container_delete(c, true, &ignored);

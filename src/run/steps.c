@@ -18,6 +18,7 @@ const struct step steps[] = {
 	/* phase, when, name, property, plan, run, undo, probe */
 	{PHASE_PREPARE, WHEN_CREATE, "open namespaces", "/linux/namespaces", namespaces_plan, namespaces_open, NULL, namespaces_probe},
 	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL, rootfs_probe},
+	{PHASE_PREPARE, WHEN_CREATE, "make the notify socket", "", notify_plan, notify_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL, mounts_probe},
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open the output of hooks", "/annotations", NULL, hooks_open, NULL},
@@ -49,6 +50,7 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "bring up loopback", "/linux/namespaces", loopback_plan, loopback_bring_up, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach mounts", "/mounts", NULL, mounts_attach, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "bind the notify socket", "", NULL, notify_bind, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL, devices_probe},
 	{PHASE_BUILD, WHEN_CREATE, "open the terminal", "/process/terminal", NULL, terminal_open, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL, process_probe_cwd},
