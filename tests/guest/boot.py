@@ -24,6 +24,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
+INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
+ALONE = (SELINUX, INITRAMFS)
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 240  # seconds
 APPARMOR_PARSER = "/sbin/apparmor_parser"
@@ -67,7 +69,7 @@ class Result:
 
 def names(scripts=SCRIPTS):
     """The checks that the scripts will report."""
-    return [name for script in sorted(scripts, key=lambda script: script == SELINUX)
+    return [name for script in sorted(scripts, key=lambda script: ALONE.index(script) if script in ALONE else -1)
             for name in re.findall(r"^check (\S+)", pathlib.Path(script).read_text(), re.MULTILINE)]
 
 
@@ -97,6 +99,9 @@ def make_initrd(target, hako, scripts):
               for number, script in enumerate(map(pathlib.Path, scripts))}
     files |= {f"root{path}": path for program in programs.values() for path in libraries(program)}
     folder = target.with_suffix(".d")
+    if INITRAMFS in scripts:
+        folder.mkdir()
+        (folder / "stay").touch()
     for name, source in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
@@ -143,14 +148,14 @@ def boot_one(hako, scripts, seconds):
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
-    """Run the scripts in a new guest, or two; raises Unavailable when there can be none."""
+    """Run the scripts in a new guest, or more; raises Unavailable when there can be none."""
     for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
                              ("/bin/busybox", "busybox-static"), (APPARMOR_PARSER, "apparmor"),
                              ("checkpolicy", "checkpolicy")):
         if shutil.which(program) is None:
             raise Unavailable(f"{package} is not installed: tests/install-deps guest")
     scripts = [pathlib.Path(script).absolute() for script in scripts]
-    parts = [[s for s in scripts if s != SELINUX], [s for s in scripts if s == SELINUX]]
+    parts = [[s for s in scripts if s not in ALONE], *([s] for s in ALONE if s in scripts)]
     results = [boot_one(hako, part, seconds) for part in parts if part]
     for other in results[1:]:
         results[0].add(other)
