@@ -76,7 +76,8 @@ def test_what_the_process_sees(no_pivot, runtime, bundle):
         one["mounts"] = {point: (m.type, m.options, m.kinds)
                          for point, m in mountinfo.parse(one["mounts"]).items()}
         one["fds"] = sorted(one["fds"])
-        del one["namespaces"], one["keyring"], one["status"], one["cgroup"]
+        for name in ("namespaces", "keyring", "keyring_id", "status", "cgroup"):
+            del one[name]
     assert seen == usual
 
 
@@ -158,6 +159,9 @@ def test_shared_mounts_stay_shared(no_pivot, bundle, tmp_path, mode):
     private.mount("tmpfs", volume, "tmpfs")
     private.mount(None, volume, None, 0x100000)  # MS_SHARED
     (volume / "sub").mkdir()
+    (volume / "theirs").mkdir()
+    for _ in range(2):  # one on the other
+        private.mount("tmpfs", volume / "theirs", "tmpfs")
     try:
         b = bundle().mount("/volume", volume, "rbind", "rshared").capabilities("CAP_SYS_ADMIN")
         b.linux["rootfsPropagation"] = mode
@@ -171,8 +175,10 @@ def test_shared_mounts_stay_shared(no_pivot, bundle, tmp_path, mode):
         box.delete("--force")
         no_pivot.options = ["--strict"]
         assert "cannot be locked" in refused(no_pivot, b)
+        assert private.mounts() == before
     finally:
-        private.umount(volume)
+        for target in (volume / "theirs", volume / "theirs", volume):
+            private.umount(target)
     no_pivot.options = []
 
 
@@ -194,3 +200,12 @@ def test_odd_mounts_of_the_host(no_pivot, bundle, tmp_path):
     finally:
         for target in reversed(targets):
             private.umount(target)
+
+
+def test_unbindable_volume(no_pivot, runtime, bundle, tmp_path):
+    """It cannot come along."""
+    (tmp_path / "volume").mkdir()
+    b = bundle().mount("/volume", tmp_path / "volume", "rbind", "unbindable")
+    assert "unbindable" in refused(no_pivot, b, f"/mounts/{len(b.mounts) - 1}/options")
+    kinds = mountinfo.parse(runtime.probe(b)["mounts"])["/volume"].kinds
+    assert kinds == {"unbindable"}

@@ -16,7 +16,7 @@ struct root_move {
  * Make it / without pivot_root(2), in a mount namespace of the caller's own whose
  * root is /. Nothing of the host's tree is left to be found but that root, and
  * nobody gets there unless mounts are shared, or the host has no user namespaces: a
- * fallback then.
+ * fallback then. What is mounted unbindable does not come along.
  */
 int
 rootfs_move_over(const struct root_move *move, struct error *e);

@@ -188,6 +188,19 @@ change_root(const struct plan *plan, struct error *e)
 	return 0;
 }
 
+/* An unbindable mount cannot be cloned, and would get lost. */
+static int
+check_bindable(const struct plan *plan, struct error *e)
+{
+	for (size_t i = 0; i < plan->mount_count; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(plan->mounts[i].propagation); k++)
+			if ((plan->mounts[i].propagation[k] & MS_UNBINDABLE) != 0)
+				return json_error(json_member(plan->mounts[i].at, "options"), e, 0,
+				                  "rootfs-failed",
+				                  "an unbindable mount needs pivot_root");
+	return 0;
+}
+
 static int
 move_over(const struct plan *plan, const struct handles *h, struct error *e)
 {
@@ -197,7 +210,7 @@ move_over(const struct plan *plan, const struct handles *h, struct error *e)
 		.shared = (plan->root_propagation & MS_SHARED) != 0,
 	};
 
-	return rootfs_move_over(&move, e);
+	return check_bindable(plan, e) < 0 ? -1 : rootfs_move_over(&move, e);
 }
 
 static int

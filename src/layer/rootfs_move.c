@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The container's root where / cannot be pivoted (--no-pivot): an initramfs is the
- * root of every mount namespace, and stays that. The new root is moved over it; ".."
- * and another chroot(2) end there. Then every other mount of the namespace is taken
- * off, because the kernel lets a container mount a procfs or sysfs without masks as
- * long as a whole one is to be found anywhere in its namespace. In a user namespace
- * they are locked; there the whole ones are covered.
+ * root of every mount namespace, and stays that. Every other mount of the namespace is
+ * taken off, because the kernel lets a container mount a procfs or sysfs without masks
+ * as long as a whole one is to be found anywhere in its namespace; in a user namespace
+ * they are locked, and there the whole ones are covered. Then the new root is put over
+ * the old one; ".." and another chroot(2) end there.
+ *
+ * What is put there is a clone: the old tree, of which the new root has been a part,
+ * is made private first, or the host's mounts would go as well where they are shared.
  *
  * Who may unmount could still unmount the new root, and see the initramfs. So the
  * container gets a copy of the namespace that belongs to a user namespace below its
@@ -18,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,8 +40,7 @@ fail(struct error *e, const char *what)
 /* The mounts of this namespace ----------------------------------------------------- */
 
 struct mount_row {
-	int id;
-	int parent;
+	bool top;   /* the root of all */
 	bool whole; /* a procfs or sysfs from its root on */
 	char *point;
 };
@@ -83,7 +86,7 @@ word(char **rest)
 
 /* ID PARENT DEVICE ROOT POINT OPTIONS [TAG ...] - TYPE SOURCE OPTIONS */
 static int
-add_row(struct mount_table *table, char *line)
+add_row(struct mount_table *table, char *line, int top)
 {
 	struct mount_row *rows = reallocarray(table->rows, table->count + 1, sizeof(*rows)), *row;
 	const char *root, *type;
@@ -92,8 +95,8 @@ add_row(struct mount_table *table, char *line)
 		return -1;
 	table->rows = rows;
 	row = &rows[table->count];
-	row->id = atoi(word(&line));
-	row->parent = atoi(word(&line));
+	row->top = atoi(word(&line)) == top;
+	(void)word(&line);
 	(void)word(&line);
 	root = word(&line);
 	row->point = strdup(word(&line));
@@ -116,77 +119,44 @@ read_table(int proc, struct mount_table *table)
 	FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
 	autofree char *line = NULL;
 	size_t size = 0;
+	struct statx top;
 
 	if (in == NULL)
 		return -1;
+	rc = statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &top);
 	while (rc == 0 && getline(&line, &size, in) > 0)
-		rc = add_row(table, line);
+		rc = add_row(table, line, (int)top.stx_mnt_id);
 	fclose(in);
 	return rc;
 }
 
-/* Below that mount, or that mount itself? */
-static bool
-is_below(const struct mount_table *table, const struct mount_row *row, int id)
-{
-	const struct mount_row *parent = NULL;
-
-	if (row->id == id)
-		return true;
-	for (size_t i = 0; i < table->count && parent == NULL; i++)
-		if (table->rows[i].id == row->parent && row->parent != row->id)
-			parent = &table->rows[i];
-	return parent != NULL && is_below(table, parent, id);
-}
-
 /* The host's tree ------------------------------------------------------------------- */
 
-/* Two mounts that are there to stay: the root of all, and the one that has been moved over it. */
-struct move {
-	const struct root_move *asked;
-	int proc; /* the host's, held while it is taken off */
-	int old_id;
-	int new_id;
-};
-
-static int
-mount_id(int dir, const char *path)
+/* Those that come later may hide, or lie on, those before. How many there have been, or -1. */
+static ssize_t
+take_off(int proc)
 {
-	struct statx sx;
-
-	if (statx(dir, path, AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0)
-		return -1;
-	return (int)sx.stx_mnt_id;
-}
-
-static bool
-is_host(const struct move *m, const struct mount_table *table, const struct mount_row *row)
-{
-	return row->id != m->old_id && !is_below(table, row, m->new_id);
-}
-
-/*
- * / is still the old root for paths, although the new one lies over it. Nothing may
- * reach the host, when it shares its mounts. What fails is found by the next look.
- */
-static int
-take_off(const struct move *m)
-{
-	const struct mount_attr private = {.propagation = MS_PRIVATE};
 	__attribute__((cleanup(table_cleaner))) struct mount_table table = {0};
 
-	if (read_table(m->proc, &table) < 0)
+	if (read_table(proc, &table) < 0)
 		return -1;
-	for (size_t i = table.count; i-- > 0;) {
-		const struct mount_row *row = &table.rows[i];
+	for (size_t i = table.count; i-- > 0;)
+		if (!table.rows[i].top && strcmp(table.rows[i].point, "/") != 0)
+			(void)umount2(table.rows[i].point, MNT_DETACH | UMOUNT_NOFOLLOW);
+	return (ssize_t)table.count;
+}
 
-		if (!is_host(m, &table, row))
-			continue;
-		if (mount_setattr(AT_FDCWD, row->point, 0, (struct mount_attr *)&private,
-		                  sizeof(private)) == 0)
-			(void)umount2(row->point, MNT_DETACH | UMOUNT_NOFOLLOW);
-	}
-	return 0;
+/* As long as it makes a difference: where one lay on another, that is still there. */
+static int
+take_off_all(int proc, struct error *e)
+{
+	ssize_t before, now = SSIZE_MAX;
+
+	do {
+		before = now;
+		now = take_off(proc);
+	} while (now > 1 && now < before);
+	return now < 0 ? fail(e, "read the mounts of the host") : 0;
 }
 
 static int
@@ -197,40 +167,22 @@ cover(const struct mount_row *row)
 }
 
 static int
-cover_rest(const struct move *m, struct error *e)
+cover_rest(int proc, const struct root_move *move, struct error *e)
 {
 	__attribute__((cleanup(table_cleaner))) struct mount_table table = {0};
 
-	if (read_table(m->proc, &table) < 0)
+	if (read_table(proc, &table) < 0)
 		return fail(e, "read the mounts of the host");
 	for (size_t i = 0; i < table.count; i++) {
 		const struct mount_row *row = &table.rows[i];
 
-		if (!is_host(m, &table, row))
-			continue;
-		if (!m->asked->covers_only)
+		if (!row->top && !move->covers_only)
 			return error_set(e, 0, "rootfs-failed",
 			                 "the host's mount on %s cannot be unmounted", row->point);
 		if (row->whole && cover(row) < 0)
 			return error_set(e, errno, "rootfs-failed", "cover the host's %s",
 			                 row->point);
 	}
-	return 0;
-}
-
-static int
-move_root(struct move *m, struct error *e)
-{
-	const struct mount_attr private = {.propagation = MS_PRIVATE};
-
-	m->old_id = mount_id(AT_FDCWD, "/");
-	m->new_id = mount_id(m->asked->rootfs, "");
-	if (m->old_id < 0 || m->new_id < 0)
-		return fail(e, "find the mounts of the old and the new root");
-	if (mount_setattr(AT_FDCWD, "/", 0, (struct mount_attr *)&private, sizeof(private)) < 0)
-		return fail(e, "make / private");
-	if (move_mount(m->asked->rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return fail(e, "move the rootfs over /");
 	return 0;
 }
 
@@ -266,33 +218,35 @@ enter_locked_copy(int proc)
 }
 
 static int
-lock(const struct move *m, struct error *e)
+lock(int proc, const struct root_move *move, struct error *e)
 {
 	static const char id[] = "root-unlocked";
 	static const char risk[] = "who may unmount in the container can get at the initramfs";
 
-	if (m->asked->shared)
+	if (move->shared)
 		return log_fallback(e, id, "shared mounts cannot be locked: %s", risk);
-	if (enter_locked_copy(m->proc) == 0)
+	if (enter_locked_copy(proc) == 0)
 		return 0;
 	return log_fallback(e, id, "%s: %s", error_text(errno), risk);
 }
 
 int
-rootfs_move_over(const struct root_move *asked, struct error *e)
+rootfs_move_over(const struct root_move *move, struct error *e)
 {
 	autoclose int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct move m = {.asked = asked, .proc = proc};
+	autoclose int tree =
+		open_tree(move->rootfs, "",
+	                  AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-	if (proc < 0)
-		return fail(e, "open /proc");
-	if (move_root(&m, e) < 0)
+	if (proc < 0 || tree < 0)
+		return fail(e, "clone the rootfs");
+	if (mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL) < 0)
+		return fail(e, "make / private");
+	if (take_off_all(proc, e) < 0 || cover_rest(proc, move, e) < 0)
 		return -1;
-	if (take_off(&m) < 0)
-		return fail(e, "read the mounts of the host");
-	if (cover_rest(&m, e) < 0)
-		return -1;
-	if (fchdir(asked->rootfs) < 0 || chroot(".") < 0)
+	if (move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return fail(e, "put the rootfs over /");
+	if (fchdir(tree) < 0 || chroot(".") < 0)
 		return fail(e, "chroot to the rootfs");
-	return lock(&m, e);
+	return lock(proc, move, e);
 }
