@@ -8,7 +8,6 @@
 #include "hako/command.h"
 #include "hako/caller.h"
 #include "hako/mem.h"
-#include "hako/names.h"
 #include "hako/version.h"
 
 #include <errno.h>
@@ -21,7 +20,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { PRESERVE_MAX = 1024, EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+enum { EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
 
 /* The heap grows once, not in small steps; pages cost nothing until they are touched. */
 enum { HEAP_STEP = 1 << 20 };
@@ -92,27 +91,6 @@ explain_refusal(struct error *e)
 		             calls);
 	else if (e->code == EPERM && caller_has_filter())
 		error_advise(e, "hako runs under a seccomp filter, which may refuse it");
-}
-
-/*
- * The descriptors that --preserve-fds names must be there before hako opens any of
- * its own; they stay open over an execve of hako itself.
- */
-static int
-check_descriptors(struct options *o, struct error *e)
-{
-	uint64_t count = 0;
-
-	if (o->preserve_fds != NULL && parse_uint(o->preserve_fds, PRESERVE_MAX, &count) < 0)
-		return error_set(e, 0, "usage", "--preserve-fds %s is not a number from 0 to %d",
-		                 o->preserve_fds, PRESERVE_MAX);
-	o->preserve_count = (unsigned)count;
-	for (int fd = 3; fd < (int)count + 3; fd++)
-		if (fcntl(fd, F_SETFD, 0) < 0)
-			return error_set(e, errno, "fd-missing",
-			                 "--preserve-fds %d: descriptor %d is not open", (int)count,
-			                 fd);
-	return 0;
 }
 
 static const struct command *
@@ -224,7 +202,8 @@ run_command(const struct command *command, int argc, char **argv, struct options
 		options_help(command);
 		return end_output(e);
 	}
-	good = good && check_descriptors(o, e) == 0;
+	if (good && (command->bit & (FOR_CREATE | FOR_RUN | FOR_EXEC)) != 0)
+		good = descriptors_keep(o, e) == 0;
 	/* from here errors are logged, those of the command line too */
 	if (set_log(o, &other) < 0)
 		return fail(command, o, &other);

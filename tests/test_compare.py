@@ -150,6 +150,7 @@ def observe(runtime, bundle, change):
     found["keyring"] = re.sub("hk[0-9a-f]+-[0-9]+", "ID", str(seen.pop("keyring")))
     found["cgroup"] = [re.sub("hk[0-9a-f]+-[0-9]+", "ID", row) for row in seen.pop("cgroup")
                        if row.startswith("0::")]
+    seen.pop("keyring_id")
     for name in ("pid", "ppid", "sid", "pgid", "interfaces"):
         found[name] = bool(seen[name]) if change is shared else seen[name]
         seen.pop(name)

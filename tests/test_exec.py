@@ -73,7 +73,7 @@ FAILURES = [
     (("--cwd", "/etc/passwd"), "/bin/true", "chdir to /etc/passwd: not a directory"),
     (("--cgroup", "none"), "/bin/true", "sub-cgroup none: no such file or directory"),
     (("--pid-file", "/none/pid"), "/bin/true", "write the pid file /none/pid"),
-    (("--preserve-fds", "9"), "/bin/true", "descriptor 3 is not open"),
+    (("--preserve-fds", "9"), "/bin/true", "descriptor 11 is not open"),
 ]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from harness import kernel, schema
 from harness.kernel import alive, eventually
+from harness.refused import refused
 from harness.runtime import MARK, run
 
 BEFORE_START = ("prestart", "createRuntime", "createContainer")
@@ -312,3 +313,94 @@ def test_a_hook_need_not_read_the_state(scene):
     scene.add("createRuntime", "exec <&-; exit 0").add("createRuntime", "wc -c >LOG/size")
     scene.box.create()
     assert int(scene.text("size")) > 1_000_000
+
+
+# --- run.oci.hooks.stdout, run.oci.hooks.stderr ---------------------------------------------
+
+def redirect(b, **files):
+    b.config.setdefault("annotations", {}).update(
+        {f"run.oci.hooks.{name}": str(file) for name, file in files.items()})
+    return b
+
+
+@pytest.mark.parametrize("name", ["runtime", "crun"])
+def test_output_to_files(request, bundle, tmp_path, name):
+    """All kinds, also those that run in the container, append; as with crun."""
+    scene = Scene(request.getfixturevalue(name), bundle(*SLEEP), tmp_path / "log")
+    redirect(scene.bundle, stdout=tmp_path / "out", stderr=tmp_path / "err")
+    (tmp_path / "out").write_text("before\n")
+    for kind in KINDS:
+        scene.add(kind, f"echo {kind}; echo not {kind} >&2; readlink /proc/self/fd/1")
+    scene.live()
+    words = [w for w in (tmp_path / "out").read_text().split() if not w.startswith("/")]
+    assert words == ["before", *KINDS]
+    assert (tmp_path / "err").read_text().split("\n")[:-1] == [f"not {kind}" for kind in KINDS]
+
+
+def test_output_of_run(runtime, bundle, tmp_path):
+    """One of the two, below the bundle; the file is made, for its owner alone."""
+    b = redirect(bundle(), stderr="err")
+    b.config["hooks"] = {kind: [hook(f"echo {kind}; echo not {kind} >&2")] for kind in KINDS}
+    result = runtime.run_bundle(b, umask=0)
+    assert (result.stdout, result.stderr) == ("", "")
+    assert (b.path / "err").read_text() == "".join(f"not {kind}\n" for kind in KINDS)
+    assert (b.path / "err").stat().st_mode & 0o777 == 0o600
+
+
+def test_output_in_a_user_namespace(runtime, bundle, tmp_path):
+    """Root of the container could not open the files."""
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o700)
+    b = redirect(bundle().user_namespace(), stdout=folder / "out")
+    b.config["hooks"] = {kind: [hook(f"echo {kind}")] for kind in KINDS}
+    runtime.run_bundle(b)
+    assert (folder / "out").read_text().split() == list(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS[:5])
+def test_failure_with_output_elsewhere(scene, tmp_path, kind):
+    """What went into the file is not in the error; why there is no hook at all is."""
+    redirect(scene.bundle, stderr=tmp_path / "err")
+    scene.add(kind, "echo why >&2; exit 7")
+    assert f"{kind} hook: /bin/sh exited with status 7\n" in scene.reach(kind).stderr
+    assert (tmp_path / "err").read_text() == "why\n"
+    scene.config["hooks"][kind] = [{"path": "/no/such/hook"}]
+    assert "/no/such/hook exited with status 127: no such file" in scene.reach(kind).stderr
+
+
+@pytest.mark.parametrize("file, message", [("/none/out", "no such file or directory"),
+                                           (".", "is a directory"), ("fifo", "no such device")])
+def test_output_that_cannot_be(runtime, bundle, leaks, file, message):
+    b = redirect(bundle(), stdout=file)
+    os.mkfifo(b.path / "fifo")  # nobody reads it: opening it could take for ever
+    b.config["hooks"] = {"poststop": [hook("true")]}
+    assert message in refused(runtime, b, "/annotations/run.oci.hooks.stdout")
+    assert leaks.wait() == []
+    del b.config["hooks"]
+    runtime.run_bundle(b)  # nobody would write to it
+
+
+def test_output_that_is_gone(scene, tmp_path):
+    """start fails; delete only warns, as for a hook that fails."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    redirect(scene.bundle, stdout=folder / "out")
+    scene.add("poststop", "touch LOG/poststop")
+    scene.box.create()
+    (folder / "out").unlink()
+    folder.rmdir()
+    scene.box.start()
+    scene.box.delete("--force")
+    assert marks(scene) == ["poststop"]
+    folder.mkdir()
+    scene.add("poststart", "true").box.create()
+    (folder / "out").unlink()
+    folder.rmdir()
+    result = scene.box.start(check=False)
+    assert (result.returncode, f"open {folder}/out" in result.stderr) == (1, True), result
+
+
+def test_output_is_closed_for_the_program(runtime, bundle, tmp_path):
+    b = redirect(bundle("/bin/probe"), stdout=tmp_path / "out", stderr=tmp_path / "err")
+    b.config["hooks"] = {kind: [hook("true")] for kind in KINDS}
+    assert sorted(runtime.run_bundle(b).json()["fds"]) == ["0", "1", "2"]

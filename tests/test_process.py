@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from harness.kernel import eventually
 from harness.refused import refused
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -431,12 +432,17 @@ def test_personality_that_cannot_be(runtime, bundle, personality, pointer):
 
 # --- keyring, descriptors, session ---
 
-def test_session_keyring(runtime, bundle):
-    b = bundle("/bin/sleep", "100")
-    box = runtime.container(b)
-    box.create()
+@pytest.mark.parametrize("user_namespace", [False, True])
+def test_session_keyring(runtime, bundle, user_namespace):
+    """One for all processes of the container."""
+    b = bundle().sh("/bin/probe; exec sleep 100")
+    box = runtime.container(b.user_namespace() if user_namespace else b)
+    created = box.create()
     box.start()
+    eventually(lambda: created.stdout.endswith("}\n"))
     assert box.probe()["keyring"].split(";")[4] == f"_ses.{box.id}"
+    assert box.probe()["keyring_id"] == box.probe()["keyring_id"] == created.json()["keyring_id"]
+    assert created.json()["keyring_id"] != runtime.probe(bundle())["keyring_id"]
     kind, uid, gid, permissions, name = runtime.probe(bundle())["keyring"].split(";")
     assert (kind, name) == ("keyring", f"_ses.{runtime.ids[-1]}")
     assert int(permissions, 16) & 0x00080000  # the user may search it
@@ -447,6 +453,9 @@ def test_no_new_keyring(runtime, bundle):
     b = bundle("/bin/probe")
     kept = runtime.run_bundle(b, "--no-new-keyring").json()["keyring"]
     assert kept != own and (kept is None or not kept.endswith(runtime.ids[-1]))
+    box = runtime.container(bundle("/bin/sleep", "100"))
+    box.create("--no-new-keyring")
+    assert box.probe()["keyring"] == kept  # the container says it for exec as well
 
 
 def test_no_descriptor_leaks(runtime, bundle, tmp_path):

@@ -47,8 +47,12 @@ struct options {
 	const char *config;
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *preserve_fds;
-	unsigned preserve_count;
+	unsigned listen_count;    /* of LISTEN_FDS */
+	const char *listen_names; /* LISTEN_FDNAMES */
+	unsigned preserve_count;  /* of both: all that the process gets */
+	bool no_pivot;
 	bool no_new_keyring;
 	bool no_subreaper;
 	bool detach;
@@ -131,6 +135,14 @@ extern const struct command commands[];
 int
 options_parse(int argc, char **argv, unsigned bit, struct options *o, struct error *e);
 
+/*
+ * Settle which descriptors the process gets, from --preserve-fds and LISTEN_FDS:
+ * o->preserve_count of them from 3 upwards, of which the first o->listen_count
+ * are sockets of a service manager. -1 with *e when they are not there.
+ */
+int
+descriptors_keep(struct options *o, struct error *e);
+
 /* Help for the whole program (command NULL), or for one command. */
 void
 options_help(const struct command *command);
@@ -185,6 +197,10 @@ int
 command_events(const struct options *o, struct error *e);
 int
 command_resume(const struct options *o, struct error *e);
+
+/* NOTIFY_SOCKET: where a service manager waits for sd_notify(3); NULL: nowhere. */
+const char *
+command_notify_socket(void);
 
 /* Text to standard output, checked. -1 with *e. */
 int

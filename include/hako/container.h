@@ -3,6 +3,7 @@
 #define HAKO_CONTAINER_H
 
 #include "hako/plan.h"
+#include "hako/ready.h"
 #include "hako/state.h"
 
 #include <stdbool.h>
@@ -152,9 +153,13 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 int
 container_finish(const struct plan *plan, struct handles *h, struct error *e);
 
-/* Start a created container from another process. */
+/*
+ * Start a created container from another process. The service manager that listens
+ * at notify_socket (NULL: none) is told when the container says that it is ready, if
+ * it was made with a socket for that; until then, or its end, this waits.
+ */
 int
-container_start(struct container *c, struct error *e);
+container_start(struct container *c, const char *notify_socket, struct error *e);
 
 /* Send a signal to init; all: to every process. */
 int
@@ -171,7 +176,8 @@ container_delete(struct container *c, bool force, struct error *e);
 struct served {
 	pid_t pid;
 	int pidfd;
-	int console; /* where the other side of its terminal comes from; -1: it has none */
+	int console;        /* where the other side of its terminal comes from; -1: it has none */
+	struct ready ready; /* what it says of itself, and who is to hear it */
 };
 
 /*
@@ -179,7 +185,7 @@ struct served {
  * inherited. The exit status as a shell has it: 128 + n for signal n.
  */
 int
-supervise(const struct served *served, struct error *e);
+supervise(struct served *served, struct error *e);
 /*
  * Block all signals, so that none is lost before supervise(). A descriptor that
  * becomes readable when one of them wants hako to end, or -1.
@@ -206,8 +212,11 @@ struct exec_request {
 	bool terminal;      /* also when the process file says no */
 	bool detached;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *pid_file;
-	unsigned preserve_fds;
+	unsigned preserve_fds; /* as in struct plan_options */
+	unsigned listen_fds;
+	const char *listen_names;
 	int interrupt; /* of supervise_prepare(), or -1 */
 };
 
@@ -216,8 +225,12 @@ int
 container_exec(struct arena *arena, const struct container *c, const struct exec_request *request,
                struct served *ret, struct error *e);
 
-/* Write a pid file: decimal, no newline, atomic. */
+/* PREPARE, parent: connect to --pidfd-socket. */
 int
-pid_file_write(const char *path, pid_t pid, struct error *e);
+announce_connect(const struct plan *plan, struct handles *h, struct error *e);
+
+/* Send the pidfd there, and write the pid file (NULL: none): decimal, no newline, atomic. */
+int
+announce_process(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e);
 
 #endif

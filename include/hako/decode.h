@@ -46,6 +46,9 @@ struct string_map {
 	size_t count;
 	const struct json *at;
 };
+/* The value of that key, or NULL. */
+const char *
+string_map_find(const struct string_map *map, const char *key);
 struct flags {
 	uint64_t value;
 	const struct json *at; /* NULL when absent: not the same as an empty list */

@@ -4,19 +4,34 @@
 
 #include "hako/config.h"
 
+/* How hooks are run. */
+struct hook_call {
+	const char *name;  /* the property: "createRuntime" */
+	const char *dir;   /* where; NULL: here */
+	const char *state; /* for their standard input */
+	const int *output; /* of hooks_open_output() */
+};
+
 /*
- * Run hooks (array of struct config_hook) in order, each with the state on its
- * standard input, only its own environment, and in its own process group. name
- * is the property ("createRuntime"), dir where they run (NULL: here). Stops at the first that fails, cannot be
- * run, or exceeds its timeout (its group is killed): -1 with *e, which ends with
- * the last line that the hook wrote.
+ * Open the files that take the standard output and the standard error of hooks, as
+ * the annotations run.oci.hooks.stdout and run.oci.hooks.stderr say, and append to
+ * them. Relative ones are below the bundle. -1 in ret where there is none.
  */
 int
-hooks_run(const struct objects *hooks, const char *name, const char *dir, const char *state,
-          struct error *e);
+hooks_open_output(const struct string_map *annotations, const char *bundle, int ret[2],
+                  struct error *e);
+
+/*
+ * Run hooks (array of struct config_hook) in order, each with the state on its
+ * standard input, only its own environment, and in its own process group. Stops at
+ * the first that fails, cannot be run, or exceeds its timeout (its group is killed):
+ * -1 with *e, which ends with the last line that the hook wrote to nobody else.
+ */
+int
+hooks_run(const struct objects *hooks, const struct hook_call *call, struct error *e);
 
 /* poststop hooks: the failure of one is a warning, and the others still run. */
 void
-hooks_run_poststop(const struct objects *hooks, const char *dir, const char *state);
+hooks_run_poststop(const struct objects *hooks, const struct hook_call *call);
 
 #endif

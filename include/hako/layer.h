@@ -66,6 +66,11 @@ LAYER_RUN(mounts_map);           /* MAP, parent: to the container's user namespa
 LAYER_RUN(mounts_attach);        /* BUILD, init */
 LAYER_RUN(mounts_make_readonly); /* BUILD, init: what had to stay writable until now */
 
+/* notify: a socket for sd_notify(3) */
+LAYER_PLAN(notify_plan);
+LAYER_RUN(notify_open); /* PREPARE, parent */
+LAYER_RUN(notify_bind); /* BUILD, init */
+
 /* rootfs */
 LAYER_PLAN(rootfs_plan);
 LAYER_RUN(rootfs_open);          /* PREPARE, parent */
@@ -117,6 +122,9 @@ LAYER_PLAN(label_plan);
 LAYER_RUN(label_open);  /* PREPARE, parent (exec) */
 LAYER_RUN(label_write); /* BUILD or, for exec, CONFINE: init */
 
+/* hooks (run by src/run) */
+LAYER_RUN(hooks_open); /* PREPARE, parent: where they write to */
+
 /* rlimits, process */
 LAYER_PLAN(rlimits_plan);
 LAYER_RUN(rlimits_raise); /* MAP, parent */
@@ -129,6 +137,7 @@ LAYER_RUN(process_set_personality);
 LAYER_RUN(process_own_streams);
 LAYER_RUN(process_enter_cwd);
 LAYER_RUN(process_find_home);
+LAYER_RUN(process_tell_pid);
 LAYER_RUN(process_check_cwd);
 LAYER_RUN(process_find_program);
 

@@ -22,6 +22,10 @@
 
 enum { NAMESPACE_TYPES = 8 };
 
+/* Where a container finds its socket for sd_notify(3). */
+#define NOTIFY_FOLDER "/run/notify"
+#define NOTIFY_NAME "notify.sock"
+
 /* A namespace to join by path; the descriptor is in handles.namespaces[i]. */
 struct namespace_join {
 	const struct json *at;
@@ -210,6 +214,7 @@ struct process_plan {
 	char *const *args; /* NULL: the config has no process */
 	char *const *env;  /* duplicates gone; HOME is added by init when it is missing */
 	bool home_missing;
+	char *listen_pid; /* an entry of env with room for the pid, which init knows; or NULL */
 	const char *search_path; /* PATH of env */
 	const char *cwd;
 	mode_t umask;
@@ -252,11 +257,16 @@ struct cgroup_plan {
 /* What the command line adds to the config. */
 struct plan_options {
 	const char *id;
-	const char *bundle; /* absolute */
-	bool new_keyring;   /* false: --no-new-keyring */
-	unsigned preserve_fds;
+	const char *bundle;         /* absolute */
+	bool pivot;                 /* false: --no-pivot, the root may also be moved over / */
+	bool new_keyring;           /* false: --no-new-keyring */
+	unsigned preserve_fds;      /* descriptors from 3 upwards that the process gets */
+	unsigned listen_fds;        /* the first of them: sockets of a service manager */
+	const char *listen_names;   /* what it calls them, NULL: nothing */
 	bool detached;              /* nobody stays to serve the process: create, --detach */
 	const char *console_socket; /* where the pty goes; NULL: to hako itself */
+	const char *notify_socket;  /* NOTIFY_SOCKET: who wants to know when it is ready */
+	const char *pidfd_socket;   /* where a pidfd of the process goes; NULL: nowhere */
 	bool is_root;               /* euid 0, if only of the user namespace that hako runs in */
 	bool privileged; /* euid 0 in the initial user namespace: over the whole machine */
 	uid_t host_uid;
@@ -306,6 +316,7 @@ struct plan {
 	struct net_device_plan *net_devices;
 	size_t net_device_count;
 
+	bool notify; /* a socket for sd_notify(3), in NOTIFY_FOLDER */
 	struct process_plan process;
 	struct terminal_plan terminal;
 	struct seccomp_program *seccomp; /* shared mapping; NULL: no filter */
@@ -362,9 +373,12 @@ struct handles {
 	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int *mount_users; /* with mounts: the user namespace that an idmapped one takes its ids from */
-	int console;      /* the socket that takes the pty (init) */
-	int console_peer; /* its other end when hako itself serves the terminal (parent) */
-	int terminal;     /* the process's side of the pty (init) */
+	int pidfd_sock;     /* the caller's: it takes a pidfd of init (parent) */
+	int console;        /* the socket that takes the pty (init) */
+	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
+	int terminal;       /* the process's side of the pty (init) */
+	int notify;         /* the container's socket for sd_notify(3) */
+	int hook_output[2]; /* where hooks write to; -1: nowhere */
 	int net_ns; /* the container's, held while its devices might have to come back (parent) */
 	struct net_move *net_moves; /* those devices */
 	size_t net_move_count;

@@ -25,6 +25,7 @@ struct state {
 	const char *systemd_unit; /* the scope that has the cgroup; NULL: hako's own */
 	const char *resctrl_path; /* below the root of resctrl; NULL: nothing to remove */
 	bool own_pid_namespace;   /* everything dies with init */
+	bool notify_socket;       /* init passes it on to who starts the container */
 	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
 	bool caller_keyring;      /* --no-new-keyring */
 	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */

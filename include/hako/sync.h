@@ -8,7 +8,8 @@
 
 /*
  * What processes say to each other while a container is made. One SEQPACKET
- * pair, one packet a message; what is not in this table is not said.
+ * pair, one packet a message; what is not in this table is not said. (Init answers the
+ * START of `start` with its notify socket when it has one: unixsock_send_fd().)
  *
  *   name       route            meaning
  */

@@ -5,6 +5,7 @@
 #include "hako/mem.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,6 +74,14 @@ command_has_manager(const struct options *o, const char *name)
 	const char *manager = o->systemd_cgroup ? "systemd" : o->cgroup_manager;
 
 	return manager != NULL && strcmp(manager, name) == 0;
+}
+
+const char *
+command_notify_socket(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+
+	return path != NULL && path[0] != '\0' ? path : NULL;
 }
 
 int

@@ -42,10 +42,15 @@ plan_options_of(const struct options *o, bool detached, struct plan_options *ret
 	*ret = (struct plan_options){
 		.id = o->args[0],
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),
+		.pivot = !o->no_pivot,
 		.new_keyring = !o->no_new_keyring,
 		.preserve_fds = o->preserve_count,
+		.listen_fds = o->listen_count,
+		.listen_names = o->listen_names,
 		.detached = detached,
 		.console_socket = o->console_socket,
+		.notify_socket = command_notify_socket(),
+		.pidfd_socket = o->pidfd_socket,
 		.cgroup_disabled = command_has_manager(o, "disabled"),
 		.cgroup_systemd = command_has_manager(o, "systemd"),
 	};
@@ -104,13 +109,18 @@ command_run(const struct options *o, struct error *e)
 		prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (container_run(plan, &h, o->pid_file, e) < 0)
 		return -1;
-	if (o->detach)
-		return 0;
 	served = (struct served){
 		.pid = h.init_pid,
 		.pidfd = h.init_pidfd,
 		.console = h.console_peer,
+		/* in the foreground hako itself is what the manager has started, and waits for */
+		.ready = ready_begin(h.notify, plan->options.notify_socket,
+	                             o->detach ? h.init_pid : 0),
 	};
+	if (o->detach) {
+		ready_wait(&served.ready, served.pidfd);
+		return 0;
+	}
 	status = supervise(&served, e);
 	if (status >= 0 && !o->keep && container_finish(plan, &h, e) < 0)
 		return -1;

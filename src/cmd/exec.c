@@ -37,8 +37,11 @@ command_exec(const struct options *o, struct error *e)
 		.terminal = o->tty,
 		.detached = o->detach,
 		.console_socket = o->console_socket,
+		.pidfd_socket = o->pidfd_socket,
 		.pid_file = o->pid_file,
 		.preserve_fds = o->preserve_count,
+		.listen_fds = o->listen_count,
+		.listen_names = o->listen_names,
 	};
 	struct container c;
 	struct served served;

@@ -33,7 +33,9 @@ command_start(const struct options *o, struct error *e)
 {
 	struct container c;
 
-	return open_locked(o, false, &c, e) < 0 ? -1 : container_start(&c, e);
+	if (open_locked(o, false, &c, e) < 0)
+		return -1;
+	return container_start(&c, command_notify_socket(), e);
 }
 
 int

@@ -172,10 +172,9 @@ plan_user(struct planner *p, const struct config_user *user)
 static bool
 keeps_groups(const struct config *config)
 {
-	for (size_t i = 0; i < config->annotations.count; i++)
-		if (strcmp(config->annotations.items[i].key, "run.oci.keep_original_groups") == 0)
-			return strcmp(config->annotations.items[i].value, "1") == 0;
-	return false;
+	const char *value = string_map_find(&config->annotations, "run.oci.keep_original_groups");
+
+	return value != NULL && strcmp(value, "1") == 0;
 }
 
 /* No capabilities in the config: none in the container. */

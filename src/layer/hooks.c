@@ -2,8 +2,9 @@
 /*
  * Hooks (config.md "POSIX-platform Hooks"). The state reaches a hook through a
  * file in memory, not a pipe: a hook that does not read it, or reads it late, is
- * no problem. Its output is drained while it runs and only the end is kept, for
- * the error text; what it leaves running in the background is not waited for.
+ * no problem. Its output goes where annotations say; without them it is drained
+ * while the hook runs and only the end is kept, for the error text. What a hook
+ * leaves running in the background is not waited for.
  */
 #include "hako/hooks.h"
 #include "hako/clock.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +26,52 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Their output ------------------------------------------------------------------- */
+
+/* A FIFO that nobody reads must not keep us waiting. */
+static int
+open_output(const char *path, const char *bundle)
+{
+	autoclose int fd = -1;
+	char below[PATH_MAX];
+
+	if (path[0] != '/' &&
+	    snprintf(below, sizeof(below), "%s/%s", bundle, path) >= (int)sizeof(below)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = open(path[0] != '/' ? below : path,
+	          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return -1;
+	return take_fd(&fd);
+}
+
+int
+hooks_open_output(const struct string_map *annotations, const char *bundle, int ret[2],
+                  struct error *e)
+{
+	static const char *const names[] = {"run.oci.hooks.stdout", "run.oci.hooks.stderr"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *path = string_map_find(annotations, names[i]);
+
+		ret[i] = path != NULL ? open_output(path, bundle) : -1;
+		if (path != NULL && ret[i] < 0)
+			return json_error(json_member(annotations->at, names[i]), e, errno,
+			                  "hook-output", "open %s", path);
+	}
+	return 0;
+}
+
+LAYER_RUN(hooks_open)
+{
+	if (plan->config->hooks == NULL)
+		return 0;
+	return hooks_open_output(&plan->config->annotations, plan->options.bundle, h->hook_output,
+	                         e);
+}
 
 /* The last bytes of what a hook wrote. */
 struct tail {
@@ -41,9 +89,14 @@ state_file(const char *state)
 	return take_fd(&fd);
 }
 
+/* Running one ------------------------------------------------------------------------ */
+
+/* Whatever is not asked for elsewhere goes into the pipe, and so does why there is no hook. */
 static _Noreturn void
-exec_hook(const struct config_hook *hook, const char *dir, int input, int output)
+exec_hook(const struct config_hook *hook, const struct hook_call *call, int input, int pipe)
 {
+	int out = call->output[0] >= 0 ? call->output[0] : pipe;
+	int err = call->output[1] >= 0 ? call->output[1] : pipe;
 	const char **argv = calloc(hook->args.count + 2, sizeof(*argv));
 	const char **envp = calloc(hook->env.count + 1, sizeof(*envp));
 	sigset_t none;
@@ -59,10 +112,11 @@ exec_hook(const struct config_hook *hook, const char *dir, int input, int output
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* what --preserve-fds passes on is for the container's process, and not close-on-exec */
-	if (dup2(input, 0) == 0 && dup2(output, 1) == 1 && dup2(output, 2) == 2 &&
-	    close_range(3, ~0U, 0) == 0 && (dir == NULL || chdir(dir) == 0))
+	if (dup2(input, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2 &&
+	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 &&
+	    (call->dir == NULL || chdir(call->dir) == 0))
 		execve(hook->path, (char *const *)argv, (char *const *)envp);
-	dprintf(2, "%s\n", error_text(errno));
+	dprintf(pipe, "%s\n", error_text(errno));
 	_exit(127);
 }
 
@@ -179,9 +233,9 @@ reap(const struct config_hook *hook, pid_t pid, int output, struct error *e)
 }
 
 static int
-run_hook(const struct config_hook *hook, const char *dir, const char *state, struct error *e)
+run_hook(const struct config_hook *hook, const struct hook_call *call, struct error *e)
 {
-	autoclose int input = state_file(state);
+	autoclose int input = state_file(call->state);
 	autoclose int output = -1;
 	int ends[2];
 	pid_t pid;
@@ -192,7 +246,7 @@ run_hook(const struct config_hook *hook, const char *dir, const char *state, str
 	fcntl(output, F_SETFL, O_NONBLOCK);
 	pid = fork();
 	if (pid == 0)
-		exec_hook(hook, dir, input, ends[1]);
+		exec_hook(hook, call, input, ends[1]);
 	close(ends[1]);
 	if (pid < 0)
 		return json_error(hook->at, e, errno, "hook-failed", "fork for %s", hook->path);
@@ -255,26 +309,25 @@ LAYER_PROBE(hooks_probe)
 }
 
 int
-hooks_run(const struct objects *hooks, const char *name, const char *dir, const char *state,
-          struct error *e)
+hooks_run(const struct objects *hooks, const struct hook_call *call, struct error *e)
 {
 	const struct config_hook *rows = hooks->items;
 
 	for (size_t i = 0; i < hooks->count; i++) {
-		log_debug("%s hook %zu: %s", name, i, rows[i].path);
-		if (run_hook(&rows[i], dir, state, e) < 0)
-			return error_context(e, "%s hook", name);
+		log_debug("%s hook %zu: %s", call->name, i, rows[i].path);
+		if (run_hook(&rows[i], call, e) < 0)
+			return error_context(e, "%s hook", call->name);
 	}
 	return 0;
 }
 
 void
-hooks_run_poststop(const struct objects *hooks, const char *dir, const char *state)
+hooks_run_poststop(const struct objects *hooks, const struct hook_call *call)
 {
 	const struct config_hook *rows = hooks->items;
 	struct error e;
 
 	for (size_t i = 0; i < hooks->count; i++)
-		if (run_hook(&rows[i], dir, state, &e) < 0)
-			log_warning("poststop hook: %s", e.msg);
+		if (run_hook(&rows[i], call, &e) < 0)
+			log_warning("%s hook: %s", call->name, e.msg);
 }

@@ -318,6 +318,22 @@ plan_mount_label(struct planner *p, struct error *e)
 	                  wanted->value);
 }
 
+/* Where the socket of notify.c is bound. The last of all: another one may cover /run. */
+static int
+plan_notify_folder(struct planner *p, struct error *e)
+{
+	static const char *options[] = {"nosuid",   "nodev",   "noexec",     "ro",
+	                                "mode=755", "size=4k", "nr_inodes=2"};
+	const struct config_mount folder = {
+		.destination = NOTIFY_FOLDER,
+		.type = "tmpfs",
+		.source = "tmpfs",
+		.options = {.items = options, .count = ARRAY_SIZE(options)},
+	};
+
+	return plan_mount(p, &folder, &p->plan->mounts[p->plan->mount_count++], e);
+}
+
 LAYER_PLAN(mounts_plan)
 {
 	const struct config_mount *rows = p->config->mounts.items;
@@ -325,7 +341,7 @@ LAYER_PLAN(mounts_plan)
 
 	if (plan_mount_label(p, e) < 0)
 		return -1;
-	plan->mounts = arena_array(p->arena, p->config->mounts.count, sizeof(*plan->mounts));
+	plan->mounts = arena_array(p->arena, p->config->mounts.count + 1, sizeof(*plan->mounts));
 	for (size_t i = 0; i < p->config->mounts.count; i++) {
 		struct mount_plan *m = &plan->mounts[plan->mount_count];
 
@@ -338,5 +354,5 @@ LAYER_PLAN(mounts_plan)
 		else
 			return -1;
 	}
-	return 0;
+	return plan->notify ? plan_notify_folder(p, e) : 0;
 }

@@ -52,12 +52,50 @@ is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
 	return false;
 }
 
+enum { OWN_ENTRIES = 4 };
+
+/* What sd_listen_fds(3) and sd_notify(3) read is said by hako where it has something for them. */
+static bool
+is_replaced(const struct plan *plan, const char *item)
+{
+	const bool listens = plan->options.listen_fds > 0;
+	const struct {
+		const char *begin;
+		bool ours;
+	} own[OWN_ENTRIES] = {{"LISTEN_PID=", listens},
+	                      {"LISTEN_FDS=", listens},
+	                      {"LISTEN_FDNAMES=", listens},
+	                      {"NOTIFY_SOCKET=", plan->notify}};
+
+	for (size_t i = 0; i < OWN_ENTRIES; i++)
+		if (own[i].ours && strncmp(item, own[i].begin, strlen(own[i].begin)) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_own_entries(struct planner *p, char **items)
+{
+	static const char room[] = "LISTEN_PID=4294967295";
+	static const char socket[] = "NOTIFY_SOCKET=" NOTIFY_FOLDER "/" NOTIFY_NAME;
+	const struct plan_options *options = &p->plan->options;
+
+	if (p->plan->notify)
+		*items++ = arena_strdup(p->arena, socket);
+	if (options->listen_fds == 0)
+		return;
+	*items++ = p->plan->process.listen_pid = arena_strdup(p->arena, room);
+	*items++ = arena_printf(p->arena, "LISTEN_FDS=%u", options->listen_fds);
+	if (options->listen_names != NULL)
+		*items++ = arena_printf(p->arena, "LISTEN_FDNAMES=%s", options->listen_names);
+}
+
 static void
 plan_environment(struct planner *p, const struct strings *env)
 {
 	struct process_plan *process = &p->plan->process;
 	/* room for HOME and the end */
-	char **items = arena_array(p->arena, env->count + 2, sizeof(*items));
+	char **items = arena_array(p->arena, env->count + OWN_ENTRIES + 2, sizeof(*items));
 	uint32_t *hashes = arena_array(p->arena, env->count, sizeof(*hashes));
 	size_t n = 0;
 
@@ -68,7 +106,8 @@ plan_environment(struct planner *p, const struct strings *env)
 	for (size_t i = 0; i < env->count; i++) {
 		const char *item = env->items[i];
 
-		if (is_overridden(env, hashes, i) || strcmp(item, "HOME=") == 0)
+		if (is_overridden(env, hashes, i) || is_replaced(p->plan, item) ||
+		    strcmp(item, "HOME=") == 0)
 			continue;
 		if (strncmp(item, "HOME=", 5) == 0)
 			process->home_missing = false;
@@ -76,6 +115,7 @@ plan_environment(struct planner *p, const struct strings *env)
 			process->search_path = item + 5;
 		items[n++] = arena_strdup(p->arena, item);
 	}
+	add_own_entries(p, items + n);
 	process->env = items;
 }
 
@@ -238,7 +278,7 @@ LAYER_RUN(process_check_cwd)
 	return 0;
 }
 
-/* HOME ---------------------------------------------------------------------------------- */
+/* HOME, LISTEN_PID ------------------------------------------------------------------------ */
 
 /* The container's passwd file says where; without a line for the user it is "/". */
 LAYER_RUN(process_find_home)
@@ -262,6 +302,16 @@ LAYER_RUN(process_find_home)
 	for (end = (char **)plan->process.env; *end != NULL; end++)
 		;
 	*end = home;
+	return 0;
+}
+
+/* The pid that the process itself sees. */
+LAYER_RUN(process_tell_pid)
+{
+	(void)h;
+	(void)e;
+	if (plan->process.listen_pid != NULL)
+		sprintf(plan->process.listen_pid, "LISTEN_PID=%d", (int)getpid());
 	return 0;
 }
 

@@ -11,6 +11,7 @@
  */
 #include "hako/layer.h"
 #include "hako/path.h"
+#include "hako/rootfs_move.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -243,8 +244,42 @@ make_slave(int old)
 	return fchdir(old) < 0 || mount(NULL, ".", NULL, MS_SLAVE | MS_REC, NULL) < 0 ? -1 : 0;
 }
 
+/* An unbindable mount cannot be cloned, and would get lost. */
 static int
-pivot(const struct plan *plan, struct error *e)
+check_bindable(const struct plan *plan, struct error *e)
+{
+	for (size_t i = 0; i < plan->mount_count; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(plan->mounts[i].propagation); k++)
+			if ((plan->mounts[i].propagation[k] & MS_UNBINDABLE) != 0)
+				return json_error(json_member(plan->mounts[i].at, "options"), e, 0,
+				                  "rootfs-failed",
+				                  "an unbindable mount needs pivot_root");
+	return 0;
+}
+
+static int
+move_over(const struct plan *plan, const struct handles *h, struct error *e)
+{
+	const struct root_move move = {
+		.rootfs = h->rootfs,
+		.covers_only = plan_isolates(plan, CLONE_NEWUSER),
+		.shared = (plan->root_propagation & MS_SHARED) != 0,
+	};
+
+	return check_bindable(plan, e) < 0 ? -1 : rootfs_move_over(&move, e);
+}
+
+static int
+fail_pivot(const struct plan *plan, struct error *e)
+{
+	const char *hint = errno == EINVAL ? " (on an initramfs: --no-pivot)" : "";
+
+	return json_error(json_member(plan->config->root->at, "path"), e, errno, "rootfs-failed",
+	                  "pivot_root to %s%s", plan->rootfs, hint);
+}
+
+static int
+pivot(const struct plan *plan, const struct handles *h, struct error *e)
 {
 	autoclose int old = -1;
 
@@ -255,7 +290,7 @@ pivot(const struct plan *plan, struct error *e)
 	}
 	/* the new root is its own put_old: the old root lands on top and is taken off */
 	if (sys_pivot_root(".", ".") < 0)
-		return fail(plan, e, "pivot_root to");
+		return plan->options.pivot ? fail_pivot(plan, e) : move_over(plan, h, e);
 	if (old >= 0 && make_slave(old) < 0)
 		return error_set(e, errno, "rootfs-failed", "make the old root a slave");
 	if (umount2(".", MNT_DETACH) < 0)
@@ -271,7 +306,7 @@ LAYER_RUN(rootfs_enter)
 		return error_set(e, errno, "rootfs-failed", "leave the chroot");
 	if (fchdir(h->rootfs) < 0)
 		return fail(plan, e, "chdir to");
-	if ((own ? pivot(plan, e) : change_root(plan, e)) < 0)
+	if ((own ? pivot(plan, h, e) : change_root(plan, e)) < 0)
 		return -1;
 	if (chdir("/") < 0)
 		return error_set(e, errno, "rootfs-failed", "chdir to /");

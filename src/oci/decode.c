@@ -541,6 +541,15 @@ check_required(const struct field_table *table, const struct json *object, uint6
 	return result;
 }
 
+const char *
+string_map_find(const struct string_map *map, const char *key)
+{
+	for (size_t i = 0; i < map->count; i++)
+		if (strcmp(map->items[i].key, key) == 0)
+			return map->items[i].value;
+	return NULL;
+}
+
 int
 decode_object(struct arena *arena, const struct field_table *table, const struct json *object,
               void *out, struct error *e)

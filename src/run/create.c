@@ -47,6 +47,9 @@ handles_init(struct handles *h)
 		.dev = -1,
 		.console = -1,
 		.console_peer = -1,
+		.pidfd_sock = -1,
+		.notify = -1,
+		.hook_output = {-1, -1},
 		.terminal = -1,
 		.proc = -1,
 		.resctrl = -1,
@@ -156,34 +159,25 @@ save_config(const struct handles *h, const struct json_doc *doc, struct error *e
 	return 0;
 }
 
-int
-pid_file_write(const char *path, pid_t pid, struct error *e)
-{
-	char text[16];
-	const char *name;
-	autoclose int dir = file_open_parent(path, &name);
-	int length = snprintf(text, sizeof(text), "%d", (int)pid);
-
-	if (dir < 0 || file_replace_at(dir, name, 0666, text, (size_t)length) < 0)
-		return error_set(e, errno, "pid-file-failed", "write the pid file %s", path);
-	return 0;
-}
-
 /* With init ---------------------------------------------------------------------- */
 
 static int
 run_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
+	struct hook_call call = {
+		.name = "prestart", .dir = plan->options.bundle, .output = h->hook_output};
 	autofree char *state = NULL;
 
 	if (hooks == NULL || hooks->prestart.count + hooks->create_runtime.count == 0)
 		return 0;
 	if (sync_expect(&h->sync, SYNC_MOUNTED, NULL, e) < 0)
 		return -1;
-	state = state_json_of_plan(plan, STATUS_CREATING, h->init_pid);
-	if (hooks_run(&hooks->prestart, "prestart", plan->options.bundle, state, e) < 0 ||
-	    hooks_run(&hooks->create_runtime, "createRuntime", plan->options.bundle, state, e) < 0)
+	call.state = state = state_json_of_plan(plan, STATUS_CREATING, h->init_pid);
+	if (hooks_run(&hooks->prestart, &call, e) < 0)
+		return -1;
+	call.name = "createRuntime";
+	if (hooks_run(&hooks->create_runtime, &call, e) < 0)
 		return -1;
 	return sync_send(&h->sync, SYNC_HOOKED, 0, e);
 }
@@ -213,7 +207,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 		return -1;
 	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, h, e) == 0 &&
 	    (!wait_for_start || sync_expect(&h->sync, SYNC_READY, NULL, e) == 0) &&
-	    (pid_file == NULL || pid_file_write(pid_file, h->init_pid, e) == 0))
+	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);
 	return -1;
@@ -221,14 +215,16 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 
 /* A container that hooks have seen is stopped like any other (runtime.md, steps 12 and 13). */
 static void
-run_poststop(const struct plan *plan)
+run_poststop(const struct plan *plan, const struct handles *h)
 {
+	struct hook_call call = {
+		.name = "poststop", .dir = plan->options.bundle, .output = h->hook_output};
 	autofree char *state = NULL;
 
 	if (plan->config->hooks == NULL || plan->config->hooks->poststop.count == 0)
 		return;
-	state = state_json_of_plan(plan, STATUS_STOPPED, 0);
-	hooks_run_poststop(&plan->config->hooks->poststop, plan->options.bundle, state);
+	call.state = state = state_json_of_plan(plan, STATUS_STOPPED, 0);
+	hooks_run_poststop(&plan->config->hooks->poststop, &call);
 }
 
 static bool
@@ -260,7 +256,7 @@ roll_back(const struct plan *plan, struct handles *h, bool stopped)
 	(void)steps_undo(&state, h, &ignored);
 	remove_state(plan, h);
 	if (stopped)
-		run_poststop(plan);
+		run_poststop(plan, h);
 }
 
 /* The same for a container whose pid is known to others already. */
@@ -314,6 +310,8 @@ int
 container_run(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
+	struct hook_call call = {
+		.name = "poststart", .dir = plan->options.bundle, .output = h->hook_output};
 	autofree char *state = NULL;
 	bool ready;
 
@@ -325,9 +323,8 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	}
 	close_cleaner(&h->net_ns); /* network devices are the container's from now on */
 	if (hooks != NULL && hooks->poststart.count > 0)
-		state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
-	if (state == NULL ||
-	    hooks_run(&hooks->poststart, "poststart", plan->options.bundle, state, e) == 0) {
+		call.state = state = state_json_of_plan(plan, STATUS_RUNNING, h->init_pid);
+	if (state == NULL || hooks_run(&hooks->poststart, &call, e) == 0) {
 		flock(h->state_dir, LOCK_UN);
 		return 0;
 	}
@@ -349,6 +346,6 @@ container_finish(const struct plan *plan, struct handles *h, struct error *e)
 	if (steps_undo(&state, h, e) < 0)
 		return -1;
 	remove_state(plan, h);
-	run_poststop(plan);
+	run_poststop(plan, h);
 	return 0;
 }

@@ -173,12 +173,18 @@ static void
 run_poststop(const struct container *c)
 {
 	const struct config_hooks *hooks = c->state != NULL ? c->state->hooks : NULL;
+	int output[2] = {-1, -1};
+	struct hook_call call = {.name = "poststop", .output = output};
 	autofree char *text = NULL;
+	struct error e;
 
 	if (hooks == NULL || hooks->poststop.count == 0)
 		return;
-	text = state_json(c->state, STATUS_STOPPED, 0);
-	hooks_run_poststop(&hooks->poststop, c->state->bundle, text);
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, &e) < 0)
+		log_warning("poststop hooks: %s", e.msg);
+	call.dir = c->state->bundle;
+	call.state = text = state_json(c->state, STATUS_STOPPED, 0);
+	hooks_run_poststop(&hooks->poststop, &call);
 }
 
 /* "SLICE:PREFIX:NAME" is what the systemd driver takes, and no other. */

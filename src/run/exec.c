@@ -281,8 +281,11 @@ make_plan(struct arena *arena, const struct container *c, const struct exec_requ
 		.bundle = c->state->bundle,
 		.new_keyring = !c->state->caller_keyring,
 		.preserve_fds = request->preserve_fds,
+		.listen_fds = request->listen_fds,
+		.listen_names = request->listen_names,
 		.detached = request->detached,
 		.console_socket = request->console_socket,
+		.pidfd_socket = request->pidfd_socket,
 	};
 	plan_options_host(&plan->options);
 	plan->cgroup.path = c->state->cgroup_path;
@@ -419,8 +422,7 @@ attend(const struct container *c, const struct plan *plan, struct handles *h, co
 	if (steps_run(PHASE_ATTACH, WHEN_EXEC, plan, h, e) < 0 || start(c, plan, h, e) < 0 ||
 	    sync_expect_end(&h->sync, e) < 0)
 		return -1;
-	/* conmon takes its existence for success */
-	return pid_file != NULL ? pid_file_write(pid_file, h->init_pid, e) : 0;
+	return announce_process(plan, h, pid_file, e);
 }
 
 int
@@ -454,6 +456,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 		.pid = h.init_pid,
 		.pidfd = h.init_pidfd,
 		.console = h.console_peer,
+		.ready = ready_begin(-1, NULL, 0),
 	};
 	return 0;
 }

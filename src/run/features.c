@@ -135,6 +135,8 @@ features_show(void)
 	json_put_string(w, "org.opencontainers.runc.checkpoint.enabled", "false");
 	json_end_object(w);
 	json_begin_array(w, "potentiallyUnsafeConfigAnnotations");
+	json_put_string(w, NULL, "run.oci.hooks.stderr");
+	json_put_string(w, NULL, "run.oci.hooks.stdout");
 	json_put_string(w, NULL, "run.oci.keep_original_groups");
 	json_put_string(w, NULL, "run.oci.mount_context_type");
 	json_put_string(w, NULL, "run.oci.seccomp.receiver");

@@ -10,7 +10,8 @@
  *   HOOKED ------------------------------->  CONFINE steps
  *   START (run only) --------------------->  |
  *   <--------------------------------- READY
- *   RELEASE (create only) ---------------->  run: goes on; create: accepts `start`
+ *   RELEASE (create only) ---------------->  run: goes on; create: accepts `start`,
+ *                                            and passes it the notify socket, if any
  *                                            START steps, execve
  *   the end of the stream: executed
  *
@@ -23,6 +24,7 @@
 #include "hako/step.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
+#include "hako/unixsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +88,8 @@ int
 init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
+	struct hook_call call = {
+		.name = "createContainer", .dir = plan->rootfs, .output = h->hook_output};
 	autofree char *state = NULL;
 
 	if (hooks == NULL)
@@ -96,21 +100,33 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 		return -1;
 	if (hooks->create_container.count == 0)
 		return 0;
-	state = state_json_of_plan(plan, STATUS_CREATING, getpid());
-	return hooks_run(&hooks->create_container, "createContainer", plan->rootfs, state, e);
+	call.state = state = state_json_of_plan(plan, STATUS_CREATING, getpid());
+	return hooks_run(&hooks->create_container, &call, e);
 }
 
 int
 init_run_start_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
+	struct hook_call call = {.name = "startContainer", .output = h->hook_output};
 	autofree char *state = NULL;
 
-	(void)h;
 	if (hooks == NULL || hooks->start_container.count == 0)
 		return 0;
-	state = state_json_of_plan(plan, STATUS_CREATED, getpid());
-	return hooks_run(&hooks->start_container, "startContainer", NULL, state, e);
+	call.state = state = state_json_of_plan(plan, STATUS_CREATED, getpid());
+	return hooks_run(&hooks->start_container, &call, e);
+}
+
+/* Who starts it listens from now on to what it has to say. */
+static int
+pass_notify_socket(struct handles *h, struct error *e)
+{
+	if (h->notify < 0)
+		return 0;
+	if (unixsock_send_fd(h->sync.fd, "notify", h->notify) < 0)
+		return error_set(e, errno, "peer-died", "pass on the notify socket");
+	close(h->notify);
+	return 0;
 }
 
 /* create: the container waits for `start`, which speaks on a connection of its own. */
@@ -129,17 +145,9 @@ wait_for_start(struct handles *h, struct error *e)
 		_exit(1); /* nobody is there to be told */
 	close(h->start_sock);
 	h->sync.fd = sock;
+	if (pass_notify_socket(h, e) < 0)
+		return -1;
 	return sync_expect(&h->sync, SYNC_START, NULL, e);
-}
-
-/* What `--preserve-fds` names stays open; the rest is close-on-exec since main(). */
-static int
-keep_descriptors(const struct plan *plan, struct error *e)
-{
-	for (unsigned i = 0; i < plan->options.preserve_fds; i++)
-		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
-			return error_set(e, errno, "fd-missing", "keep descriptor %u open", i + 3);
-	return 0;
 }
 
 static int
@@ -148,7 +156,7 @@ become_program(const struct plan *plan, struct handles *h, enum when when, struc
 	if (plan->process.args == NULL)
 		return error_set(e, 0, "process-missing",
 		                 "config.json has no /process: there is nothing to start");
-	if (keep_descriptors(plan, e) < 0 || steps_run(PHASE_START, when, plan, h, e) < 0)
+	if (steps_run(PHASE_START, when, plan, h, e) < 0)
 		return -1;
 	execve(h->program, plan->process.args, plan->process.env);
 	return json_error(json_member(plan->process.at, "args"), e, errno, "exec-failed",
@@ -182,7 +190,15 @@ close_all_but(const struct plan *plan, const int *keep, size_t count)
 static void
 leave_host(const struct plan *plan, const struct handles *h)
 {
-	const int keep[] = {h->sync.fd, h->start_sock, h->terminal, log_settings.fd};
+	const struct config_hooks *hooks = plan->config->hooks;
+	bool more_hooks = hooks != NULL && hooks->start_container.count > 0;
+	const int keep[] = {h->sync.fd,
+	                    h->start_sock,
+	                    h->terminal,
+	                    h->start_sock >= 0 ? h->notify : -1,
+	                    log_settings.fd,
+	                    more_hooks ? h->hook_output[0] : -1,
+	                    more_hooks ? h->hook_output[1] : -1};
 
 	close_all_but(plan, keep, ARRAY_SIZE(keep));
 }

@@ -247,6 +247,16 @@ needs_intermediate(const struct plan *plan, const struct handles *h)
 	       (plan_creates(plan, CLONE_NEWUSER) && plan_joins(plan, FOREIGN));
 }
 
+/* What init has now must not stay open here: the other side is to see when init closes it. */
+static void
+let_go(const struct plan *plan, struct handles *h)
+{
+	close_cleaner(&h->console);
+	h->console = -1;
+	if (plan->options.preserve_fds > 0)
+		close_range(3, plan->options.preserve_fds + 2, 0);
+}
+
 int
 spawn_init(const struct plan *plan, struct handles *h, child_function child, struct error *e)
 {
@@ -260,8 +270,7 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 	                                  : spawn_directly)(plan, h, ends[1], child, e);
 	if (rc < 0)
 		return -1;
-	close_cleaner(&h->console); /* init has it; its receiver must see the end */
-	h->console = -1;
+	let_go(plan, h);
 	if (proc_stat(h->init_pid, &stat) < 0)
 		return error_set(e, errno, "clone-failed", "read /proc/%d/stat", (int)h->init_pid);
 	h->init_start_time = stat.start_time;

@@ -7,10 +7,13 @@
 #include "hako/container.h"
 #include "hako/hooks.h"
 #include "hako/listener.h"
+#include "hako/ready.h"
 #include "hako/sync.h"
+#include "hako/unixsock.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -51,12 +54,42 @@ connect_to_init(const struct container *c, struct error *e)
 static int
 run_poststart(const struct container *c, struct error *e)
 {
+	int output[2] = {-1, -1};
+	struct hook_call call = {.name = "poststart", .dir = c->state->bundle, .output = output};
 	autofree char *text = NULL;
 
 	if (c->state->hooks == NULL || c->state->hooks->poststart.count == 0)
 		return 0;
-	text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
-	return hooks_run(&c->state->hooks->poststart, "poststart", c->state->bundle, text, e);
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, e) < 0)
+		return -1;
+	call.state = text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
+	return hooks_run(&c->state->hooks->poststart, &call, e);
+}
+
+/* What was bound in the container when it was made. */
+static int
+receive_notify(const struct container *c, int sock, int *ret, struct error *e)
+{
+	if (!c->state->notify_socket)
+		return 0;
+	*ret = unixsock_receive_fd(sock);
+	return *ret < 0 ? error_set(e, errno, "peer-died", "receive the notify socket") : 0;
+}
+
+/* It runs: whoever wants to stop or delete it need not wait as well. */
+static void
+wait_until_ready(struct container *c, int notify, const char *notify_socket)
+{
+	struct ready ready = ready_begin(notify, notify_socket, (pid_t)*c->state->pid);
+	struct error ignored;
+	autoclose int pidfd = -1;
+
+	if (ready.sock < 0)
+		return;
+	flock(c->dir, LOCK_UN);
+	c->locked = false;
+	pidfd = container_pidfd(c, &ignored);
+	ready_wait(&ready, pidfd);
 }
 
 static int
@@ -74,9 +107,10 @@ start_init(const struct container *c, const struct sync *sync, struct error *e)
 }
 
 int
-container_start(struct container *c, struct error *e)
+container_start(struct container *c, const char *notify_socket, struct error *e)
 {
 	autoclose int sock = -1;
+	autoclose int notify = -1;
 	struct sync sync = {.fd = -1, .interrupt = -1};
 	struct error ignored;
 
@@ -87,9 +121,11 @@ container_start(struct container *c, struct error *e)
 		return -1;
 	sync.fd = sock;
 	unlinkat(c->dir, "start.sock", 0);
-	if (start_init(c, &sync, e) == 0 && sync_expect_end(&sync, e) == 0 &&
-	    run_poststart(c, e) == 0)
+	if (receive_notify(c, sock, &notify, e) == 0 && start_init(c, &sync, e) == 0 &&
+	    sync_expect_end(&sync, e) == 0 && run_poststart(c, e) == 0) {
+		wait_until_ready(c, take_fd(&notify), notify_socket);
 		return 0;
+	}
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */
 	c->status = STATUS_RUNNING;
 	(void)container_delete(c, true, &ignored);

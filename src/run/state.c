@@ -40,6 +40,7 @@ static const struct field state_rows[] = {
 	ROW(systemd_unit, "systemdUnit", FIELD_STRING, .flags = FIELD_NOT_EMPTY),
 	ROW(resctrl_path, "resctrlPath", FIELD_STRING),
 	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
+	ROW(notify_socket, "notifySocket", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
 	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
 	ROW(seccomp_listener, "seccompListener", FIELD_STRING),
@@ -130,6 +131,8 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	if (h->resctrl_path != NULL)
 		json_put_string(w, "resctrlPath", h->resctrl_path);
 	json_put_bool(w, "ownPidNamespace", plan_creates(plan, CLONE_NEWPID));
+	if (plan->notify)
+		json_put_bool(w, "notifySocket", true);
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
 	if (!plan->options.new_keyring)
 		json_put_bool(w, "callerKeyring", true);

@@ -6,6 +6,7 @@
  */
 #include "hako/step.h"
 #include "hako/cgroup.h"
+#include "hako/container.h"
 #include "hako/init.h"
 #include "hako/intel_rdt.h"
 #include "hako/log.h"
@@ -18,8 +19,11 @@ const struct step steps[] = {
 	/* phase, when, name, property, plan, run, undo, probe */
 	{PHASE_PREPARE, WHEN_CREATE, "open namespaces", "/linux/namespaces", namespaces_plan, namespaces_open, NULL, namespaces_probe},
 	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL, rootfs_probe},
+	{PHASE_PREPARE, WHEN_CREATE, "make the notify socket", "", notify_plan, notify_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL, mounts_probe},
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
+	{PHASE_PREPARE, WHEN_CREATE, "open the output of hooks", "/annotations", NULL, hooks_open, NULL},
+	{PHASE_PREPARE, WHEN_BOTH, "connect the pidfd socket", "", NULL, announce_connect, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "set the CPU affinity of hako", "/process/execCPUAffinity/initial", affinity_plan, affinity_set_initial, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "open procfs for the label", "/process/selinuxLabel", label_plan, label_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL},
@@ -50,6 +54,7 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "bring up loopback", "/linux/namespaces", loopback_plan, loopback_bring_up, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "attach mounts", "/mounts", NULL, mounts_attach, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "bind the notify socket", "", NULL, notify_bind, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL, devices_probe},
 	{PHASE_BUILD, WHEN_CREATE, "open the terminal", "/process/terminal", NULL, terminal_open, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL, process_probe_cwd},
@@ -70,6 +75,7 @@ const struct step steps[] = {
 	{PHASE_CONFINE, WHEN_BOTH, "own the standard streams", "/process/user", NULL, process_own_streams, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "enter the working directory", "/process/cwd", NULL, process_enter_cwd, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "find the home directory", "/process/env", NULL, process_find_home, NULL},
+	{PHASE_CONFINE, WHEN_BOTH, "name the owner of sockets", "/process/env", NULL, process_tell_pid, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "set resource limits", "/process/rlimits", NULL, rlimits_set, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "apply credentials", "/process/capabilities", credentials_plan, credentials_apply, NULL, credentials_probe},
 	{PHASE_CONFINE, WHEN_BOTH, "check the working directory", "/process/cwd", NULL, process_check_cwd, NULL},

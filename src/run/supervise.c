@@ -59,7 +59,7 @@ is_for_us(int signal)
 /* With inherited streams ------------------------------------------------------- */
 
 static int
-supervise_streams(const struct served *served, struct error *e)
+supervise_streams(struct served *served, struct error *e)
 {
 	sigset_t all;
 	int status = 0;
@@ -73,6 +73,8 @@ supervise_streams(const struct served *served, struct error *e)
 			return error_set(e, errno, "wait-failed", "wait for signals");
 		if (signal == SIGCHLD && reap(served->pid, &status))
 			return status;
+		if (signal == SIGURG)
+			ready_look(&served->ready);
 		if (signal > 0 && !is_for_us(signal))
 			(void)sys_pidfd_send_signal(served->pidfd, signal);
 	}
@@ -82,7 +84,7 @@ supervise_streams(const struct served *served, struct error *e)
 
 /* True when the process has ended. */
 static bool
-take_signal(int signals, const struct served *served, struct console *console, int *ret_status)
+take_signal(int signals, struct served *served, struct console *console, int *ret_status)
 {
 	struct signalfd_siginfo info;
 	int signal;
@@ -94,6 +96,8 @@ take_signal(int signals, const struct served *served, struct console *console, i
 		console_resize(console);
 	if (signal == SIGCONT)
 		console_continue(console);
+	if (signal == SIGURG)
+		ready_look(&served->ready);
 	/* SIGPIPE of our own writing is nobody else's */
 	if (!is_for_us(signal) && info.ssi_pid != (uint32_t)getpid())
 		(void)sys_pidfd_send_signal(served->pidfd, signal);
@@ -101,7 +105,7 @@ take_signal(int signals, const struct served *served, struct console *console, i
 }
 
 static int
-serve(int signals, const struct served *served, struct console *console, struct error *e)
+serve(int signals, struct served *served, struct console *console, struct error *e)
 {
 	struct pollfd fds[CONSOLE_FDS + 1];
 	int status = 0;
@@ -119,7 +123,7 @@ serve(int signals, const struct served *served, struct console *console, struct 
 }
 
 static int
-supervise_terminal(const struct served *served, struct error *e)
+supervise_terminal(struct served *served, struct error *e)
 {
 	struct console console;
 	autoclose int signals = -1;
@@ -138,7 +142,13 @@ supervise_terminal(const struct served *served, struct error *e)
 }
 
 int
-supervise(const struct served *served, struct error *e)
+supervise(struct served *served, struct error *e)
 {
-	return served->console < 0 ? supervise_streams(served, e) : supervise_terminal(served, e);
+	int status;
+
+	ready_signal(&served->ready);
+	ready_look(&served->ready); /* what came before that */
+	status = served->console < 0 ? supervise_streams(served, e) : supervise_terminal(served, e);
+	ready_look(&served->ready); /* its last words */
+	return status;
 }

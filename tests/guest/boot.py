@@ -32,6 +32,8 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
+INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
+ALONE = (SELINUX, INITRAMFS)
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 240  # seconds
 APPARMOR_PARSER = "/sbin/apparmor_parser"
@@ -181,10 +183,10 @@ def run_qemu(argv, seconds, echo):
 
 
 def machine(command, *, root=None, systemd=False, files=None, folders=None, env=None,
-            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(), echo=False):
+            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(), initramfs=False, echo=False):
     """Run a command in a new guest, in /guest. files: {path there: file or folder here}, for
     what is small; folders: {path there: folder here}, each a disk of its own. options: more for
-    the kernel; hardware: more for QEMU. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
+    the kernel; hardware: more for QEMU; initramfs: that stays the root. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
     need(("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
          ("/bin/busybox", "busybox-static"), ("mke2fs", "e2fsprogs"))
     image = kernel()
@@ -214,7 +216,7 @@ def machine(command, *, root=None, systemd=False, files=None, folders=None, env=
                      **({} if root else {"bin/busybox": "/bin/busybox"}),
                      **({"etc/systemd/system": HERE / "systemd"} if systemd else {}),
                      **(files or {})},
-                    {"disk": "vda" if root else "", "folders": " ".join(mounts),
+                    {"stay": "yes" * initramfs, "disk": "vda" if root else "", "folders": " ".join(mounts),
                      "init": "/sbin/init" if systemd else "/guest/main"},
                     modules if disks else None)
         drives = [f"if=virtio,format=raw,snapshot=on,cache=unsafe,file={disk}" for disk in disks]
@@ -253,9 +255,15 @@ class Checks:
         self.finished = self.finished and other.finished
 
 
+def parts(scripts):
+    """What runs in one guest each."""
+    return [[s for s in scripts if s not in ALONE], *([s] for s in ALONE if s in scripts)]
+
+
 def names(scripts=SCRIPTS):
     """The checks that the scripts will report."""
-    return [name for script in sorted(scripts, key=lambda script: script == SELINUX)
+    scripts = [pathlib.Path(script).absolute() for script in scripts]
+    return [name for script in sum(parts(scripts), [])
             for name in re.findall(r"^check (\S+)", pathlib.Path(script).read_text(), re.MULTILINE)]
 
 
@@ -274,15 +282,15 @@ def boot_one(hako, scripts, seconds):
             files["guest/policy"] = policy
         return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, seconds=seconds,
                               options="security=selinux" * selinux, hardware=NODES,
+                              initramfs=INITRAMFS in scripts,
                               env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
-    """Run the scripts in a new small guest, or two."""
+    """Run the scripts in a new small guest, or more."""
     need((APPARMOR_PARSER, "apparmor"), ("checkpolicy", "checkpolicy"))
     scripts = [pathlib.Path(script).absolute() for script in scripts]
-    parts = [[s for s in scripts if s != SELINUX], [s for s in scripts if s == SELINUX]]
-    first, *others = (boot_one(hako, part, seconds) for part in parts if part)
+    first, *others = (boot_one(hako, part, seconds) for part in parts(scripts) if part)
     for other in others:
         first.add(other)
     return first

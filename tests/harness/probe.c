@@ -8,6 +8,7 @@
  *   m:TARGET               mount a tmpfs
  *   s:NUMBER[,ARGUMENT]... a system call; arguments that are left out are zeros
  *   i:NUMBER               the same by the 32-bit entry of x86
+ *   n:TEXT                 send it to NOTIFY_SOCKET; "+" ends a line
  * cat:PATH gives the text of a file instead. Linked statically: the root
  * filesystem may hold nothing else.
  */
@@ -23,9 +24,11 @@
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -222,6 +225,7 @@ session_keyring(void)
 	long n = id < 0 ? -1 : syscall(SYS_keyctl, DESCRIBE, id, text, sizeof(text) - 1);
 
 	member("keyring", n < 0 ? NULL : text);
+	number("keyring_id", id);
 }
 
 /* struct sched_attr of sched_setattr(2) */
@@ -301,6 +305,26 @@ call_32(long number)
 }
 
 static bool
+notifies(const char *text)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = getenv("NOTIFY_SOCKET");
+	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char message[4096];
+	ssize_t n;
+
+	snprintf(message, sizeof(message), "%s", text);
+	for (char *c = message; *c != '\0'; c++)
+		if (*c == '+')
+			*c = '\n';
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path != NULL ? path : "");
+	n = sendto(sock, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&address,
+	           sizeof(address));
+	close(sock);
+	return n == (ssize_t)strlen(message);
+}
+
+static bool
 tries(const char *test)
 {
 	const char *what = test + 2;
@@ -318,6 +342,8 @@ tries(const char *test)
 		return mknod(what, S_IFCHR | 0600, makedev(1, 3)) == 0;
 	case 'm':
 		return mount("tmpfs", what, "tmpfs", 0, NULL) == 0;
+	case 'n':
+		return notifies(what);
 	case 's':
 		return call(what) >= 0;
 	case 'i':

@@ -114,8 +114,8 @@ class ConsoleSocket:
         self.server.settimeout(10 * SCALE)
         self.payload = None
 
-    def receive(self):
-        """A Master. There must be one message, and one descriptor in it."""
+    def receive_fd(self):
+        """There must be one message, and one descriptor in it."""
         with self.server.accept()[0] as connection:
             connection.settimeout(10 * SCALE)
             fds = array.array("i")
@@ -127,7 +127,11 @@ class ConsoleSocket:
                 fds.frombytes(data)
             rest = connection.recv(1)
         assert len(fds) == 1 and len(ancillary) == 1 and self.payload and rest == b""
-        return Master(fds[0])
+        return fds[0]
+
+    def receive(self):
+        """A Master."""
+        return Master(self.receive_fd())
 
     def close(self):
         self.server.close()

@@ -392,6 +392,18 @@ assert_golden(const char *dir, const char *name)
 	                    arena_printf(&arena, "%s: %s", path, expected));
 }
 
+/* Decoding knows nothing of mount options; tests/test_golden.py has all of them. */
+static bool
+is_for_planners(const char *name)
+{
+	static const char *const names[] = {"copy-symlink-and-nofollow.json"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static void
 test_golden_errors(void **state)
 {
@@ -402,7 +414,8 @@ test_golden_errors(void **state)
 	(void)state;
 	assert_true(count >= 60);
 	for (i = 0; i < count; i++) {
-		assert_golden(dir, names[i]->d_name);
+		if (!is_for_planners(names[i]->d_name))
+			assert_golden(dir, names[i]->d_name);
 		free(names[i]);
 	}
 	free(names);
@@ -428,7 +441,8 @@ test_specification_examples(void **state)
 	         "found \"0.5.0-dev\""},
 		{"good/linux-rdma.json", NULL},
 		{"good/linux-netdevice.json",
-	         "config.json:7:23 /linux/netDevices: hako cannot apply this property"},
+	         "config.json:7:23 /linux/netDevices: needs a namespace of type network: add "
+	         "{\"type\": \"network\"} to linux.namespaces"},
 		{"good/spec-example.json",
 	         "config.json:2:19 /ociVersion: expected version 1.x.y of the specification, "
 	         "found \"0.5.0-dev\""},
