@@ -67,12 +67,19 @@ def test_options_of_help_are_accepted(plain, command):
                     assert plain(*command, word, check=False).returncode == 64
 
 
-@pytest.mark.parametrize("name", ["--version", "-v", "-version"])
+@pytest.mark.parametrize("name", ["--version", "-v", "-V", "-version"])
 def test_version(plain, name):
     first, *lines = plain(name).stdout.splitlines()
     assert re.fullmatch(r"hako version \d+\.\d+\S*", first)
     assert [line.partition(":")[0] for line in lines[:-1]] == ["commit", "spec", "libseccomp"]
     assert "+SECCOMP" in lines[-1].split() and "+CAP" in lines[-1].split()
+
+
+def test_options_without_effect(runtime, box):
+    """What go-runc and scripts for other runtimes may say."""
+    for words in ("--criu /usr/sbin/criu", "--criu=criu", "--rootless true", "--rootless=auto"):
+        assert runtime.run(*words.split(), "state", box.id).json()["status"] == "running"
+    runtime.run("exec", "--no-subreaper", box.id, "/bin/true")
 
 
 USAGE = [
@@ -246,6 +253,18 @@ def test_text_log(runtime, tmp_path):
     assert (tmp_path / "log").read_text() == f"hako: error: {result.stderr[6:]}"
 
 
+@pytest.mark.parametrize("kind", ["file", "journald", "syslog"])
+def test_kind_of_log(runtime, tmp_path, kind):
+    """crun's spelling; a record must not end up in a file of a strange name."""
+    runtime.options = ["--log", f"{kind}:{'log' if kind == 'file' else 'id'}"]
+    result = runtime.run("state", "none", check=False, cwd=tmp_path)
+    if kind == "file":
+        assert "does not exist" in (tmp_path / "log").read_text()
+    else:
+        assert result.returncode == 64 and "only a file" in result.stderr
+    assert [name for name in os.listdir(tmp_path) if ":" in name] == []
+
+
 def test_log_that_cannot_be_opened(runtime):
     result = runtime.run("--log", "/none/log", "list", check=False)
     assert (result.returncode, "open log file /none/log" in result.stderr) == (1, True)
@@ -334,10 +353,17 @@ def test_spec(plain, tmp_path, words):
     plain("plan", tmp_path)
 
 
+def without_terminal(path):
+    config = json.loads((path / "config.json").read_text())
+    assert config["process"].pop("terminal") is True
+    (path / "config.json").write_text(json.dumps(config))
+
+
 def test_spec_runs(runtime, plain, bundle):
     b = bundle()
     plain("spec", cwd=b.path)
     b.config = None
+    without_terminal(b.path)
     script = "id -u; touch /x || echo read-only; grep CapEff /proc/self/status"
     result = runtime.run_bundle(b, input=script)
     assert result.stdout.split() == ["0", "read-only", "CapEff:", "0000000020000420"]
@@ -347,6 +373,7 @@ def test_spec_runs_as_a_user(rootless, hako, bundle, user):
     b = bundle(owner=user)
     run([hako, "spec", "--rootless"], user=user, cwd=b.path)
     b.config = None
+    without_terminal(b.path)
     result = rootless.run_bundle(b, input="id -u; cat /proc/self/uid_map")
     assert result.stdout.split() == ["0", "0", str(user.uid), "1"]
 

@@ -41,6 +41,7 @@ struct options {
 	const char *cgroup_manager;
 	bool systemd_cgroup;
 	const char *rootless_mode;
+	const char *criu;
 
 	/* create, run, exec */
 	const char *bundle;

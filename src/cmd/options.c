@@ -37,6 +37,7 @@ enum {
 static const struct option_row rows[] = {
 	{"help", 'h', FLAG, AT(help), (unsigned)ANY, NULL, "show this help"},
 	{"version", 'v', FLAG, AT(version), FOR_GLOBAL, NULL, "show version and features"},
+	{"version", 'V', FLAG, AT(version), FOR_GLOBAL, NULL, NULL},
 	{"root", 0, STRING, AT(root), FOR_GLOBAL, "DIR", "where the state of containers is kept (/run/hako, $XDG_RUNTIME_DIR/hako)"},
 	{"log", 0, STRING, AT(log), FOR_GLOBAL, "FILE", "append log records to FILE"},
 	{"log-format", 0, STRING, AT(log_format), FOR_GLOBAL, "text|json", "format of the log (text)"},
@@ -46,6 +47,7 @@ static const struct option_row rows[] = {
 	{"cgroup-manager", 0, STRING, AT(cgroup_manager), FOR_GLOBAL, "cgroupfs|systemd|disabled", "how cgroups are made (cgroupfs)"},
 	{"systemd-cgroup", 0, FLAG, AT(systemd_cgroup), FOR_GLOBAL, NULL, "the same as --cgroup-manager systemd"},
 	{"rootless", 0, STRING, AT(rootless_mode), FOR_GLOBAL, "auto", NULL},
+	{"criu", 0, STRING, AT(criu), FOR_GLOBAL, "FILE", NULL},
 
 	{"bundle", 'b', STRING, AT(bundle), MAKERS | FOR_SPEC | FOR_PLAN | FOR_CHECK, "DIR", "the bundle (the current directory)"},
 	{"config", 'f', STRING, AT(config), MAKERS | FOR_PLAN | FOR_CHECK, "FILE", "use FILE as config.json"},
@@ -54,6 +56,7 @@ static const struct option_row rows[] = {
 	{"preserve-fds", 0, STRING, AT(preserve_fds), ENTERERS, "N", "pass on N descriptors from 3 upwards"},
 	{"no-new-keyring", 0, FLAG, AT(no_new_keyring), MAKERS, NULL, "keep the caller's session keyring"},
 	{"no-subreaper", 0, FLAG, AT(no_subreaper), MAKERS, NULL, "do not adopt orphans of the container"},
+	{"no-subreaper", 0, FLAG, AT(no_subreaper), FOR_EXEC, NULL, NULL},
 	{"detach", 'd', FLAG, AT(detach), FOR_RUN | FOR_EXEC, NULL, "do not wait for the process"},
 	{"keep", 0, FLAG, AT(keep), FOR_RUN, NULL, "do not delete the container when it ends"},
 
