@@ -82,6 +82,31 @@ def test_options_without_effect(runtime, box):
     runtime.run("exec", "--no-subreaper", box.id, "/bin/true")
 
 
+@pytest.mark.parametrize("line, spelt", [
+    ("update ID --pids-limit 7", "--pids-limit"), ("delete ID --force", None),
+    ("run ID --detach --bundle BUNDLE", None), ("run -d ID --bundle BUNDLE", None),
+    ("create ID -b BUNDLE", None), ("create --no-new-keyring ID -b BUNDLE --preserve-fds 0 --", None),
+    ("events ID --stats", None), ("list -q --format json", None), ("delete -f -- ID", None)])
+def test_options_after_operands(runtime, bundle, box, line, spelt):
+    words = line.split()
+    if words[0] in ("run", "create"):
+        box = runtime.container(bundle(*SLEEP))
+    words = [{"ID": box.id, "BUNDLE": str(box.bundle.save().path)}.get(w, w) for w in words]
+    result = runtime.run(*words, check=False)
+    assert result.returncode == 0 or (spelt and "pids.max" in result.stderr), result
+    if words[0] in ("run", "create"):
+        assert box.status in ("running", "created")
+
+
+@pytest.mark.parametrize("line", ["exec ID --cwd /", "kill ID --all", "ps ID --format json",
+                                  "delete -- ID --force", "state ID ID2", "start ID --none",
+                                  "create ID --bundle", "delete -- --force"])
+def test_operands_that_are_no_options(runtime, box, line):
+    result = runtime.run(*[{"ID": box.id}.get(w, w) for w in line.split()], check=False)
+    assert result.returncode != 0 and result.stderr.count("hako: ") == 1, result
+    assert box.status == "running"
+
+
 USAGE = [
     "", "none", "--none", "-z", "--log-format xml list", "--log-level loud list", "--root",
     "--cgroup-manager other list", "list --none", "list extra", "list --format xml", "state",
