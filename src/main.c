@@ -116,6 +116,19 @@ set_level(const char *text, struct error *e)
 	                 text);
 }
 
+/* FILE, or with its kind in front, as crun has it: a file is the only kind here. */
+static int
+open_log(const char *target, struct error *e)
+{
+	static const char *const others[] = {"journald:", "syslog:"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (strncmp(target, others[i], strlen(others[i])) == 0)
+			return error_set(e, 0, "usage", "--log %s: only a file is possible",
+			                 target);
+	return log_open(strncmp(target, "file:", 5) == 0 ? target + 5 : target, e);
+}
+
 static int
 set_log(const struct options *o, struct error *e)
 {
@@ -129,7 +142,7 @@ set_log(const struct options *o, struct error *e)
 		return -1;
 	if (o->debug)
 		log_settings.level = LOG_LEVEL_DEBUG;
-	return o->log != NULL && o->log[0] != '\0' ? log_open(o->log, e) : 0;
+	return o->log != NULL && o->log[0] != '\0' ? open_log(o->log, e) : 0;
 }
 
 static int

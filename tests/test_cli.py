@@ -67,12 +67,44 @@ def test_options_of_help_are_accepted(plain, command):
                     assert plain(*command, word, check=False).returncode == 64
 
 
-@pytest.mark.parametrize("name", ["--version", "-v", "-version"])
+@pytest.mark.parametrize("name", ["--version", "-v", "-V", "-version"])
 def test_version(plain, name):
     first, *lines = plain(name).stdout.splitlines()
     assert re.fullmatch(r"hako version \d+\.\d+\S*", first)
     assert [line.partition(":")[0] for line in lines[:-1]] == ["commit", "spec", "libseccomp"]
     assert "+SECCOMP" in lines[-1].split() and "+CAP" in lines[-1].split()
+
+
+def test_options_without_effect(runtime, box):
+    """What go-runc and scripts for other runtimes may say."""
+    for words in ("--criu /usr/sbin/criu", "--criu=criu", "--rootless true", "--rootless=auto"):
+        assert runtime.run(*words.split(), "state", box.id).json()["status"] == "running"
+    runtime.run("exec", "--no-subreaper", box.id, "/bin/true")
+
+
+@pytest.mark.parametrize("line, spelt", [
+    ("update ID --pids-limit 7", "--pids-limit"), ("delete ID --force", None),
+    ("run ID --detach --bundle BUNDLE", None), ("run -d ID --bundle BUNDLE", None),
+    ("create ID -b BUNDLE", None), ("create --no-new-keyring ID -b BUNDLE --preserve-fds 0 --", None),
+    ("events ID --stats", None), ("list -q --format json", None), ("delete -f -- ID", None)])
+def test_options_after_operands(runtime, bundle, box, line, spelt):
+    words = line.split()
+    if words[0] in ("run", "create"):
+        box = runtime.container(bundle(*SLEEP))
+    words = [{"ID": box.id, "BUNDLE": str(box.bundle.save().path)}.get(w, w) for w in words]
+    result = runtime.run(*words, check=False)
+    assert result.returncode == 0 or (spelt and "pids.max" in result.stderr), result
+    if words[0] in ("run", "create"):
+        assert box.status in ("running", "created")
+
+
+@pytest.mark.parametrize("line", ["exec ID --cwd /", "kill ID --all", "ps ID --format json",
+                                  "delete -- ID --force", "state ID ID2", "start ID --none",
+                                  "create ID --bundle", "delete -- --force"])
+def test_operands_that_are_no_options(runtime, box, line):
+    result = runtime.run(*[{"ID": box.id}.get(w, w) for w in line.split()], check=False)
+    assert result.returncode != 0 and result.stderr.count("hako: ") == 1, result
+    assert box.status == "running"
 
 
 USAGE = [
@@ -246,6 +278,18 @@ def test_text_log(runtime, tmp_path):
     assert (tmp_path / "log").read_text() == f"hako: error: {result.stderr[6:]}"
 
 
+@pytest.mark.parametrize("kind", ["file", "journald", "syslog"])
+def test_kind_of_log(runtime, tmp_path, kind):
+    """crun's spelling; a record must not end up in a file of a strange name."""
+    runtime.options = ["--log", f"{kind}:{'log' if kind == 'file' else 'id'}"]
+    result = runtime.run("state", "none", check=False, cwd=tmp_path)
+    if kind == "file":
+        assert "does not exist" in (tmp_path / "log").read_text()
+    else:
+        assert result.returncode == 64 and "only a file" in result.stderr
+    assert [name for name in os.listdir(tmp_path) if ":" in name] == []
+
+
 def test_log_that_cannot_be_opened(runtime):
     result = runtime.run("--log", "/none/log", "list", check=False)
     assert (result.returncode, "open log file /none/log" in result.stderr) == (1, True)
@@ -334,10 +378,17 @@ def test_spec(plain, tmp_path, words):
     plain("plan", tmp_path)
 
 
+def without_terminal(path):
+    config = json.loads((path / "config.json").read_text())
+    assert config["process"].pop("terminal") is True
+    (path / "config.json").write_text(json.dumps(config))
+
+
 def test_spec_runs(runtime, plain, bundle):
     b = bundle()
     plain("spec", cwd=b.path)
     b.config = None
+    without_terminal(b.path)
     script = "id -u; touch /x || echo read-only; grep CapEff /proc/self/status"
     result = runtime.run_bundle(b, input=script)
     assert result.stdout.split() == ["0", "read-only", "CapEff:", "0000000020000420"]
@@ -347,6 +398,7 @@ def test_spec_runs_as_a_user(rootless, hako, bundle, user):
     b = bundle(owner=user)
     run([hako, "spec", "--rootless"], user=user, cwd=b.path)
     b.config = None
+    without_terminal(b.path)
     result = rootless.run_bundle(b, input="id -u; cat /proc/self/uid_map")
     assert result.stdout.split() == ["0", "0", str(user.uid), "1"]
 

@@ -64,6 +64,17 @@ def ends(process, status=0, timeout=10):
 
 # --- in the foreground ---
 
+def test_shell_of_spec(runtime, bundle, on, terminal):
+    """What everybody tries first."""
+    b = bundle()
+    runtime.run("spec", cwd=b.path)
+    b.config = None
+    process = on(runtime, "run", runtime.new_id(), cwd=b.path)
+    terminal.expect("/ # ")
+    terminal.send("tty; exit 7\n").expect("/dev/pts/0\r\n")
+    ends(process, 7)
+
+
 def test_foreground(runtime, tty, on, terminal):
     """A terminal of the container's own: its name means something inside, it controls the session,
     and /dev/console is the same."""

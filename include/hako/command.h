@@ -41,6 +41,7 @@ struct options {
 	const char *cgroup_manager;
 	bool systemd_cgroup;
 	const char *rootless_mode;
+	const char *criu;
 
 	/* create, run, exec */
 	const char *bundle;
@@ -129,8 +130,10 @@ enum command_bit {
 extern const struct command commands[];
 
 /*
- * Parse the options of argv that belong to `bit`, up to the first operand or
- * "--". Returns the index of that operand, or -1 with *e (id "usage").
+ * Parse the options of argv that belong to `bit`, up to "--" or, where words of
+ * others follow (exec, ps, kill), up to the first operand. The words of argv are put
+ * in order: returns the index of the first operand, the others stand behind it; or
+ * -1 with *e (id "usage").
  */
 int
 options_parse(int argc, char **argv, unsigned bit, struct options *o, struct error *e);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One table of options for the whole program: a row says which commands take
- * the option, where its value goes, and what --help says of it. Parsing stops at
- * the first operand, so that `exec ID cmd -x` passes -x on. Long options take
+ * the option, where its value goes, and what --help says of it. Options may also
+ * follow operands, but for those of exec, ps and kill, where parsing stops at the
+ * first operand: `exec ID cmd -x` passes -x on. Long options take
  * their value after "=" or as the next word, and may be written with one dash,
  * as Go programs do.
  */
@@ -30,6 +31,8 @@ struct option_row {
 enum {
 	MAKERS = FOR_CREATE | FOR_RUN,
 	ENTERERS = FOR_CREATE | FOR_RUN | FOR_EXEC,
+	/* what follows is another command, a program, options of ps(1), a signal like -9 */
+	STOP_AT_OPERAND = FOR_GLOBAL | FOR_EXEC | FOR_PS | FOR_KILL,
 	ANY = ~0,
 };
 
@@ -37,6 +40,7 @@ enum {
 static const struct option_row rows[] = {
 	{"help", 'h', FLAG, AT(help), (unsigned)ANY, NULL, "show this help"},
 	{"version", 'v', FLAG, AT(version), FOR_GLOBAL, NULL, "show version and features"},
+	{"version", 'V', FLAG, AT(version), FOR_GLOBAL, NULL, NULL},
 	{"root", 0, STRING, AT(root), FOR_GLOBAL, "DIR", "where the state of containers is kept (/run/hako, $XDG_RUNTIME_DIR/hako)"},
 	{"log", 0, STRING, AT(log), FOR_GLOBAL, "FILE", "append log records to FILE"},
 	{"log-format", 0, STRING, AT(log_format), FOR_GLOBAL, "text|json", "format of the log (text)"},
@@ -46,6 +50,7 @@ static const struct option_row rows[] = {
 	{"cgroup-manager", 0, STRING, AT(cgroup_manager), FOR_GLOBAL, "cgroupfs|systemd|disabled", "how cgroups are made (cgroupfs)"},
 	{"systemd-cgroup", 0, FLAG, AT(systemd_cgroup), FOR_GLOBAL, NULL, "the same as --cgroup-manager systemd"},
 	{"rootless", 0, STRING, AT(rootless_mode), FOR_GLOBAL, "auto", NULL},
+	{"criu", 0, STRING, AT(criu), FOR_GLOBAL, "FILE", NULL},
 
 	{"bundle", 'b', STRING, AT(bundle), MAKERS | FOR_SPEC | FOR_PLAN | FOR_CHECK, "DIR", "the bundle (the current directory)"},
 	{"config", 'f', STRING, AT(config), MAKERS | FOR_PLAN | FOR_CHECK, "FILE", "use FILE as config.json"},
@@ -56,6 +61,7 @@ static const struct option_row rows[] = {
 	{"no-pivot", 0, FLAG, AT(no_pivot), MAKERS, NULL, "enter the rootfs also where / cannot be pivoted"},
 	{"no-new-keyring", 0, FLAG, AT(no_new_keyring), MAKERS, NULL, "keep the caller's session keyring"},
 	{"no-subreaper", 0, FLAG, AT(no_subreaper), MAKERS, NULL, "do not adopt orphans of the container"},
+	{"no-subreaper", 0, FLAG, AT(no_subreaper), FOR_EXEC, NULL, NULL},
 	{"detach", 'd', FLAG, AT(detach), FOR_RUN | FOR_EXEC, NULL, "do not wait for the process"},
 	{"keep", 0, FLAG, AT(keep), FOR_RUN, NULL, "do not delete the container when it ends"},
 
@@ -178,30 +184,69 @@ parse_flag(const struct option_row *row, const char *word, const char *value, st
 	return 0;
 }
 
+static bool
+is_option(const char *word)
+{
+	return word[0] == '-' && word[1] != '\0';
+}
+
+/* The option argv begins with: how many words it has, or -1. */
+static int
+parse_option(int argc, char **argv, unsigned bit, struct options *o, struct error *e)
+{
+	const struct option_row *row;
+	const char *value;
+
+	row = match(argv[0], bit, &value);
+	if (row == NULL)
+		return error_set(e, 0, "usage", "unknown option %s", argv[0]);
+	if (row->kind == FLAG)
+		return parse_flag(row, argv[0], value, o, e) < 0 ? -1 : 1;
+	if (value == NULL && argc == 1)
+		return error_set(e, 0, "usage", "option %s requires an argument", argv[0]);
+	store(row, o, value != NULL ? value : argv[1]);
+	return value != NULL ? 1 : 2;
+}
+
+/* The last words before end go in front of the operands, which begin at first. */
+static void
+move_to_front(char **argv, int first, int end, int words)
+{
+	size_t size = (size_t)(end - words - first) * sizeof(*argv);
+
+	for (int i = first; size > 0 && i < first + words; i++) {
+		char *word = argv[end - words + i - first];
+
+		memmove(&argv[i + 1], &argv[i], size);
+		argv[i] = word;
+	}
+}
+
 int
 options_parse(int argc, char **argv, unsigned bit, struct options *o, struct error *e)
 {
-	int i;
+	int first = 0; /* operand: those that were met are argv[first..i) */
 
-	for (i = 0; i < argc && argv[i][0] == '-' && argv[i][1] != '\0'; i++) {
-		const struct option_row *row;
-		const char *value;
+	for (int i = 0; i < argc;) {
+		int words = 1;
 
-		if (strcmp(argv[i], "--") == 0)
-			return i + 1;
-		row = match(argv[i], bit, &value);
-		if (row == NULL)
-			return error_set(e, 0, "usage", "unknown option %s", argv[i]);
-		if (row->kind == FLAG) {
-			if (parse_flag(row, argv[i], value, o, e) < 0)
-				return -1;
+		if (!is_option(argv[i])) {
+			if ((bit & STOP_AT_OPERAND) != 0)
+				return i;
+			i++;
 			continue;
 		}
-		if (value == NULL && i + 1 == argc)
-			return error_set(e, 0, "usage", "option %s requires an argument", argv[i]);
-		store(row, o, value != NULL ? value : argv[++i]);
+		if (strcmp(argv[i], "--") != 0)
+			words = parse_option(argc - i, argv + i, bit, o, e);
+		if (words < 0)
+			return -1;
+		i += words;
+		move_to_front(argv, first, i, words);
+		first += words;
+		if (strcmp(argv[first - words], "--") == 0)
+			break;
 	}
-	return i;
+	return first;
 }
 
 static void

@@ -82,7 +82,7 @@ put_process(struct json_writer *w)
 	static const char *const sets[] = {"bounding", "effective", "permitted"};
 
 	json_begin_object(w, "process");
-	json_put_bool(w, "terminal", false);
+	json_put_bool(w, "terminal", true);
 	json_begin_object(w, "user");
 	json_put_int(w, "uid", 0);
 	json_put_int(w, "gid", 0);
