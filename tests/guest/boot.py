@@ -25,7 +25,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
-LIMIT = 240  # seconds
+LIMIT = 480  # seconds
 APPARMOR_PARSER = "/sbin/apparmor_parser"
 
 # One thread for both processors: with a thread each, QEMU 7.2 runs into int3 instructions that
