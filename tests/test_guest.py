@@ -10,7 +10,7 @@ import pytest
 from guest import boot
 
 # for the boot, which the first test waits for, and the others of a parallel run
-pytestmark = pytest.mark.timeout(boot.LIMIT + 120)
+pytestmark = pytest.mark.timeout(2 * boot.LIMIT + 120)
 
 
 @pytest.fixture(scope="session")

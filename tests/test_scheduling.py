@@ -404,6 +404,69 @@ def test_memory_policy_fails_start(runtime, bundle):
     assert not (b.rootfs / "ran").exists()
 
 
+# --- resctrl: what it does is in unit/test_intel_rdt.c, no machine at hand has it ----------------
+
+RESCTRL = " resctrl " in pathlib.Path("/proc/self/mountinfo").read_text()
+no_resctrl = pytest.mark.skipif(RESCTRL, reason="this machine has resctrl")
+
+
+@no_resctrl
+@pytest.mark.parametrize("rdt", [{}, {"closID": "/"}, {"closID": "gold", "schemata": ["L3:0=f"]},
+                                 {"l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=20",
+                                  "enableMonitoring": True}])
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_resctrl_that_is_not_there(runtime, bundle, command, rdt):
+    b = bundle("/bin/touch", "/ran")
+    b.linux["intelRdt"] = rdt
+    message = refused(runtime, b, "/linux/intelRdt", command)
+    assert "resctrl is not mounted (mount -t resctrl" in message
+    assert nothing_kept(runtime) and not (b.rootfs / "ran").exists()
+
+
+@no_resctrl
+def test_resctrl_of_exec(bundle, running):
+    """What was there when the container was made has gone."""
+    box = running(bundle())
+    file = box.runtime.root / box.id / "config.json"
+    config = json.loads(file.read_text())
+    config["linux"]["intelRdt"] = {}
+    file.write_text(json.dumps(config))
+    result = box.exec("/bin/true", check=False)
+    assert result.returncode == 255 and "/linux/intelRdt: " in result.stderr
+    assert "resctrl is not mounted" in result.stderr
+
+
+@no_resctrl
+def test_delete_after_resctrl_was_unmounted(bundle, running):
+    box = running(bundle())
+    file = box.runtime.root / box.id / "state.json"
+    state = json.loads(file.read_text())
+    file.write_text(json.dumps(state | {"resctrlPath": f"{box.id}"}))
+    box.delete("--force")
+    assert nothing_kept(box.runtime)
+
+
+@no_resctrl
+@pytest.mark.parametrize("rdt, message", [
+    (None, "the container has no resctrl group (linux.intelRdt)"),
+    ({"closID": "gold", "schemata": ["L3:0=f"]}, "/linux/intelRdt/closID: update "),
+    ({"closID": "gold"}, "group gold may be that of others, too"),
+    ({}, "resctrl is not mounted"),
+])
+def test_update_of_schemata(bundle, running, rdt, message):
+    box = running(bundle())
+    file = box.runtime.root / box.id / "config.json"
+    config = json.loads(file.read_text())
+    if rdt is not None:
+        config["linux"]["intelRdt"] = rdt
+    file.write_text(json.dumps(config))
+    for option in ("--l3-cache-schema=L3:0=f", "--mem-bw-schema=MB:0=20"):
+        result = box.runtime.run("update", option, box.id, check=False)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1), result
+        assert message in result.stderr
+    box.runtime.run("update", "--l3-cache-schema", "", "--mem-bw-schema=", box.id)
+
+
 # --- what is not asked for costs nothing ---------------------------------------------------
 
 def test_no_system_call_without_need(runtime, bundle, tmp_path):

@@ -75,6 +75,8 @@ struct options {
 	/* update, events */
 	const char *resources;
 	const char *limits[LIMITS];
+	const char *l3_cache_schema;
+	const char *mem_bw_schema;
 	const char *ignored;
 	bool stats;
 	const char *interval;

@@ -69,13 +69,19 @@ container_cgroup(const struct container *c, struct error *e);
 int
 container_freeze(const struct container *c, bool frozen, struct error *e);
 
+struct update_request {
+	const struct json *resources; /* config-linux.md */
+	const char *l3_cache_schema;  /* linux.intelRdt; NULL: not to be changed */
+	const char *mem_bw_schema;
+};
+
 /*
- * Set the limits that a resources object (config-linux.md) gives; the others stay.
- * When the kernel refuses one of them, none changes.
+ * Set the limits that are given; the others stay. When the kernel refuses one of
+ * them, none changes.
  */
 int
-container_update(struct arena *arena, const struct container *c, const struct json *document,
-                 struct error *e);
+container_update(struct arena *arena, const struct container *c,
+                 const struct update_request *request, struct error *e);
 
 /*
  * Print what it uses as a line of JSON: once (interval_ms 0), or every interval until it

@@ -18,4 +18,9 @@ intel_rdt_undo(const struct state *state, struct handles *h, struct error *e);
 void
 intel_rdt_take_back(const struct plan *plan, const struct handles *h);
 
+/* Write rdt->schemata to the group there is; what it had goes to *ret_before. */
+int
+intel_rdt_update(const struct intel_rdt_plan *rdt, struct handles *h, struct arena *arena,
+                 const char **ret_before, struct error *e);
+
 #endif

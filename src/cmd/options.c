@@ -91,6 +91,8 @@ static const struct option_row rows[] = {
 	{"cpuset-mems", 0, STRING, AT(limits[LIMIT_CPUSET_MEMS]), FOR_UPDATE, "LIST", "memory nodes to use"},
 	{"pids-limit", 0, STRING, AT(limits[LIMIT_PIDS]), FOR_UPDATE, "N", "number of processes and threads"},
 	{"blkio-weight", 0, STRING, AT(limits[LIMIT_BLKIO_WEIGHT]), FOR_UPDATE, "N", "share of input and output (10 to 1000)"},
+	{"l3-cache-schema", 0, STRING, AT(l3_cache_schema), FOR_UPDATE, "SCHEMA", "share of the cache: L3:0=f;1=f0"},
+	{"mem-bw-schema", 0, STRING, AT(mem_bw_schema), FOR_UPDATE, "SCHEMA", "memory bandwidth: MB:0=20;1=70"},
 	{"cpu-rt-period", 0, STRING, AT(limits[LIMIT_CPU_RT_PERIOD]), FOR_UPDATE, "US", NULL},
 	{"cpu-rt-runtime", 0, STRING, AT(limits[LIMIT_CPU_RT_RUNTIME]), FOR_UPDATE, "US", NULL},
 	{"kernel-memory", 0, STRING, AT(ignored), FOR_UPDATE, "BYTES", NULL},

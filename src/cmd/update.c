@@ -143,19 +143,30 @@ read_limits(const struct options *o, struct arena *arena, struct json_doc **ret,
 	return rc < 0 ? -1 : json_parse(arena, "command line", text, length, ret, e);
 }
 
+static const char *
+unless_empty(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
 int
 command_update(const struct options *o, struct error *e)
 {
 	static struct arena arena;
+	struct update_request request = {
+		.l3_cache_schema = unless_empty(o->l3_cache_schema),
+		.mem_bw_schema = unless_empty(o->mem_bw_schema),
+	};
 	struct json_doc *doc;
 	struct container c;
 	int root;
 
 	if (read_limits(o, &arena, &doc, e) < 0)
 		return -1;
+	request.resources = doc->root;
 	root = command_root_of_container(o, e);
 	if (root < 0 || container_open(&arena, root, o->args[0], false, &c, e) < 0 ||
 	    container_lock(&c, e) < 0 || container_refresh(&arena, &c, false, e) < 0)
 		return -1;
-	return container_update(&arena, &c, doc->root, e);
+	return container_update(&arena, &c, &request, e);
 }

@@ -335,6 +335,25 @@ LAYER_RUN(intel_rdt_join)
 	return 0;
 }
 
+int
+intel_rdt_update(const struct intel_rdt_plan *rdt, struct handles *h, struct arena *arena,
+                 const char **ret_before, struct error *e)
+{
+	autoclose int group = -1;
+	char before[8192];
+
+	if (open_root(h) < 0)
+		return fail_missing(rdt, e);
+	group = path_open_beneath(h->resctrl, rdt->group, O_PATH | O_DIRECTORY);
+	if (group < 0 || file_read_at(group, "schemata", before, sizeof(before)) < 0)
+		return fail(rdt, h, e, "read the schemata of", rdt->group);
+	if (file_write_at(group, "schemata", rdt->schemata) < 0)
+		return fail(rdt, h, e, "write the schemata of", rdt->group);
+	/* file_read_at() cut the newline, which the kernel wants back */
+	*ret_before = arena_printf(arena, "%s\n", before);
+	return 0;
+}
+
 /* Undo ------------------------------------------------------------------------------------- */
 
 int

@@ -7,6 +7,7 @@
 #include "hako/cgroup.h"
 #include "hako/container.h"
 #include "hako/file.h"
+#include "hako/intel_rdt.h"
 #include "hako/resources.h"
 
 #include <inttypes.h>
@@ -88,15 +89,13 @@ plan_limits(struct arena *arena, const struct container *c, const struct json *d
 	return resources_plan(&planner, e);
 }
 
-int
-container_update(struct arena *arena, const struct container *c, const struct json *document,
-                 struct error *e)
+static int
+update_limits(struct arena *arena, const struct container *c, const struct json *document,
+              struct error *e)
 {
 	struct plan *plan = arena_alloc(arena, sizeof(*plan));
 	struct handles h;
 
-	if (c->status == STATUS_STOPPED || c->status == STATUS_CREATING)
-		return error_set(e, 0, "container-not-running", "container not running");
 	handles_init(&h);
 	h.cgroup = container_cgroup(c, e);
 	if (h.cgroup < 0)
@@ -109,4 +108,67 @@ container_update(struct arena *arena, const struct container *c, const struct js
 	if (c->state->systemd_unit == NULL)
 		return 0;
 	return cgroup_scope_set(c->state->systemd_unit, &plan->cgroup, arena, e);
+}
+
+/* A group that has a name is not this container's alone. */
+static int
+plan_schemata(struct arena *arena, const struct container *c, const struct update_request *request,
+              struct plan *plan, struct error *e)
+{
+	struct planner planner = {.arena = arena, .plan = plan};
+	struct config_intel_rdt *rdt = arena_alloc(arena, sizeof(*rdt));
+	struct config_linux *lin = arena_alloc(arena, sizeof(*lin));
+	struct config *config = arena_alloc(arena, sizeof(*config));
+	const struct config *saved;
+	struct json_doc *doc;
+
+	if (json_load(arena, c->dir, "config.json", "config.json", &doc, e) < 0 ||
+	    config_decode(arena, doc, &saved, e) < 0)
+		return -1;
+	if (saved->linux_->intel_rdt == NULL)
+		return error_set(e, 0, "rdt-no-group",
+		                 "the container has no resctrl group (linux.intelRdt)");
+	if (saved->linux_->intel_rdt->clos_id != NULL)
+		return json_error(json_member(saved->linux_->intel_rdt->at, "closID"), e, 0,
+		                  "rdt-shared", "group %s may be that of others, too",
+		                  saved->linux_->intel_rdt->clos_id);
+	rdt->at = saved->linux_->intel_rdt->at;
+	rdt->l3_cache_schema = request->l3_cache_schema;
+	rdt->mem_bw_schema = request->mem_bw_schema;
+	lin->intel_rdt = rdt;
+	config->linux_ = lin;
+	planner.config = config;
+	plan->options.id = c->id;
+	return intel_rdt_plan(&planner, e);
+}
+
+static int
+update_all(struct arena *arena, const struct container *c, const struct update_request *request,
+           struct error *e)
+{
+	struct plan *plan = arena_alloc(arena, sizeof(*plan));
+	struct error ignored;
+	struct handles h;
+	const char *before;
+
+	handles_init(&h);
+	if (plan_schemata(arena, c, request, plan, e) < 0 ||
+	    intel_rdt_update(&plan->intel_rdt, &h, arena, &before, e) < 0)
+		return -1;
+	if (request->resources->count == 0 || update_limits(arena, c, request->resources, e) == 0)
+		return 0;
+	plan->intel_rdt.schemata = before;
+	(void)intel_rdt_update(&plan->intel_rdt, &h, arena, &before, &ignored);
+	return -1;
+}
+
+int
+container_update(struct arena *arena, const struct container *c,
+                 const struct update_request *request, struct error *e)
+{
+	if (c->status == STATUS_STOPPED || c->status == STATUS_CREATING)
+		return error_set(e, 0, "container-not-running", "container not running");
+	if (request->l3_cache_schema != NULL || request->mem_bw_schema != NULL)
+		return update_all(arena, c, request, e);
+	return update_limits(arena, c, request->resources, e);
 }

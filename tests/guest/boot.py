@@ -35,7 +35,7 @@ SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
 ALONE = (SELINUX, INITRAMFS)
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
-LIMIT = 240  # seconds
+LIMIT = 480  # seconds
 APPARMOR_PARSER = "/sbin/apparmor_parser"
 # Two nodes of memory, for what chooses between them.
 NODES = ["-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,memdev=m0,cpus=0",

@@ -441,6 +441,26 @@ test_exec_only_joins(void **state)
 }
 
 static void
+test_update(void **state)
+{
+	const char *before;
+
+	(void)state;
+	make_group("box");
+	decide("{\"memBwSchema\": \"MB:0=20\"}");
+	if (intel_rdt_update(&plan.intel_rdt, &h, &arena, &before, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_begins("box/schemata", "MB:0=20\n");
+	assert_string_equal(before, "    L3:0=fff;1=fff\n    MB:0=100;1=100\n");
+	plan.intel_rdt.schemata = before;
+	assert_int_equal(intel_rdt_update(&plan.intel_rdt, &h, &arena, &before, &e), 0);
+	assert_holds("box/schemata", "    L3:0=fff;1=fff\n    MB:0=100;1=100");
+	plan.intel_rdt.group = "gone";
+	assert_int_equal(intel_rdt_update(&plan.intel_rdt, &h, &arena, &before, &e), -1);
+	assert_int_equal(e.code, ENOENT);
+}
+
+static void
 test_what_the_kernel_says(void **state)
 {
 	(void)state;
@@ -501,6 +521,7 @@ main(void)
 		TEST(test_race_for_a_name),
 		TEST(test_take_back),
 		TEST(test_exec_only_joins),
+		TEST(test_update),
 		TEST(test_what_the_kernel_says),
 		TEST(test_names_do_not_lead_out),
 		TEST(test_no_resctrl),
