@@ -21,7 +21,7 @@ const struct step steps[] = {
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "set the CPU affinity of hako", "/process/execCPUAffinity/initial", affinity_plan, affinity_set_initial, NULL},
 	{PHASE_PREPARE, WHEN_EXEC, "open procfs for the label", "/process/selinuxLabel", label_plan, label_open, NULL},
-	{PHASE_PREPARE, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL},
+	{PHASE_PREPARE, WHEN_CREATE, "find the resctrl group", "/linux/intelRdt", NULL, intel_rdt_find, NULL, intel_rdt_probe},
 	{PHASE_PREPARE, WHEN_CREATE, "create the cgroup", "/linux/cgroupsPath", cgroup_plan, cgroup_create, cgroup_undo, cgroup_probe},
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
@@ -29,7 +29,7 @@ const struct step steps[] = {
 	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
 	{PHASE_MAP, WHEN_CREATE, "reset the CPU affinity", "", NULL, affinity_reset, NULL},
 	{PHASE_MAP, WHEN_EXEC, "set the CPU affinity", "/process/execCPUAffinity/final", NULL, affinity_set_final, NULL},
-	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL},
+	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL, scheduler_probe},
 	{PHASE_MAP, WHEN_BOTH, "set the I/O priority", "/process/ioPriority", io_priority_plan, io_priority_set, NULL},
 	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL, idmap_probe},
 
@@ -51,7 +51,7 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "make the working directory", "/process/cwd", NULL, process_make_cwd, NULL, process_probe_cwd},
 	{PHASE_BUILD, WHEN_CREATE, "run hooks before the pivot", "/hooks", NULL, init_run_build_hooks, NULL, hooks_probe},
 	{PHASE_BUILD, WHEN_CREATE, "write sysctls", "/linux/sysctl", sysctl_plan, sysctl_write, NULL, sysctl_probe},
-	{PHASE_BUILD, WHEN_CREATE, "set the label", "/process/selinuxLabel", NULL, label_write, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "set the label", "/process/selinuxLabel", NULL, label_write, NULL, label_probe},
 	{PHASE_BUILD, WHEN_CREATE, "make paths read-only", "/linux/readonlyPaths", masks_plan, masks_make_readonly, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "mask paths", "/linux/maskedPaths", NULL, masks_cover, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "make mounts read-only", "/mounts", NULL, mounts_make_readonly, NULL},
@@ -71,7 +71,7 @@ const struct step steps[] = {
 	{PHASE_CONFINE, WHEN_BOTH, "check the working directory", "/process/cwd", NULL, process_check_cwd, NULL},
 	{PHASE_CONFINE, WHEN_BOTH, "find the program", "/process/args", NULL, process_find_program, NULL, process_probe_program},
 
-	{PHASE_START, WHEN_BOTH, "set the memory policy", "/linux/memoryPolicy", memory_policy_plan, memory_policy_set, NULL},
+	{PHASE_START, WHEN_BOTH, "set the memory policy", "/linux/memoryPolicy", memory_policy_plan, memory_policy_set, NULL, memory_policy_probe},
 	{PHASE_START, WHEN_CREATE, "run startContainer hooks", "/hooks/startContainer", NULL, init_run_start_hooks, NULL},
 	{PHASE_START, WHEN_BOTH, "load seccomp", "/linux/seccomp", NULL, seccomp_install, NULL},
 	{0},
