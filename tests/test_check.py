@@ -628,6 +628,44 @@ def test_host(check, bundle, change, pointer, message):
     assert not errors(check(b, "--host=false"))
 
 
+def readable(path):
+    try:
+        return bool(pathlib.Path(path).read_bytes())
+    except OSError:
+        return False
+
+
+def test_security_modules(check, bundle):
+    b = bundle()
+    b.process.update({"apparmorProfile": "unconfined", "selinuxLabel": "a:b:c:s0"})
+    b.linux["mountLabel"] = "a:b:c:s0"
+    found = errors(check(b))
+    selinux = "selinuxfs" in pathlib.Path("/proc/filesystems").read_text()
+    assert ("/process/apparmorProfile" in found) != readable("/proc/self/attr/apparmor/current")
+    assert ("/process/selinuxLabel" in found) != selinux
+    assert ("/linux/mountLabel" in found) != selinux
+    assert all(" is not enabled: " in message for message in found.values())
+
+
+def test_resctrl_and_nodes(check, bundle):
+    b = bundle()
+    b.linux.update({"intelRdt": {"closID": "x"},
+                    "memoryPolicy": {"mode": "MPOL_BIND", "nodes": "900"}})
+    found = errors(check(b))
+    nodes = os.path.exists("/sys/devices/system/node/online")
+    assert ("/linux/memoryPolicy/nodes" in found) == nodes
+    mounted = " resctrl " in pathlib.Path("/proc/self/mountinfo").read_text()
+    assert ("/linux/intelRdt" in found) != mounted
+
+
+def test_scheduler_of_an_ordinary_user(check, user, bundle):
+    b = bundle(owner=user).rootless()
+    b.process["scheduler"] = {"policy": "SCHED_FIFO", "priority": 50}
+    assert errors(check(b, user=user)).keys() == {"/process/scheduler"}
+    b.process["scheduler"] = {"policy": "SCHED_BATCH", "nice": 5}
+    assert errors(check(b, user=user)) == {}
+
+
 def links(b):
     (b.rootfs / "opt").mkdir()
     (b.rootfs / "opt" / "real").write_text("#!/bin/sh\n")

@@ -115,3 +115,48 @@ def test_all_are_tested(checked):
         if not any(all(has(text, name) for name in names) for text in texts):
             untested.add(pointer)
     assert untested <= UNTESTED.keys(), sorted(untested - UNTESTED.keys())
+
+
+def places(value, pointer=""):
+    yield pointer
+    if isinstance(value, (dict, list)):
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(child, f"{pointer}/{key}")
+
+
+def replaced(value, steps, other):
+    if not steps:
+        return other
+    key = int(steps[0]) if isinstance(value, list) else steps[0]
+    copy = list(value) if isinstance(value, list) else dict(value)
+    copy[key] = replaced(value[key], steps[1:], other)
+    return copy
+
+
+@pytest.mark.timeout(240)
+def test_all_have_a_type(hako, session_path):
+    """A value of another type is an error where it stands, and null is as good as nothing."""
+    folder = session_path("types")
+    config = {name: value for name, value in sample({"$ref": "config-schema.json"}, None).items()
+              if "/" + name not in FOREIGN}
+    names = {"/process/commandLine", "/process/user/username"}  # without effect, of any type
+    count = 0
+    for pointer in sorted(set(places(config)) - {""} - names):
+        steps = pointer.split("/")[1:]
+        value = config
+        for step in steps:
+            value = value[int(step)] if isinstance(value, list) else value[step]
+        if pointer in ("/linux/netDevices/name/name", "/linux/resources/network/priorities/0/name"):
+            continue  # no map's
+        for other in (None, [], {}, "text", 5.5):
+            if type(other) is type(value):
+                continue
+            (folder / "config.json").write_text(json.dumps(replaced(config, steps, other)))
+            result = run([hako, "check", "--format=json", folder], check=False)
+            assert result.returncode in (0, 1), (pointer, other, result)
+            found = {p["pointer"] for p in result.json() if p["id"] == "config-type"}
+            # what a list or a map holds cannot be absent
+            absent = other is None and steps[-1] not in ("0", "name")
+            assert found == (set() if absent else {pointer}), (pointer, other, found)
+            count += 1
+    assert count > 800

@@ -146,6 +146,10 @@ LAYER_PROBE(namespaces_probe);
 LAYER_PROBE(rootfs_probe);
 LAYER_PROBE(mounts_probe);
 LAYER_PROBE(cgroup_probe); /* and the controllers of resources */
+LAYER_PROBE(label_probe);
+LAYER_PROBE(scheduler_probe);
+LAYER_PROBE(memory_policy_probe);
+LAYER_PROBE(intel_rdt_probe);
 LAYER_PROBE(process_probe_cwd);
 LAYER_PROBE(process_probe_program);
 LAYER_PROBE(rlimits_probe);

@@ -99,6 +99,10 @@ void
 json_warning(const struct json *node, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Was the last problem to be noted at node? Then a hint is worth looking for. */
+bool
+json_takes_hint(const struct json *node);
+
 /* What may have been meant at node, after its error or warning. */
 void
 json_hint(const struct json *node, const char *format, ...) __attribute__((format(printf, 2, 3)));

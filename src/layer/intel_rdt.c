@@ -112,6 +112,18 @@ fail_missing(const struct intel_rdt_plan *rdt, struct error *e)
 	                  "where the processor has it)");
 }
 
+LAYER_PROBE(intel_rdt_probe)
+{
+	struct handles h = {.resctrl = -1};
+
+	if (plan->intel_rdt.at == NULL)
+		return 0;
+	if (open_root(&h) < 0)
+		return fail_missing(&plan->intel_rdt, e);
+	close(h.resctrl);
+	return 0;
+}
+
 /* The kernel has more to say than errno, in info/last_cmd_status. */
 static int
 fail(const struct intel_rdt_plan *rdt, const struct handles *h, struct error *e, const char *what,

@@ -13,6 +13,7 @@
  * look into its descriptors: that takes CAP_SYS_PTRACE outside (PR_SET_DUMPABLE in
  * prctl(2); a process belongs to the user namespace in which it was executed).
  */
+#include "hako/file.h"
 #include "hako/layer.h"
 #include "hako/proc.h"
 
@@ -24,6 +25,46 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+/* What a kernel without the module does not have. */
+static bool
+has_apparmor(void)
+{
+	char text[4096];
+
+	return file_read_at(AT_FDCWD, "/proc/self/attr/apparmor/current", text, sizeof(text)) >= 0;
+}
+
+/* Registered only when it is enabled. */
+static bool
+has_selinux(void)
+{
+	char text[16384];
+
+	return file_read_at(AT_FDCWD, "/proc/filesystems", text, sizeof(text)) >= 0 &&
+	       strstr(text, "\tselinuxfs\n") != NULL;
+}
+
+/* Whether a profile is loaded, and a label one of the policy, only root may ask. */
+LAYER_PROBE(label_probe)
+{
+	const struct label_plan *label = &plan->process.label;
+	const struct config_linux *lin = plan->config->linux_;
+
+	if (label->apparmor != NULL && !has_apparmor())
+		json_error(
+			json_member(plan->process.at, "apparmorProfile"), e, 0, "apparmor-missing",
+			"AppArmor is not enabled: profile %s cannot be applied", label->apparmor);
+	if ((label->selinux == NULL && lin->mount_label == NULL) || has_selinux())
+		return 0;
+	if (label->selinux != NULL)
+		json_error(json_member(plan->process.at, "selinuxLabel"), e, 0, "selinux-missing",
+		           "SELinux is not enabled: label %s cannot be applied", label->selinux);
+	if (lin->mount_label != NULL)
+		json_error(json_member(lin->at, "mountLabel"), e, 0, "selinux-missing",
+		           "SELinux is not enabled: label %s cannot be applied", lin->mount_label);
+	return 0;
+}
 
 LAYER_PLAN(label_plan)
 {

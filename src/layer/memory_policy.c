@@ -5,10 +5,12 @@
  * cpuset of the moment and moves them along when that changes, so this comes
  * after the limits are written: when init is told to start.
  */
+#include "hako/file.h"
 #include "hako/layer.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 LAYER_PLAN(memory_policy_plan)
 {
@@ -31,6 +33,24 @@ LAYER_PLAN(memory_policy_plan)
 	if (number_set_parse(c->nodes, NODE_NUMBERS, nodes) > 0)
 		p->plan->memory_policy.node_set = nodes;
 	return 0;
+}
+
+LAYER_PROBE(memory_policy_probe)
+{
+	const struct memory_policy_plan *policy = &plan->memory_policy;
+	const struct number_set *nodes = policy->node_set;
+	struct number_set online;
+	char text[1024];
+
+	if (nodes == NULL ||
+	    file_read_at(AT_FDCWD, "/sys/devices/system/node/online", text, sizeof(text)) < 0 ||
+	    number_set_parse(text, NODE_NUMBERS, &online) <= 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(online.words); i++)
+		if ((nodes->words[i] & online.words[i]) != 0)
+			return 0;
+	return json_error(json_member(policy->at, "nodes"), e, 0, "memory-policy-failed",
+	                  "this machine has none of the nodes %s, only %s", policy->nodes, text);
 }
 
 LAYER_RUN(memory_policy_set)

@@ -6,10 +6,13 @@
  * it already.
  */
 #include "hako/layer.h"
+#include "hako/proc.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
+#include <sys/resource.h>
 
 LAYER_PLAN(scheduler_plan)
 {
@@ -40,6 +43,23 @@ hint(int code, int policy)
 	if (code == EBUSY)
 		return " (other deadlines leave too little time)";
 	return "";
+}
+
+/* Somebody who may not have it all may have some: RLIMIT_RTPRIO (sched(7)). */
+LAYER_PROBE(scheduler_probe)
+{
+	const struct scheduler_plan *s = &plan->process.scheduler;
+	struct rlimit limit;
+
+	if (s->at == NULL || proc_has_capability(CAP_SYS_NICE))
+		return 0;
+	if (s->policy != SCHED_FIFO && s->policy != SCHED_RR && s->policy != SCHED_DEADLINE)
+		return 0;
+	if (s->policy != SCHED_DEADLINE && getrlimit(RLIMIT_RTPRIO, &limit) == 0 &&
+	    s->priority <= limit.rlim_cur)
+		return 0;
+	return json_error(s->at, e, EPERM, "scheduler-failed", "set %s",
+	                  name_of(scheduler_names, (uint64_t)s->policy + 1));
 }
 
 LAYER_RUN(scheduler_set)

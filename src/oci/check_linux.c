@@ -435,7 +435,7 @@ check_nodes(const struct config_memory_policy *policy, struct error *e)
 	if (none && count > 0)
 		return config_error(policy->at, "nodes", e, "config-value", "%s takes no nodes",
 		                    mode);
-	if (!any && count == 0)
+	if (!any && count == 0 && !json_is_faulty(json_member(policy->at, "nodes")))
 		return config_error(policy->at, "nodes", e, "config-missing", "%s needs nodes",
 		                    mode);
 	return 0;
@@ -472,24 +472,33 @@ check_clos_id(const struct config_intel_rdt *rdt, struct error *e)
 }
 
 static int
+check_schemata(const struct strings *schemata, struct error *e)
+{
+	const struct json *at = schemata->at != NULL ? schemata->at->first : NULL;
+	const char *const *item = schemata->items;
+
+	for (; at != NULL; at = at->next, item++)
+		if (((*item)[0] == '\0' || strchr(*item, '\n') != NULL) &&
+		    json_stops(at, json_error(at, e, 0, "config-value", "a schema is one line")))
+			return -1;
+	return 0;
+}
+
+static int
 check_intel_rdt(const struct config *config, struct error *e)
 {
 	const struct config_intel_rdt *rdt = config->linux_->intel_rdt;
-	const struct json *at;
 
 	if (rdt == NULL)
 		return 0;
-	if (check_clos_id(rdt, e) < 0)
+	if (json_stops(rdt->at, check_clos_id(rdt, e)))
 		return -1;
 	if (rdt->mem_bw_schema != NULL &&
-	    (strncmp(rdt->mem_bw_schema, "MB:", 3) != 0 || strchr(rdt->mem_bw_schema, '\n')))
-		return config_error(rdt->at, "memBwSchema", e, "config-value",
-		                    "expected one line that begins with MB:");
-	at = rdt->schemata.at != NULL ? rdt->schemata.at->first : NULL;
-	for (; at != NULL; at = at->next)
-		if (at->text[0] == '\0' || strchr(at->text, '\n') != NULL)
-			return json_error(at, e, 0, "config-value", "a schema is one line");
-	return 0;
+	    (strncmp(rdt->mem_bw_schema, "MB:", 3) != 0 || strchr(rdt->mem_bw_schema, '\n')) &&
+	    json_stops(rdt->at, config_error(rdt->at, "memBwSchema", e, "config-value",
+	                                     "expected one line that begins with MB:")))
+		return -1;
+	return check_schemata(&rdt->schemata, e);
 }
 
 static int (*const rules[])(const struct config *config, struct error *e) = {

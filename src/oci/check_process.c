@@ -192,17 +192,22 @@ check_scheduler(const struct config_process *process, struct error *e)
 
 	if (s == NULL)
 		return 0;
-	if (priority && (s->priority == NULL || *s->priority == 0))
+	if (priority && (s->priority == NULL || *s->priority == 0) &&
+	    !json_is_faulty(json_member(s->at, "priority")))
 		return json_error(s->at, e, 0, "config-value", "%s needs a priority from 1 to 99",
 		                  name_of(scheduler_names, (uint64_t)s->policy));
-	if (check_unused(s, "nice", !nice && s->nice != NULL && *s->nice != 0, ordinary, e) < 0 ||
-	    check_unused(s, "priority", !priority && s->priority != NULL && *s->priority != 0,
-	                 realtime, e) < 0)
+	if (json_stops(s->at, check_unused(s, "nice", !nice && s->nice != NULL && *s->nice != 0,
+	                                   ordinary, e)) ||
+	    json_stops(s->at, check_unused(s, "priority",
+	                                   !priority && s->priority != NULL && *s->priority != 0,
+	                                   realtime, e)))
 		return -1;
 	if (policy == SCHED_DEADLINE)
-		return check_deadline(s, e);
-	if (check_unused(s, "runtime", is_set(s->runtime_ns), "SCHED_DEADLINE", e) < 0 ||
-	    check_unused(s, "deadline", is_set(s->deadline_ns), "SCHED_DEADLINE", e) < 0)
+		return json_is_faulty(s->at) ? 0 : check_deadline(s, e);
+	if (json_stops(s->at,
+	               check_unused(s, "runtime", is_set(s->runtime_ns), "SCHED_DEADLINE", e)) ||
+	    json_stops(s->at,
+	               check_unused(s, "deadline", is_set(s->deadline_ns), "SCHED_DEADLINE", e)))
 		return -1;
 	return check_unused(s, "period", is_set(s->period_ns), "SCHED_DEADLINE", e);
 }
@@ -226,7 +231,7 @@ check_affinity(const struct config_process *process, struct error *e)
 
 	if (affinity == NULL)
 		return 0;
-	if (check_cpus(affinity, "initial", affinity->initial, e) < 0)
+	if (json_stops(affinity->at, check_cpus(affinity, "initial", affinity->initial, e)))
 		return -1;
 	return check_cpus(affinity, "final", affinity->final, e);
 }

@@ -59,7 +59,7 @@ hint_word(const struct name *names, const struct json *node)
 	const struct name *row, *nearest = NULL;
 	unsigned least = NAME_FAR;
 
-	for (row = names; row->name != NULL && json_goes_on(node); row++) {
+	for (row = names; row->name != NULL && json_takes_hint(node); row++) {
 		unsigned distance = name_distance(node->text, row->name);
 
 		if (distance < least) {
@@ -508,12 +508,10 @@ ignore_unknown(const struct field_table *table, const struct json *member)
 	const char *nearest;
 	char where[256];
 
-	if (json_goes_on(member)) {
-		nearest = nearest_name(table, member->key);
-		json_warning(member, "config-unknown", "unknown property, ignored");
-		if (nearest != NULL)
-			json_hint(member, "did you mean \"%s\"?", nearest);
-	}
+	json_warning(member, "config-unknown", "unknown property, ignored");
+	nearest = json_takes_hint(member) ? nearest_name(table, member->key) : NULL;
+	if (nearest != NULL)
+		json_hint(member, "did you mean \"%s\"?", nearest);
 	if (!log_wants(LOG_LEVEL_DEBUG))
 		return;
 	json_where(member, where, sizeof(where));

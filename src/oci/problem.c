@@ -125,6 +125,15 @@ json_warning(const struct json *node, const char *id, const char *format, ...)
 	problems_add(problems, PROBLEM_WARNING, id, node, node->offset, e.msg);
 }
 
+bool
+json_takes_hint(const struct json *node)
+{
+	const struct problems *problems = json_problems(node);
+
+	return problems != NULL && problems->count > 0 &&
+	       problems->items[problems->count - 1].node == node;
+}
+
 void
 json_hint(const struct json *node, const char *format, ...)
 {
@@ -132,8 +141,7 @@ json_hint(const struct json *node, const char *format, ...)
 	char hint[256];
 	va_list args;
 
-	if (problems == NULL || problems->count == 0 ||
-	    problems->items[problems->count - 1].node != node)
+	if (!json_takes_hint(node))
 		return;
 	va_start(args, format);
 	vsnprintf(hint, sizeof(hint), format, args);
