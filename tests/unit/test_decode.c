@@ -392,11 +392,11 @@ assert_golden(const char *dir, const char *name)
 	                    arena_printf(&arena, "%s: %s", path, expected));
 }
 
-/* Decoding knows nothing of mount options; tests/test_golden.py has all of them. */
+/* Decoding knows nothing of mount options and agents; tests/test_golden.py has all of them. */
 static bool
 is_for_planners(const char *name)
 {
-	static const char *const prefixes[] = {"copy-symlink-", "idmap-"};
+	static const char *const prefixes[] = {"copy-symlink-", "idmap-", "seccomp-notify"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
