@@ -428,7 +428,8 @@ test_specification_examples(void **state)
 	         "found \"0.5.0-dev\""},
 		{"good/linux-rdma.json", NULL},
 		{"good/linux-netdevice.json",
-	         "config.json:7:23 /linux/netDevices: hako cannot apply this property"},
+	         "config.json:7:23 /linux/netDevices: needs a namespace of type network: add "
+	         "{\"type\": \"network\"} to linux.namespaces"},
 		{"good/spec-example.json",
 	         "config.json:2:19 /ociVersion: expected version 1.x.y of the specification, "
 	         "found \"0.5.0-dev\""},
