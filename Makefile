@@ -60,7 +60,7 @@ $(BUILD)/probe.mk: Makefile config.mk
 	@pkg-config --print-errors --exists $(PKGS) || { echo 'see tests/install-deps build' >&2; exit 1; }
 	@knows() { echo 'int main(void) { return 0; }' | $(CC) -include stdio.h -O2 -Werror "$$@" -x c -o $@.out - 2>/dev/null; }; \
 	archive() { for f in lib$$1_s.a lib$$1.a; do f=$$($(CC) -print-file-name=$$f); [ -f $$f ] && echo $$f && return; done; echo -l$$1; }; \
-	for f in $(HARDENING); do \
+	flags= libs=; for f in $(HARDENING); do \
 		case $$f in -D_FORTIFY_SOURCE=*) knows -U_FORTIFY_SOURCE $$f || f=-D_FORTIFY_SOURCE=2; f="-U_FORTIFY_SOURCE $$f";; \
 		*) knows $$f || continue;; esac; flags="$$flags $$f"; done; \
 	for l in $$(pkg-config --libs-only-l $(PKGS)); do \

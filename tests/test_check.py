@@ -383,6 +383,8 @@ def test_good_examples(pure, path):
     if path.stem in ("freebsd-example", "zos-example"):
         excused |= {message for pointer, message in errors(found).items()
                     if pointer in ("/hostname", "/mounts") and "needs a namespace" in message}
+    if path.stem == "linux-netdevice":  # there is nowhere to move the devices to
+        excused |= {m for p, m in errors(found).items() if p == "/linux/netDevices"}
     assert set(errors(found).values()) <= excused
     assert all("ignored" in text for text in warnings(found).values())
 
@@ -614,6 +616,12 @@ HOST = {
     "a device of another number": (both(user_namespace((0, 100000, 65536)), linux(devices=[
         {"path": "/dev/null", "type": "c", "major": 99, "minor": 99}])), "/linux/devices/0",
         "is another device"),
+    "no such network device": (linux(netDevices={"none17": {"name": "eth0"}}),
+                               "/linux/netDevices/none17", "no such device"),
+    "no seccomp agent": (linux(seccomp={
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/none/agent.sock",
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}),
+        "/linux/seccomp/listenerPath", "no such file"),
 }
 
 
@@ -743,6 +751,23 @@ def test_limits_of_the_caller(check, user, bundle):
         pytest.skip("prlimit is not installed")
     found = errors(check(b, user=user))
     assert found.keys() <= {"/process/rlimits/1/hard"}
+
+
+def test_links_that_are_not_followed(check, bundle, tmp_path):
+    """What a link to nowhere points to need not exist; a link may lie over a directory."""
+    (tmp_path / "link").symlink_to("nowhere")
+    b = bundle()
+    b.mount("/etc", tmp_path / "link", "bind", "copy-symlink").mount("/new", tmp_path / "link", "bind",
+                                                                     "src-nofollow")
+    assert check(b) == []
+    b.mount("/bad", tmp_path / "link", "bind")
+    assert errors(check(b)).keys() == {"/mounts/9/source"}
+
+
+def test_idmapped_mounts_are_for_root(check, user, bundle):
+    b = bundle(owner=user).rootless().mount("/data", user.home, "bind", "idmap")
+    found = errors(check(b, user=user))
+    assert "only root" in found[f"/mounts/{len(b.mounts) - 1}/options/1"]
 
 
 def test_unknown_system_call(check, bundle):

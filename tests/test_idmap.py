@@ -34,11 +34,9 @@ def volume(tmp_path):
 
 @pytest.fixture
 def tree(volume):
-    """The same with a tmpfs in it, at sub."""
+    """The same with another mount in it, at sub."""
     (volume / "sub").mkdir()
-    private.mount("tmpfs", volume / "sub", "tmpfs")
-    (volume / "sub/file").touch()
-    os.chown(volume / "sub/file", 3, 4)
+    private.mount(volume, volume / "sub", None, private.MS_BIND)
     yield volume
     private.umount(volume / "sub")
 
@@ -124,8 +122,8 @@ def test_recursion(runtime, bundle, tree, prepare, mapping, word, below):
     assert ("idmapped" in found["/data/sub"].options) == below
     mapped = "5003:5004" if prepare is plain else "3:4"
     unmapped = "3:4" if prepare is plain else "65534:65534"
-    assert owners(runtime, b, files="3.4 sub/file") == {"3.4": mapped,
-                                                        "sub/file": mapped if below else unmapped}
+    assert owners(runtime, b, files="3.4 sub/3.4") == {"3.4": mapped,
+                                                       "sub/3.4": mapped if below else unmapped}
 
 
 # --- what is written ---
@@ -165,11 +163,11 @@ def test_relative_source_and_file(runtime, bundle, tmp_path):
     assert out == "5000\n5000\ncontent"
 
 
-def test_source_that_an_earlier_mount_provides(runtime, bundle):
-    b = bundle().mount("/first", "tmpfs", "mode=755", type="tmpfs")
+def test_source_that_an_earlier_mount_provides(runtime, bundle, volume):
+    b = bundle().mount("/first", volume, "bind")
     b.mount("/second", b.rootfs / "first", "bind", "idmap")
     b.mounts[-1].update(maps([(0, 5000, 4)]))
-    out = runtime.run_bundle(b.sh("touch /first/f; stat -c %u /first/f /second/f")).stdout
+    out = runtime.run_bundle(b.sh("stat -c %u /first/0.0 /second/0.0")).stdout
     assert out == "0\n5000\n"
 
 
@@ -220,7 +218,45 @@ def test_mappings_win_over_the_option(runtime, bundle, volume):
     assert owners(runtime, b)["3.4"] == "5003:5004"
 
 
-# --- errors: golden files have those that config.json alone decides ---
+# --- errors ---
+
+@pytest.mark.parametrize("option, message", [
+    ("idmap", "needs uidMappings and gidMappings, or a container with a user namespace"),
+    ("ridmap", "needs uidMappings and gidMappings"),
+    ("idmap=uid=0-1-1", '"uid=0-1-1" is neither uids=... nor gids=...'),
+    ("idmap=", '"" is neither'),
+    ("idmap=uids=0-x-1;gids=0-1-1", '"0-x-1" is not a mapping: expected ID-ID-SIZE'),
+    ("idmap=uids=0-1;gids=0-1-1", '"0-1" is not a mapping'),
+    ("idmap=uids=0-1-1-1;gids=0-1-1", '"0-1-1-1" is not a mapping'),
+    ("idmap=uids=0-1-0;gids=0-1-1", '"0-1-0" is not a mapping'),
+    ("idmap=uids=;gids=0-1-1", '"" is not a mapping'),
+    ("idmap=uids=0-4294967295-1;gids=0-1-1", '"0-4294967295-1" is not a mapping'),
+    ("idmap=uids=0-1-1", "both uids=... and gids=... are needed"),
+    ("ridmap=gids=0-1-1", "both uids=... and gids=... are needed"),
+    ("ridmap=uids=0-1-5#3-50-1;gids=0-1-1", "overlaps mapping 0"),
+    ("idmap=uids=0-1-1;gids=" + "#".join(f"{i}-{i}-1" for i in range(341)), "the kernel takes 340"),
+    ("idmap=uids=@0-1-1;gids=0-1-1", "not within the mappings of the container's user namespace"),
+])
+def test_option_that_means_nothing(runtime, bundle, volume, option, message):
+    b = bundle().mount("/data", volume, "bind", option)
+    assert message in refused(runtime, b, "/mounts/7/options/1")
+
+
+def test_relative_option_over_the_end_of_the_user_namespace(runtime, bundle, volume):
+    b = with_userns(bundle()).mount("/data", volume, "bind", "idmap=uids=@0-65530-7;gids=@0-1-1")
+    assert "not within the mappings" in refused(runtime, b, "/mounts/7/options/1")
+
+
+@pytest.mark.parametrize("mount", [{"type": "tmpfs", "options": ["idmap"]},
+                                   {"type": "tmpfs", "options": ["ridmap", "size=4k"]},
+                                   {"type": "none", "options": ["remount", "bind", "idmap"]}])
+def test_only_bind_mounts(runtime, bundle, mount):
+    b = bundle()
+    b.mounts.append({"destination": "/data", "source": "none", **mount, **maps([(0, 5000, 4)])})
+    index = next(i for i, word in enumerate(mount["options"]) if "idmap" in word)
+    assert "only a bind mount can be idmapped" in refused(runtime, b,
+                                                          f"/mounts/7/options/{index}")
+
 
 @pytest.mark.parametrize("source", ["/proc", "/sys", "/sys/fs/cgroup"])
 @pytest.mark.parametrize("prepare", [plain, with_userns])

@@ -543,6 +543,18 @@ def test_copy_symlink_onto_something_else(runtime, bundle, linked, existing):
     assert "make the symbolic link /made: file exists" in refused(runtime, b, "/mounts/7")
 
 
+@pytest.mark.parametrize("type, options, message", [
+    ("tmpfs", ["copy-symlink"], "copy-symlink is only for bind mounts"),
+    ("tmpfs", ["src-nofollow"], "src-nofollow is only for bind mounts"),
+    ("none", ["remount", "bind", "dest-nofollow"], "dest-nofollow is only for bind mounts"),
+    ("bind", ["bind", "copy-symlink", "dest-nofollow"], "copy-symlink excludes"),
+    ("bind", ["bind", "src-nofollow", "copy-symlink"], "copy-symlink excludes"),
+])
+def test_link_options_that_mean_nothing(runtime, bundle, linked, type, options, message):
+    b = bundle().mount("/made", linked / "to-file", *options, type=type)
+    assert message in refused(runtime, b, "/mounts/7/options")
+
+
 def test_copy_symlink_of_something_else_is_a_bind(runtime, bundle, linked):
     b = bundle().mount("/made", linked / "file", "bind", "ro", "copy-symlink")
     assert "ro" in mounted(runtime, b)["/made"].options

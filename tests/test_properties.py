@@ -19,7 +19,6 @@ FOREIGN = ("/freebsd", "/solaris", "/vm", "/windows", "/zos")
 UNTESTED = {
     "/linux/resources/memory/useHierarchy": "cgroup v2 knows nothing else",
     "/linux/resources/memory/checkBeforeUpdate": "for changes of a limit",
-    "/linux/seccomp/listenerPath": "for SCMP_ACT_NOTIFY",
 }
 # What tests/harness/bundle.py gives to every test.
 GIVEN = {"linux", "process", "root", "mounts", "hooks", "resources"}

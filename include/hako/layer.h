@@ -158,6 +158,7 @@ LAYER_PROBE(devices_probe);
 LAYER_PROBE(hooks_probe);
 LAYER_PROBE(sysctl_probe);
 LAYER_PROBE(credentials_probe);
+LAYER_PROBE(netdevices_probe);
 LAYER_PROBE(seccomp_probe);
 
 #endif

@@ -54,6 +54,10 @@ mount_idmap_plan(struct planner *p, const struct config_mount *c, const struct i
 int
 mount_idmap_open(const struct plan *plan, struct handles *h, size_t i, struct error *e);
 
+/* May this user make one at all? */
+int
+mount_idmap_probe(const struct plan *plan, const struct mount_plan *m, struct error *e);
+
 /* Map the ids of a detached tree. */
 int
 mount_idmap_apply(const struct mount_plan *m, int tree, int user_ns, struct error *e);

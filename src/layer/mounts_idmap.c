@@ -236,13 +236,20 @@ find_joined(const struct plan *plan, const struct handles *h)
 }
 
 int
+mount_idmap_probe(const struct plan *plan, const struct mount_plan *m, struct error *e)
+{
+	return plan->options.host_uid == 0 ? 0
+	                                   : json_error(m->idmap->at, e, 0, "mount-unsupported",
+	                                                "only root can make idmapped mounts");
+}
+
+int
 mount_idmap_open(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	const struct mount_idmap *map = plan->mounts[i].idmap;
 
-	if (plan->options.host_uid != 0)
-		return json_error(map->at, e, 0, "mount-unsupported",
-		                  "only root can make idmapped mounts");
+	if (mount_idmap_probe(plan, &plan->mounts[i], e) < 0)
+		return -1;
 	if (map->uid_map == NULL) {
 		h->mount_users[i] = find_joined(plan, h);
 		return 0;

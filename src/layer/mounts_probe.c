@@ -5,7 +5,7 @@
  * mounted (request_module("fs-NAME")).
  */
 #include "hako/file.h"
-#include "hako/layer.h"
+#include "hako/mounts.h"
 #include "hako/problem.h"
 #include "hako/syscall.h"
 
@@ -41,15 +41,17 @@ static int
 probe_bind(const struct plan *plan, const struct mount_plan *m, struct error *e)
 {
 	size_t before = (size_t)(m - plan->mounts);
+	bool follow = !m->source_nofollow && !m->copy_symlink;
 	struct stat source, target;
 
-	if (stat(m->source, &source) < 0)
+	if (fstatat(AT_FDCWD, m->source, &source, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
 		return is_in_rootfs(plan, m->source)
 		               ? 0
 		               : json_error(at(m, "source"), e, errno, "mount-failed", "open %s",
 		                            m->source);
-	if (plan_look_up(plan, before, m->destination, &target) < 0)
-		return 0; /* will be made */
+	if (m->destination_nofollow || (m->copy_symlink && S_ISLNK(source.st_mode)) ||
+	    plan_look_up(plan, before, m->destination, &target) < 0)
+		return 0; /* not followed, or will be made */
 	if (S_ISDIR(source.st_mode) == S_ISDIR(target.st_mode))
 		return 0;
 	return json_error(at(m, "destination"), e, 0, "mount-failed",
@@ -140,6 +142,8 @@ LAYER_PROBE(mounts_probe)
 		const struct mount_plan *m = &plan->mounts[i];
 
 		(void)probe_attributes(m, e);
+		if (m->idmap != NULL)
+			(void)mount_idmap_probe(plan, m, e);
 		if (m->kind == MOUNT_BIND)
 			(void)probe_bind(plan, m, e);
 		else if (m->kind == MOUNT_FILESYSTEM)

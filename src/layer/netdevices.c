@@ -209,6 +209,27 @@ move_all(const struct plan *plan, struct handles *h, const struct sides *s, stru
 	return 0;
 }
 
+static int
+check_user(const struct plan *plan, struct error *e)
+{
+	const struct json *at = json_member(plan->config->linux_->at, "netDevices");
+
+	if (plan->options.host_uid == 0)
+		return 0;
+	return json_error(at, e, 0, "net-device-unsupported", "only root can move network devices");
+}
+
+LAYER_PROBE(netdevices_probe)
+{
+	if (plan->net_device_count == 0)
+		return 0;
+	(void)check_user(plan, e);
+	for (size_t i = 0; i < plan->net_device_count; i++)
+		if (if_nametoindex(plan->net_devices[i].name) == 0)
+			(void)fail(&plan->net_devices[i], e, "find the network device");
+	return 0;
+}
+
 LAYER_RUN(netdevices_move)
 {
 	const struct json *at = json_member(plan->config->linux_->at, "netDevices");
@@ -217,9 +238,8 @@ LAYER_RUN(netdevices_move)
 
 	if (plan->net_device_count == 0)
 		return 0;
-	if (plan->options.host_uid != 0)
-		return json_error(at, e, 0, "net-device-unsupported",
-		                  "only root can move network devices");
+	if (check_user(plan, e) < 0)
+		return -1;
 	h->net_moves = calloc(plan->net_device_count, sizeof(*h->net_moves));
 	h->net_ns = open_net_ns(plan, h);
 	if (h->net_moves == NULL || h->net_ns < 0 || open_sides(&s, h->net_ns) < 0)

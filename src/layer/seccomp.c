@@ -257,6 +257,13 @@ report_unknown(const struct config_seccomp *seccomp, const struct config_syscall
 	return 0;
 }
 
+/* NULL when the rule has an error of its own. */
+static const struct json *
+first_name(const struct config_syscall *rule)
+{
+	return rule->names.at != NULL ? rule->names.at->first : NULL;
+}
+
 static int
 check_names(const struct plan *plan, struct error *e)
 {
@@ -265,7 +272,7 @@ check_names(const struct plan *plan, struct error *e)
 	bool fatal = wants_known_names(plan->config);
 
 	for (size_t i = 0; i < seccomp->syscalls.count; i++)
-		for (const struct json *name = rules[i].names.at->first; name != NULL;
+		for (const struct json *name = first_name(&rules[i]); name != NULL;
 		     name = name->next)
 			if (!seccomp_knows(name->text) &&
 			    json_stops(name, report_unknown(seccomp, &rules[i], name, fatal, e)))

@@ -38,7 +38,7 @@ const struct step steps[] = {
 	{PHASE_MAP, WHEN_BOTH, "set the I/O priority", "/process/ioPriority", io_priority_plan, io_priority_set, NULL},
 	{PHASE_MAP, WHEN_CREATE, "map ids", "/linux/uidMappings", idmap_plan, idmap_write, NULL, idmap_probe},
 	{PHASE_MAP, WHEN_CREATE, "map ids of mounts", "/mounts", NULL, mounts_map, NULL},
-	{PHASE_MAP, WHEN_CREATE, "move network devices", "/linux/netDevices", netdevices_plan, netdevices_move, netdevices_undo},
+	{PHASE_MAP, WHEN_CREATE, "move network devices", "/linux/netDevices", netdevices_plan, netdevices_move, netdevices_undo, netdevices_probe},
 
 	{PHASE_ATTACH, WHEN_CREATE, "write limits", "/linux/resources", resources_plan, resources_write, NULL},
 	{PHASE_ATTACH, WHEN_CREATE, "hand over the cgroup", "/linux/cgroupsPath", NULL, cgroup_hand_over, NULL},
