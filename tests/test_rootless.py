@@ -430,6 +430,33 @@ def test_processes_of_a_created_container(rootless, own):
     box.delete()
 
 
+def test_procfs_that_hides_processes(rootless, own, user, tmp_path):
+    """hidepid= hides a container that waits for its start, also from the user whose it is."""
+    script = tmp_path / "hidden"
+    script.write_text(f"""#!/bin/sh
+        exec unshare --mount sh -ec 'mount -t proc -o hidepid=2 proc /proc
+        exec setpriv --reuid {user.uid} --regid {user.gid} --clear-groups {rootless.path} "$@"' sh "$@"\n""")
+    script.chmod(0o755)
+    def call(*args):
+        return run([script, *rootless.argv(*args)[1:]], env={**rootless.environment, **user.env},
+                   cwd=user.home)
+    b = own("/bin/sleep", "1000")
+    for end in (["kill", "KILL"], ["delete"], ["start"]):
+        name = rootless.new_id()
+        call("create", "--bundle", b, name)
+        shown = call("state", name).json()
+        assert shown["status"] == "created" and alive(shown["pid"])
+        assert call("ps", "--format", "json", name).json() == [shown["pid"]]
+        call(end[0], name, *end[1:])
+        if end[0] == "start":
+            assert call("state", name).json()["status"] == "running"
+            assert call("exec", name, "id", "-u").stdout == "0\n"
+        elif end[0] == "kill":
+            eventually(lambda: call("state", name).json()["status"] == "stopped")
+        call("delete", "--force", name)
+        eventually(lambda: not alive(shown["pid"]))
+
+
 def test_neither_cgroup_nor_pid_namespace(rootless, own):
     """Whose processes are whose is not to be known, and hako does not pretend."""
     b = own("/bin/sleep", "1000").without_namespace("pid").without_mount("/proc")

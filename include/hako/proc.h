@@ -19,6 +19,13 @@ int
 proc_stat(pid_t pid, struct proc_stat *ret);
 
 /*
+ * Is there a process of the caller's that /proc does not show? With the option hidepid= it
+ * hides who cannot be looked into.
+ */
+bool
+proc_is_hidden(pid_t pid);
+
+/*
  * A descriptor of the process pid if it is the one that started at start_time
  * and has not ended; -1 with ESRCH when it is gone or the pid was used again.
  */

@@ -6,7 +6,8 @@
 
 /*
  * Start init by one clone3: inside its cgroup and its new namespaces. Sets
- * h->init_pid, h->init_pidfd, h->init_start_time and h->sync (the parent's end).
+ * h->init_pid, h->init_pidfd, h->sync (the parent's end) and, but for a process that
+ * exec adds, h->init_start_time.
  * child runs in init with its own end in h->sync and does not return.
  */
 int

@@ -54,11 +54,10 @@ plan_isolates(const struct plan *plan, uint64_t type)
 bool
 plan_waits(const struct plan *plan)
 {
-	/* root of a user namespace may not write to /proc/PID of who is not dumpable any more */
-	bool score = plan->process.oom_score_adj != NULL && !plan->options.privileged;
-
-	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) || score ||
-	       plan->cgroup.unit != NULL || plan->net_device_count > 0;
+	/* only root may look into /proc/PID, and write there, of who is not dumpable any more */
+	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) ||
+	       !plan->options.privileged || plan->cgroup.unit != NULL ||
+	       plan->net_device_count > 0;
 }
 
 static const char *

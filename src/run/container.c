@@ -8,6 +8,7 @@
 #include "hako/file.h"
 #include "hako/proc.h"
 #include "hako/caller.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,6 +111,19 @@ id_check(const char *id, struct error *e)
 /* Status ----------------------------------------------------------------------- */
 
 static bool
+is_waiting(const struct container *c)
+{
+	return faccessat(c->dir, "start.sock", F_OK, 0) == 0;
+}
+
+/* An init that waits for `start` cannot be looked into, and so may be hidden (see settle()). */
+static bool
+is_hidden(const struct container *c)
+{
+	return c->state->start_socket && is_waiting(c) && proc_is_hidden((pid_t)*c->state->pid);
+}
+
+static bool
 is_alive(const struct state *state, struct proc_stat *stat)
 {
 	return *state->pid > 1 && proc_stat((pid_t)*state->pid, stat) == 0 &&
@@ -154,8 +168,8 @@ find_status(const struct container *c)
 	if (*c->state->pid == 0)
 		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_STOPPED;
 	if (!is_alive(c->state, &stat))
-		return STATUS_STOPPED;
-	waits = faccessat(c->dir, "start.sock", F_OK, 0) == 0;
+		return is_hidden(c) ? STATUS_CREATED : STATUS_STOPPED;
+	waits = is_waiting(c);
 	/* who holds the lock is making it, or, when the socket is gone, starting it */
 	if (!stat.executed && is_locked_by_another(c))
 		return c->state->start_socket && !waits ? STATUS_CREATED : STATUS_CREATING;
@@ -249,8 +263,13 @@ container_lock(struct container *c, struct error *e)
 int
 container_pidfd(const struct container *c, struct error *e)
 {
-	int fd = proc_open((pid_t)*c->state->pid, *c->state->start_time);
+	pid_t pid = (pid_t)*c->state->pid;
+	int fd = proc_open(pid, *c->state->start_time);
 
+	if (fd < 0 && errno == ESRCH && is_hidden(c)) {
+		fd = sys_pidfd_open(pid, 0);
+		errno = ESRCH;
+	}
 	if (fd < 0)
 		return errno == ESRCH
 		               ? error_set(e, 0, "container-not-running", "container not running")

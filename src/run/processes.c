@@ -32,7 +32,7 @@ visit_namespace(const struct container *c, int (*visit)(pid_t pid, void *data), 
 	if (proc_visit_namespace(init, visit, data) >= 0)
 		return 0;
 	/* init cannot be looked into until it executes its program: nobody else is there then */
-	if (errno == EACCES)
+	if (errno == EACCES || c->status == STATUS_CREATED)
 		return visit(init, data);
 	return error_set(e, errno, "processes-unknown", "read the processes of the pid namespace");
 }

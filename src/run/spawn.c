@@ -271,6 +271,8 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 	if (rc < 0)
 		return -1;
 	let_go(plan, h);
+	if (h->target_pidfd >= 0)
+		return 0; /* nobody will look for it by its pid */
 	if (proc_stat(h->init_pid, &stat) < 0)
 		return error_set(e, errno, "clone-failed", "read /proc/%d/stat", (int)h->init_pid);
 	h->init_start_time = stat.start_time;

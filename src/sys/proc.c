@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/nsfs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,18 @@ proc_stat(pid_t pid, struct proc_stat *ret)
 	}
 	ret->start_time = strtoull(p, NULL, 10);
 	return 0;
+}
+
+bool
+proc_is_hidden(pid_t pid)
+{
+	autoclose int fd = pid > 1 ? sys_pidfd_open(pid, 0) : -1;
+	struct pollfd p = {.fd = fd, .events = POLLIN}; /* readable: it has ended */
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return fd >= 0 && access(path, F_OK) < 0 && sys_pidfd_send_signal(fd, 0) == 0 &&
+	       poll(&p, 1, 0) == 0;
 }
 
 int

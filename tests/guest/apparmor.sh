@@ -138,6 +138,7 @@ rootless() {
 		\"uidMappings\": $map, \"gidMappings\": $map,
 		\"maskedPaths\": [\"/proc/kcore\"], \"readonlyPaths\": [\"/proc/sys\"],"
 	bundle '' "$forbidden; sleep 1000"
+	sed -i '/cgroupsPath/d' /b/config.json
 	su -s /bin/sh user -c 'hako --root /run/user run --detach --bundle /b c' >/tmp/out 2>&1
 	eventually grep -q forbidden /tmp/out
 	confined /tmp/out
