@@ -134,14 +134,78 @@ def test_arguments_and_environment(scene):
         assert scene.text(f"{kind}.name") == "my/sh\n"  # not the path
 
 
-def test_without_arguments_and_environment(scene, tmp_path):
+def test_without_arguments(scene, tmp_path):
     program = tmp_path / "hook"
-    program.write_text(f"#!/bin/sh\nexec >{scene.log}/seen\necho $0 $#\n"
-                       "/usr/bin/tr '\\0' '\\n' </proc/$$/environ\n")
+    program.write_text(f"#!/bin/sh\necho $0 $# >{scene.log}/seen\n")
     program.chmod(0o755)
     scene.config["hooks"]["createRuntime"] = [{"path": str(program)}]
     scene.box.create()
     assert scene.text("seen").splitlines() == [f"{program} 0"]
+
+
+def without_environment(scene, kind, **change):
+    """A hook that writes its environment down and has none of its own."""
+    scene.add(kind, f"/bin/cat /proc/self/environ >LOG/{kind}")
+    del scene.config["hooks"][kind][-1]["env"]
+    scene.config["hooks"][kind][-1].update(change)
+
+
+@pytest.mark.parametrize("name", ["runtime", "runc", "crun"])
+def test_environment_of_the_caller(request, bundle, tmp_path, name):
+    """What a hook on the host gets when the config does not say: as with runc and crun."""
+    runtime = request.getfixturevalue(name)
+    runtime.environment["WHOSE"] = "the caller's"
+    scene = Scene(runtime, bundle(*SLEEP), tmp_path / "log")
+    kinds = RUNTIME if name != "runtime" else (*RUNTIME, "createContainer")
+    for kind in kinds:
+        without_environment(scene, kind)
+    scene.live()
+    for kind in kinds:
+        assert "WHOSE=the caller's" in scene.text(kind).split("\0"), kind
+
+
+@pytest.mark.parametrize("name", ["runtime", "runc"])
+def test_environment_of_the_process(request, bundle, tmp_path, name):
+    """That is what a startContainer hook gets, and HOME is in it."""
+    if name == "runc" and "version 1.1" in run(["runc", "--version"]).stdout:
+        pytest.skip("runc passes it on from 1.2")
+    runtime = request.getfixturevalue(name)
+    runtime.environment["WHOSE"] = "the caller's"
+    scene = Scene(runtime, bundle(*SLEEP).env(WHOSE="the container's"), tmp_path / "log")
+    without_environment(scene, "startContainer")
+    scene.live()
+    assert {"WHOSE=the container's", "HOME=/root"} <= set(scene.text("startContainer").split("\0"))
+
+
+def test_empty_environment(scene):
+    for kind in KINDS:
+        without_environment(scene, kind, env=[])
+    scene.live()
+    for kind in KINDS:
+        names = {word.partition("=")[0] for word in scene.text(kind).split("\0")}
+        assert names <= {"", "PATH", "PWD", "SHLVL", "_"}, kind  # a shell makes these itself
+
+
+MKDIR = {"defaultAction": "SCMP_ACT_ALLOW",
+         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]}
+
+
+@pytest.mark.parametrize("new_privileges", [False, True])
+def test_seccomp_of_hooks(scene, new_privileges):
+    """What runs in the container is filtered: it comes with the image. What does not is not."""
+    scene.config["linux"]["seccomp"] = MKDIR
+    scene.bundle.process["noNewPrivileges"] = not new_privileges
+    scene.bundle.process["rlimits"] = [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]
+    look = "grep -h Seccomp: /proc/self/status >LOG/KIND; rm -rf LOG/d; mkdir LOG/d"
+    for kind in KINDS:
+        scene.add(kind, look.replace("KIND", kind))
+    result = scene.reach("startContainer", check=False)
+    assert result.returncode == 1 and "was killed by signal 31" in result.stderr
+    scene.config["hooks"]["startContainer"] = [hook("grep Seccomp: /proc/self/status >/log/inside")]
+    scene.live()
+    assert scene.text("startContainer") == scene.text("inside") == "Seccomp:\t2\n"
+    for kind in RUNTIME + ("createContainer",):
+        assert scene.text(kind) == "Seccomp:\t0\n", kind
 
 
 def test_namespaces_and_folder(scene):

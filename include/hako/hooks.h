@@ -4,12 +4,18 @@
 
 #include "hako/config.h"
 
+struct plan;
+
 /* How hooks are run. */
 struct hook_call {
-	const char *name;  /* the property: "createRuntime" */
-	const char *dir;   /* where; NULL: here */
-	const char *state; /* for their standard input */
-	const int *output; /* of hooks_open_output() */
+	const char *name;       /* the property: "createRuntime" */
+	const char *dir;        /* where; NULL: here */
+	const char *state;      /* for their standard input */
+	const int *output;      /* of hooks_open_output() */
+	const char *const *env; /* of those that do not say; NULL: hako's own */
+	/* what the process does last before it becomes the hook; NULL: nothing */
+	int (*confine)(const struct plan *plan, struct error *e);
+	const struct plan *plan; /* for confine */
 };
 
 /*
@@ -23,7 +29,7 @@ hooks_open_output(const struct string_map *annotations, const char *bundle, int 
 
 /*
  * Run hooks (array of struct config_hook) in order, each with the state on its
- * standard input, only its own environment, and in its own process group. Stops at
+ * standard input, its own environment if it has one, and in its own process group. Stops at
  * the first that fails, cannot be run, or exceeds its timeout (its group is killed):
  * -1 with *e, which ends with the last line that the hook wrote to nobody else.
  */

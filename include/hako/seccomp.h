@@ -22,6 +22,10 @@ struct handles;
 int
 seccomp_install(const struct plan *plan, struct handles *h, struct error *e);
 
+/* The same in the process of a startContainer hook: it runs what the image provides. */
+int
+seccomp_install_in_hook(const struct plan *plan, struct error *e);
+
 /* seccomp_notify.c: SCMP_ACT_NOTIFY ------------------------------------------------ */
 
 /* Decide p->plan->listener: who is to be told, when a rule notifies. */

@@ -91,32 +91,61 @@ state_file(const char *state)
 
 /* Running one ------------------------------------------------------------------------ */
 
+/* Copied, with the NULL at the end that execve wants. */
+static const char *const *
+list(const struct strings *strings, const char *instead)
+{
+	const char **items = calloc(strings->count + 2, sizeof(*items));
+
+	if (items == NULL)
+		_exit(127);
+	if (strings->count > 0)
+		memcpy(items, strings->items, strings->count * sizeof(*items));
+	else
+		items[0] = instead;
+	return items;
+}
+
+/* A hook that says nothing of its environment gets the one at hand, as with runc and crun. */
+static const char *const *
+environment_of(const struct config_hook *hook, const struct hook_call *call)
+{
+	if (hook->env.at != NULL)
+		return list(&hook->env, NULL);
+	return call->env != NULL ? call->env : (const char *const *)environ;
+}
+
+static int
+settle(const struct hook_call *call, int input, int out, int err, struct error *e)
+{
+	sigset_t none;
+
+	setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* what --preserve-fds passes on is for the container's process, and not close-on-exec */
+	if (dup2(input, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 ||
+	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0 ||
+	    (call->dir != NULL && chdir(call->dir) < 0))
+		return error_set(e, 0, "hook-failed", "%s", error_text(errno));
+	return call->confine != NULL ? call->confine(call->plan, e) : 0;
+}
+
 /* Whatever is not asked for elsewhere goes into the pipe, and so does why there is no hook. */
 static _Noreturn void
 exec_hook(const struct config_hook *hook, const struct hook_call *call, int input, int pipe)
 {
 	int out = call->output[0] >= 0 ? call->output[0] : pipe;
 	int err = call->output[1] >= 0 ? call->output[1] : pipe;
-	const char **argv = calloc(hook->args.count + 2, sizeof(*argv));
-	const char **envp = calloc(hook->env.count + 1, sizeof(*envp));
-	sigset_t none;
+	const char *const *argv = list(&hook->args, hook->path);
+	const char *const *envp = environment_of(hook, call);
+	struct error e;
 
-	if (argv == NULL || envp == NULL)
-		_exit(127);
-	argv[0] = hook->path;
-	if (hook->args.count > 0)
-		memcpy(argv, hook->args.items, hook->args.count * sizeof(*argv));
-	if (hook->env.count > 0)
-		memcpy(envp, hook->env.items, hook->env.count * sizeof(*envp));
-	setpgid(0, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* what --preserve-fds passes on is for the container's process, and not close-on-exec */
-	if (dup2(input, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2 &&
-	    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 &&
-	    (call->dir == NULL || chdir(call->dir) == 0))
+	if (settle(call, input, out, err, &e) == 0) {
 		execve(hook->path, (char *const *)argv, (char *const *)envp);
-	dprintf(pipe, "%s\n", error_text(errno));
+		error_set(&e, 0, "hook-failed", "%s", error_text(errno));
+	}
+	dprintf(pipe, "%s\n", e.msg);
 	_exit(127);
 }
 

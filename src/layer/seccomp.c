@@ -337,24 +337,47 @@ LAYER_RUN(seccomp_compile)
 	return 0;
 }
 
-LAYER_RUN(seccomp_install)
+static int
+find_program(const struct plan *plan, struct sock_fprog *ret, struct error *e)
 {
-	struct sock_fprog program;
-	uint32_t length;
+	uint32_t length = __atomic_load_n(&plan->seccomp->length, __ATOMIC_ACQUIRE);
 
-	if (plan->seccomp == NULL)
-		return 0;
-	length = __atomic_load_n(&plan->seccomp->length, __ATOMIC_ACQUIRE);
 	if (length == 0 || length > BPF_MAXINSNS)
 		return json_error(plan->config->linux_->seccomp->at, e, 0, "seccomp-failed",
 		                  "the filter is not compiled");
-	program.len = (unsigned short)length;
-	program.filter = (struct sock_filter *)plan->seccomp->filter;
-	if (plan->listener.path != NULL)
-		return seccomp_install_listener(plan, h, &program, e);
+	ret->len = (unsigned short)length;
+	ret->filter = (struct sock_filter *)plan->seccomp->filter;
+	return 0;
+}
+
+static int
+load(const struct plan *plan, const struct sock_fprog *program, struct error *e)
+{
 	/* above 0: the id of a thread that TSYNC could not reach */
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan->seccomp->flags, &program) != 0)
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, plan->seccomp->flags, program) != 0)
 		return json_error(plan->config->linux_->seccomp->at, e, errno, "seccomp-failed",
 		                  "load the filter");
 	return 0;
+}
+
+LAYER_RUN(seccomp_install)
+{
+	struct sock_fprog program;
+
+	if (plan->seccomp == NULL)
+		return 0;
+	if (find_program(plan, &program, e) < 0)
+		return -1;
+	return plan->listener.path != NULL ? seccomp_install_listener(plan, h, &program, e)
+	                                   : load(plan, &program, e);
+}
+
+int
+seccomp_install_in_hook(const struct plan *plan, struct error *e)
+{
+	struct sock_fprog program;
+
+	if (plan->seccomp == NULL)
+		return 0;
+	return find_program(plan, &program, e) < 0 ? -1 : load(plan, &program, e);
 }

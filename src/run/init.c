@@ -21,6 +21,7 @@
 #include "hako/init.h"
 #include "hako/hooks.h"
 #include "hako/log.h"
+#include "hako/seccomp.h"
 #include "hako/step.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
@@ -108,7 +109,13 @@ int
 init_run_start_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
-	struct hook_call call = {.name = "startContainer", .output = h->hook_output};
+	struct hook_call call = {
+		.name = "startContainer",
+		.output = h->hook_output,
+		.env = (const char *const *)plan->process.env,
+		.confine = seccomp_install_in_hook,
+		.plan = plan,
+	};
 	autofree char *state = NULL;
 
 	if (hooks == NULL || hooks->start_container.count == 0)
