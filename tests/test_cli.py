@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
@@ -351,6 +352,26 @@ def test_ps(runtime, box):
     table = runtime.run("ps", box.id, "-eo", "ppid,pid,comm").stdout.splitlines()
     assert table[0].split() == ["PPID", "PID", "COMMAND"]
     assert {int(line.split()[1]) for line in table[1:]} == pids
+
+
+@pytest.mark.parametrize("name", ["runtime", "runc"])
+@pytest.mark.parametrize("own_pids", [True, False])
+def test_ps_of_a_stopped_container(request, bundle, name, own_pids):
+    """No error: nobody, or whoever init has left behind."""
+    runtime = request.getfixturevalue(name)
+    b = bundle().sh("sleep 1000 & exit")
+    box = runtime.container(b if own_pids else b.without_namespace("pid"))
+    box.create()
+    box.start()
+    box.wait_for("stopped")
+    left = kernel.cgroup_pids(CGROUP / box.id)
+    assert len(left) == (not own_pids)
+    assert set(runtime.run("ps", "--format", "json", box.id).json() or []) == left
+    table = runtime.run("ps", box.id).stdout.splitlines()
+    assert {int(line.split()[1]) for line in table[1:]} == left and "PID" in table[0]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    kernel.eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == set())
 
 
 @pytest.mark.parametrize("words, message", [

@@ -109,7 +109,6 @@ REFUSED = [
     ("stopped", "kill ID 0", 1, "container not running"),
     ("stopped", "pause", 1, "container not running"),
     ("stopped", "resume", 1, "container not running"),
-    ("stopped", "ps", 1, "container not running"),
     ("stopped", "exec ID /bin/true", 255, "cannot exec in a stopped container"),
 ]
 

@@ -43,13 +43,11 @@ container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), 
 {
 	autoclose int cgroup = -1;
 
-	if (c->status == STATUS_STOPPED)
-		return error_set(e, 0, "container-not-running", "container not running");
 	if (c->state->cgroup_path == NULL)
-		return visit_namespace(c, visit, data, e);
+		return c->status == STATUS_STOPPED ? 0 : visit_namespace(c, visit, data, e);
 	cgroup = container_cgroup(c, e);
-	if (cgroup < 0)
-		return -1;
+	if (cgroup < 0) /* somebody may have removed that of a stopped one */
+		return c->status == STATUS_STOPPED && e->code == ENOENT ? 0 : -1;
 	if (cgroup_visit(cgroup, visit, data) < 0)
 		return error_set(e, errno, "cgroup-failed", "read the processes of the cgroup");
 	return 0;
