@@ -399,6 +399,26 @@ def test_sub_cgroup(box, tmp_path):
     sub.mkdir(parents=True)
     box.exec(*SLEEP, options=("--detach", "--cgroup", "a/b", "--pid-file", tmp_path / "pid"))
     assert kernel.cgroup_path(int((tmp_path / "pid").read_text())) == sub
+    own = box.exec("/bin/cat", "/proc/self/cgroup", options=("--cgroup", "/")).stdout
+    assert "0::/\n" in own
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_init_that_has_left_its_cgroup(runtime, box, token, removed):
+    """Without the cgroup it was born in, a new process goes where init is."""
+    elsewhere = CGROUP / f"{token}-elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "cgroup.procs").write_text(str(box.pid))
+    if removed:
+        (CGROUP / box.id).rmdir()
+    path = f"0::/../{elsewhere.name}\n" if removed else "0::/\n"
+    assert path in box.exec("/bin/cat", "/proc/self/cgroup").stdout
+    result = box.exec("/bin/true", options=("--cgroup", "/"), check=False)
+    assert result.returncode == (255 if removed else 0)
+    assert box.status == "running"
+    box.delete("--force")
+    kernel.eventually(lambda: kernel.cgroup_pids(elsewhere) == set())
+    elsewhere.rmdir()
 
 
 @pytest.mark.parametrize("path", ["..", "../..", "a/../../..", "/..", "../TOKEN-x"])
@@ -410,6 +430,7 @@ def test_sub_cgroup_that_leads_out(box, token, path):
     try:
         result = box.exec(*command, options=("--cgroup", path.replace("TOKEN", token)), check=False)
         assert (result.returncode, result.stdout) == (255, "")
+        assert "bad sub cgroup path" in result.stderr
         assert kernel.cgroup_pids(outside) == set()
     finally:
         outside.rmdir()

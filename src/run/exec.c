@@ -315,6 +315,10 @@ open_sub_cgroup(int own, const char *name, char *path, size_t size, struct error
 	int fd = path_open_beneath(own, name, O_PATH | O_DIRECTORY);
 
 	snprintf(path + used, size - used, "/%s", name);
+	if (fd < 0 && errno == EXDEV)
+		return error_set(e, 0, "cgroup-failed",
+		                 "bad sub cgroup path %s: it leads out of the container's cgroup",
+		                 name);
 	return fd < 0 ? error_set(e, errno, "cgroup-failed", "sub-cgroup %s", name) : fd;
 }
 
@@ -326,10 +330,12 @@ open_cgroup(const struct container *c, const struct exec_request *request, const
 	autoclose int own = container_cgroup(c, e);
 	bool handed_down;
 
-	if (own < 0)
+	/* where init has moved elsewhere the one it was born in may be gone */
+	if (own < 0 && (e->code != ENOENT || request->cgroup != NULL))
 		return -1;
 	snprintf(path, sizeof(path), "%s", c->state->cgroup_path);
-	handed_down = file_read_at(own, "cgroup.subtree_control", children, sizeof(children)) > 0;
+	handed_down = own < 0 || file_read_at(own, "cgroup.subtree_control", children,
+	                                      sizeof(children)) > 0;
 	if (handed_down || !plan->options.privileged) {
 		h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
 		if (h->cgroup_root < 0)
