@@ -265,6 +265,24 @@ def test_controllers_are_handed_down(sleeper, group):
     box.delete("--force")
 
 
+@pytest.mark.parametrize("name", ["runtime", "runc", "crun"])
+def test_controllers_without_a_limit(request, bundle, group, name):
+    """Engines read what a container uses, and a container may manage cgroups of its own."""
+    runtime = request.getfixturevalue(name)
+    b = bundle("/bin/sleep", "1000")
+    b.linux["cgroupsPath"] = f"/{group.name}/a/b"
+    next(m for m in b.mounts if m["type"] == "cgroup")["options"] = ["nosuid", "nodev", "noexec"]
+    box = runtime.container(b)
+    box.create()
+    box.start()
+    available = (ROOT / "cgroup.controllers").read_text()
+    assert box.exec("/bin/cat", "/sys/fs/cgroup/cgroup.controllers").stdout == available
+    if "hugetlb" in available:
+        assert (group / f"a/b/{PAGES}.current").read_text() == "0\n"
+    box.delete("--force")
+    (group / "a").rmdir()
+
+
 @pytest.mark.parametrize("unified, pointer", [
     ({f"{PAGES}.max": "many"}, f"/{PAGES}.max"), ({f"{PAGES}.current": "1"}, f"/{PAGES}.current"),
     ({"../x": "1"}, "/..~1x"),

@@ -73,6 +73,9 @@ def test_spec_of_a_user_whom_no_file_knows(rootless, bundle, user, tmp_path):
            "env": {**rootless.environment, "XDG_RUNTIME_DIR": os.fspath(home)}}
     as_somebody = ["setpriv", "--reuid", somebody, "--regid", somebody + 1, "--clear-groups"]
     run([*map(str, as_somebody), rootless.path, "spec", "--rootless"], **how)
+    b.config = json.loads((b.path / "config.json").read_text())
+    b.process["terminal"] = False
+    b.save()
     result = run([*map(str, as_somebody), rootless.path, "run", f"{rootless.token}-somebody"],
                  input="id -u; cat /proc/self/uid_map /proc/self/gid_map", **how)
     assert result.stdout.split() == ["0", "0", str(somebody), "1", "0", str(somebody + 1), "1"]

@@ -146,13 +146,23 @@ missing_controllers(const char *available, const char *enabled, char *buf, size_
 	}
 }
 
-/* It may be that only hako itself is in the way: with nobody else there it can make room. */
+static bool
+is_denied(int code)
+{
+	return code == EACCES || code == EPERM || code == EROFS;
+}
+
+/*
+ * It may be that only hako itself is in the way of a limit: with nobody else there it
+ * can make room.
+ */
 static int
 hand_down(const struct plan *plan, struct handles *h, int cgroup, const char *wanted)
 {
 	if (file_write_at(cgroup, "cgroup.subtree_control", wanted) == 0)
 		return 0;
-	if (errno != EBUSY || plan->options.detached || h->cgroup_aside >= 0)
+	if (errno != EBUSY || plan->cgroup.value_count == 0 || plan->options.detached ||
+	    h->cgroup_aside >= 0)
 		return -1;
 	h->cgroup_aside = cgroup_step_aside(cgroup);
 	if (h->cgroup_aside < 0) {
@@ -171,7 +181,7 @@ enable(const struct plan *plan, struct handles *h, int cgroup, const char *wante
 	if (wanted[0] == '\0' || hand_down(plan, h, cgroup, wanted) == 0)
 		return;
 	/* it has processes: to take what is left would turn it into a domain of threads */
-	if (errno == EBUSY) {
+	if (errno == EBUSY || is_denied(errno)) {
 		log_debug("cgroup: %s: %s", wanted, error_text(errno));
 		return;
 	}
@@ -183,8 +193,10 @@ enable(const struct plan *plan, struct handles *h, int cgroup, const char *wante
 }
 
 /*
- * Controllers are handed down level by level. Whether a limit that was asked for
- * can be set shows when it is written; here a refusal is only noted.
+ * Controllers are handed down level by level, also when no limit needs them: engines
+ * read from them what a container uses, and a container that manages its own part of
+ * the tree gets them to hand on. Whether a limit that was asked for can be set shows
+ * when it is written; here a refusal is only noted.
  */
 static void
 enable_controllers(const struct plan *plan, struct handles *h)
@@ -240,12 +252,6 @@ static bool
 is_needed(const struct plan *plan)
 {
 	return plan->options.privileged || plan->cgroup.unit != NULL;
-}
-
-static bool
-is_denied(int code)
-{
-	return code == EACCES || code == EPERM || code == EROFS;
 }
 
 static int
@@ -304,8 +310,7 @@ LAYER_RUN(cgroup_create)
 	if (made && strrchr(plan->cgroup.path, '/') != plan->cgroup.path &&
 	    check_frozen(plan, h->cgroup, e) < 0)
 		return -1;
-	if (plan->cgroup.value_count > 0)
-		enable_controllers(plan, h);
+	enable_controllers(plan, h);
 	return 0;
 }
 
