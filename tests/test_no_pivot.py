@@ -13,6 +13,7 @@ from harness import mountinfo, private
 from harness.deny import deny
 from harness.kernel import eventually
 from harness.refused import refused
+from harness.runtime import run
 
 SLEEP = ("/bin/sleep", "1000")
 ADMIN = ("CAP_SYS_ADMIN", "CAP_SYS_CHROOT", "CAP_SETFCAP", "CAP_SETUID", "CAP_SETGID",
@@ -209,3 +210,17 @@ def test_unbindable_volume(no_pivot, runtime, bundle, tmp_path):
     assert "unbindable" in refused(no_pivot, b, f"/mounts/{len(b.mounts) - 1}/options")
     kinds = mountinfo.parse(runtime.probe(b)["mounts"])["/volume"].kinds
     assert kinds == {"unbindable"}
+
+
+@pytest.mark.parametrize("name", TRIES)
+def test_hako_in_a_user_namespace(no_pivot, bundle, name):
+    """The host's mounts are locked although the container has no user namespace of its own."""
+    b = bundle().sh(f"id -u >&2; {TRIES[name]} && echo out; exit 0").capabilities(*ADMIN)
+    b.process["noNewPrivileges"] = False
+    b.without_namespace("cgroup", "network")
+    b.without_mount("/sys", "/sys/fs/cgroup", "/dev/mqueue")
+    b.mounts[1]["options"] = b.mounts[2]["options"] = []
+    result = run(["unshare", "-Urmp", "--mount-proc", "-f", *no_pivot.argv(
+        "run", "--no-pivot", "--bundle", b, no_pivot.new_id())], env=no_pivot.environment,
+        preexec_fn=deny(platform.machine(), "pivot_root"))
+    assert result.stdout == "" and result.stderr.startswith("0\n") and len(result.stderr) > 3

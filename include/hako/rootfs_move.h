@@ -8,7 +8,7 @@
 
 struct root_move {
 	int rootfs;       /* the container's root mount */
-	bool covers_only; /* the host's mounts are locked: a user namespace cannot unmount them */
+	bool covers_only; /* the host's mounts are locked together, as in a user namespace */
 	bool shared;      /* mounts must go on reaching the host: they cannot be locked */
 };
 

@@ -262,7 +262,7 @@ move_over(const struct plan *plan, const struct handles *h, struct error *e)
 {
 	const struct root_move move = {
 		.rootfs = h->rootfs,
-		.covers_only = plan_isolates(plan, CLONE_NEWUSER),
+		.covers_only = plan_isolates(plan, CLONE_NEWUSER) || !plan->options.privileged,
 		.shared = (plan->root_propagation & MS_SHARED) != 0,
 	};
 
