@@ -8,10 +8,8 @@
  */
 #include "hako/layer.h"
 #include "hako/log.h"
-#include "hako/path.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,13 +41,12 @@ LAYER_RUN(notify_open)
 LAYER_RUN(notify_bind)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	autoclose int dir = -1;
 
 	if (!plan->notify)
 		return 0;
-	dir = path_open_in_root(h->rootfs, NOTIFY_FOLDER, O_PATH | O_DIRECTORY);
 	strcpy(address.sun_path, NOTIFY_NAME);
-	if (dir < 0 || fchdir(dir) < 0 ||
+	/* the last mount, which is still to become read-only */
+	if (fchdir(h->late_readonly[plan->mount_count - 1]) < 0 ||
 	    bind(h->notify, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(e, errno, "notify-failed", "bind " NOTIFY_FOLDER "/" NOTIFY_NAME);
 	return 0;
