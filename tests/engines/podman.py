@@ -9,13 +9,14 @@ from harness.runtime import run
 from . import image
 
 # Podman goes by the name of the runtime: what it may ask of one, and whether errors are JSON.
+# (Its manual has an s too many in "nocgroup".)
 # Ordinary containers have no network: it makes up most of their time.
 CONFIG = """
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime_supports_json = ["crun", "runc", "hako"]
-runtime_supports_nocgroups = ["crun", "hako"]
+runtime_supports_nocgroup = ["crun", "hako"]
 {engine}
 [engine.runtimes]
 hako = ["{hako}"]

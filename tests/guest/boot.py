@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""boot.py [SCRIPT...]: virtual machines with a kernel of Debian and cgroup v2, in which root
-runs a command: QEMU, software emulation. machine() boots one:
+"""boot.py [SCRIPT...], boot.py --debian [--systemd] -- COMMAND: virtual machines with a kernel of
+Debian and cgroup v2, in which root runs a command: QEMU, software emulation. machine() boots one:
 
     small       a tmpfs with busybox and what files= brings: up in 3 seconds. This is where the
                 scripts of this folder run hako
@@ -297,14 +297,32 @@ def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scripts", nargs="*", default=SCRIPTS, metavar="SCRIPT")
+    parser = argparse.ArgumentParser(description="Run scripts of checks in a small guest, or a "
+                                     "command in one with Debian, and hako in its PATH.")
+    parser.add_argument("--debian", action="store_true", help="run a command: --debian -- podman info")
+    parser.add_argument("--systemd", action="store_true", help="the same, with systemd as process 1")
+    parser.add_argument("words", nargs="*", metavar="SCRIPT", help="or the command; all of them here")
     options = parser.parse_args()
     hako = os.environ.get("HAKO") or HERE.parent.parent / "hako"
     try:
-        result = boot(hako, options.scripts)
+        if options.debian or options.systemd:
+            sys.exit(run_command(hako, options.words or ["uname", "-a"], options.systemd))
+        run_scripts(hako, options.words or SCRIPTS)
     except Unavailable as reason:
         sys.exit(f"boot.py: {reason}")
+
+
+def run_command(hako, command, systemd):
+    result = machine(command, root=rootfs(), systemd=systemd, memory=2048, echo=True,
+                     files={"usr/local/bin/hako": hako})
+    if result.status is None:
+        print(result.console, file=sys.stderr)
+        return 1
+    return result.status
+
+
+def run_scripts(hako, scripts):
+    result = boot(hako, scripts)
     for name, (ok, seconds, text) in result.checks.items():
         print(f"{'ok' if ok else 'FAIL':4} {seconds:6.2f} s  {name}")
         print(text, end="")
