@@ -394,11 +394,14 @@ def test_output_to_files(request, bundle, tmp_path, name):
     redirect(scene.bundle, stdout=tmp_path / "out", stderr=tmp_path / "err")
     (tmp_path / "out").write_text("before\n")
     for kind in KINDS:
-        scene.add(kind, f"echo {kind}; echo not {kind} >&2; readlink /proc/self/fd/1")
+        # crun 1.8 does not survive one that leaves its standard input alone
+        scene.add(kind, f"cat >/dev/null; echo {kind}; echo not {kind} >&2")
     scene.live()
-    words = [w for w in (tmp_path / "out").read_text().split() if not w.startswith("/")]
-    assert words == ["before", *KINDS]
-    assert (tmp_path / "err").read_text().split("\n")[:-1] == [f"not {kind}" for kind in KINDS]
+    out, err = ((tmp_path / name).read_text().splitlines() for name in ("out", "err"))
+    if name == "crun":  # it does not wait for startContainer hooks before those of poststart
+        out[1:], err = sorted(out[1:], key=KINDS.index), sorted(err, key=lambda e: KINDS.index(e[4:]))
+    assert out == ["before", *KINDS]
+    assert err == [f"not {kind}" for kind in KINDS]
 
 
 def test_output_of_run(runtime, bundle, tmp_path):

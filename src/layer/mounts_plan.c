@@ -319,19 +319,24 @@ plan_mount_label(struct planner *p, struct error *e)
 }
 
 /* Where the socket of notify.c is bound. The last of all: another one may cover /run. */
-static int
-plan_notify_folder(struct planner *p, struct error *e)
+static void
+plan_notify_folder(struct planner *p)
 {
-	static const char *options[] = {"nosuid",   "nodev",   "noexec",     "ro",
-	                                "mode=755", "size=4k", "nr_inodes=2"};
-	const struct config_mount folder = {
+	static const char *const data[][2] = {{"mode", "755"}, {"size", "4k"}, {"nr_inodes", "2"}};
+	struct mount_plan *m = &p->plan->mounts[p->plan->mount_count++];
+
+	*m = (struct mount_plan){
+		.kind = MOUNT_FILESYSTEM,
 		.destination = NOTIFY_FOLDER,
 		.type = "tmpfs",
 		.source = "tmpfs",
-		.options = {.items = options, .count = ARRAY_SIZE(options)},
+		.readonly_late = true,
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
 	};
-
-	return plan_mount(p, &folder, &p->plan->mounts[p->plan->mount_count++], e);
+	m->data.items = arena_array(p->arena, ARRAY_SIZE(data), sizeof(*m->data.items));
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		add_data(p->arena, m, data[i][0], strlen(data[i][0]), data[i][1]);
+	plan_label(p->plan, m);
 }
 
 LAYER_PLAN(mounts_plan)
@@ -354,5 +359,7 @@ LAYER_PLAN(mounts_plan)
 		else
 			return -1;
 	}
-	return plan->notify ? plan_notify_folder(p, e) : 0;
+	if (plan->notify)
+		plan_notify_folder(p);
+	return 0;
 }

@@ -6,6 +6,8 @@ Nothing done here is seen by the machine: its own cgroup mounts stay as they are
 
 import ctypes
 import os
+import stat
+import tempfile
 
 CLONE_NEWNS = 0x20000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
@@ -42,10 +44,26 @@ def mounts():
     return rows
 
 
+def own_null():
+    """A /dev/null of our own: crun 1.8 gives the one that is a standard stream to the container's
+    user, and on the machine it would stay with that."""
+    if any(point == "/dev/null" for _, point, _ in mounts()):
+        return  # a parallel run's workers have that of the first process
+    folder = tempfile.mkdtemp()
+    mount("tmpfs", folder, "tmpfs")
+    node = os.path.join(folder, "null")
+    os.mknod(node, stat.S_IFCHR, os.makedev(1, 3))
+    os.chmod(node, 0o666)
+    mount(node, "/dev/null", None, MS_BIND)
+    umount(folder)
+    os.rmdir(folder)
+
+
 def enter():
     """Make the namespace. Threads that are running already stay outside."""
     call("unshare", CLONE_NEWNS)
     mount(None, "/", None, MS_REC | MS_PRIVATE)
+    own_null()
     below = [row for row in mounts() if row[1] == CGROUP or row[1].startswith(CGROUP + "/")]
     if [fstype for _, _, fstype in below] == ["cgroup2"]:
         return
