@@ -71,7 +71,7 @@ FAILURES = [
     (("--user", "1000:1000"), "/root/secret", 'exec: "/root/secret": permission denied'),
     (("--cwd", "/none"), "/bin/true", "chdir to /none: no such file or directory"),
     (("--cwd", "/etc/passwd"), "/bin/true", "chdir to /etc/passwd: not a directory"),
-    (("--cgroup", "none"), "/bin/true", "sub-cgroup none: no such file or directory"),
+    (("--cgroup", "none"), "/bin/true", "sub cgroup none: no such file or directory"),
     (("--pid-file", "/none/pid"), "/bin/true", "write the pid file /none/pid"),
     (("--preserve-fds", "9"), "/bin/true", "descriptor 11 is not open"),
 ]

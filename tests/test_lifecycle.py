@@ -589,6 +589,29 @@ def test_kill_signals(runtime, bundle):
     assert (box.status, created.stdout.split()) == ("running", lines)
 
 
+@pytest.mark.parametrize("own_pids", [True, False])
+@pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT", "KILL"])
+def test_kill_of_a_created_container(runtime, bundle, own_pids, name):
+    """It ends, though init of a pid namespace is deaf to most signals; its program is not."""
+    b = bundle().sh(f"trap 'exit 7' {name}; echo ready; while :; do sleep 0.01; done")
+    box = runtime.container(b if own_pids else b.without_namespace("pid"))
+    created = box.create()
+    pid = box.pid
+    box.kill(name)
+    assert wait_exit(pid) == 128 + getattr(signal, f"SIG{name}")
+    assert box.status == "stopped"
+    assert "has stopped" in box.start(check=False).stderr
+    box.delete()
+    if name == "KILL":
+        return
+    created = box.create()
+    box.start()
+    pid = box.pid
+    eventually(lambda: created.stdout == "ready\n")
+    box.kill(name)
+    assert wait_exit(pid) == 7
+
+
 def test_kill_of_a_paused_container(box_in):
     box = box_in("paused")
     pid = box.pid

@@ -74,6 +74,7 @@ SCHEDULERS = [
     ({"policy": "SCHED_IDLE", "nice": 0, "priority": 0}, {"scheduler": IDLE}),
     ({"policy": "SCHED_FIFO", "priority": 1}, {"scheduler": FIFO, "sched_priority": 1}),
     ({"policy": "SCHED_RR", "priority": 99}, {"scheduler": RR, "sched_priority": 99}),
+    ({"policy": "SCHED_RR", "priority": 9, "nice": 19}, {"scheduler": RR, "sched_priority": 9}),
     ({"policy": "SCHED_FIFO", "priority": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]},
      {"scheduler": FIFO, "sched_priority": 5, "sched_flags": 1}),
     ({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 50_000_000,
@@ -136,14 +137,24 @@ def test_scheduler_of_an_ordinary_user(rootless, bundle, user):
     assert "set SCHED_FIFO: operation not permitted" in refused(rootless, b, "/process/scheduler")
 
 
+@pytest.mark.parametrize("scheduler", [{"policy": "SCHED_FIFO", "priority": 1, "nice": 1},
+                                       {"policy": "SCHED_IDLE", "nice": 1}])
+def test_nice_beside_another_policy(runtime, bundle, scheduler):
+    """The kernel and other runtimes do not care; with --strict it is an error."""
+    b = bundle()
+    b.process["scheduler"] = scheduler
+    runtime.run_bundle(b)
+    runtime.options = ["--strict"]
+    message = refused(runtime, b, "/process/scheduler/nice")
+    assert f"nice has no meaning for {scheduler['policy']}" in message
+
+
 @pytest.mark.parametrize("scheduler, pointer, message", [
     ({"policy": "SCHED_NONE"}, "/policy", "SCHED_NONE"),
     ({}, "", "policy"),
     ({"policy": "SCHED_OTHER", "nice": 20}, "/nice", "19"),
     ({"policy": "SCHED_OTHER", "nice": -21}, "/nice", "-20"),
     ({"policy": "SCHED_OTHER", "nice": 1.5}, "/nice", "integer"),
-    ({"policy": "SCHED_FIFO", "priority": 1, "nice": 1}, "/nice", "no meaning for SCHED_FIFO"),
-    ({"policy": "SCHED_IDLE", "nice": 1}, "/nice", "no meaning for SCHED_IDLE"),
     ({"policy": "SCHED_OTHER", "priority": 1}, "/priority", "no meaning for SCHED_OTHER"),
     ({"policy": "SCHED_FIFO"}, "", "needs a priority from 1 to 99"),
     ({"policy": "SCHED_RR", "priority": 0}, "", "needs a priority from 1 to 99"),

@@ -30,6 +30,10 @@ log_wants(enum log_level level);
 void
 log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same whatever the level: for what the specification wants to be logged. */
+void
+log_always(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #define log_debug(...)                                                                             \
 	do {                                                                                       \
 		if (log_wants(LOG_LEVEL_DEBUG))                                                    \

@@ -358,5 +358,5 @@ hooks_run_poststop(const struct objects *hooks, const struct hook_call *call)
 
 	for (size_t i = 0; i < hooks->count; i++)
 		if (run_hook(&rows[i], call, &e) < 0)
-			log_warning("%s hook: %s", call->name, e.msg);
+			log_always(LOG_LEVEL_WARNING, "%s hook: %s", call->name, e.msg);
 }

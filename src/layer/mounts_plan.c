@@ -59,7 +59,7 @@ struct option_state {
 
 static void
 plan_kind(struct mount_plan *m, struct option_state *s, const struct mount_option *o,
-          const struct json *at)
+          const char *word, const struct json *at)
 {
 	s->bind |= o->bind;
 	s->remount |= o->remount;
@@ -69,7 +69,7 @@ plan_kind(struct mount_plan *m, struct option_state *s, const struct mount_optio
 	m->destination_nofollow |= o->destination_nofollow;
 	m->copy_symlink |= o->copy_symlink;
 	if (o->idmap) {
-		const char *equal = strchr(at->text, '=');
+		const char *equal = strchr(word, '=');
 
 		s->idmap = (struct idmap_option){
 			.at = at,
@@ -80,14 +80,14 @@ plan_kind(struct mount_plan *m, struct option_state *s, const struct mount_optio
 }
 
 static int
-plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, const struct json *at,
-            struct error *e)
+plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, const char *word,
+            const struct json *at, struct error *e)
 {
-	const struct mount_option *o = mount_option_find(at->text);
+	const struct mount_option *o = mount_option_find(word);
 	uint64_t *set = &m->attr_set, *clear = &m->attr_clear;
 
 	if (o == NULL) {
-		plan_data(p->arena, m, at->text);
+		plan_data(p->arena, m, word);
 		return 0;
 	}
 	if (o->recursive && !o->bind) {
@@ -96,7 +96,7 @@ plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, con
 	}
 	*set = (*set & ~o->attr_clear) | o->attr_set;
 	*clear = (*clear & ~o->attr_set) | o->attr_clear;
-	plan_kind(m, s, o, at);
+	plan_kind(m, s, o, word, at);
 	if (o->superblock != NULL)
 		add_flag(p->arena, m, o->superblock);
 	if (o->propagation != 0) {
@@ -275,8 +275,8 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 	m->source = c->source;
 	m->flags.items = arena_array(p->arena, words, sizeof(char *));
 	m->data.items = arena_array(p->arena, words, sizeof(struct string_pair));
-	for (; at != NULL; at = at->next)
-		if (plan_option(p, m, &s, at, e) < 0)
+	for (size_t i = 0; i < c->options.count; i++, at = at != NULL ? at->next : NULL)
+		if (plan_option(p, m, &s, c->options.items[i], at, e) < 0)
 			return -1;
 	decide_kind(p, m, &s);
 	plan_label(p->plan, m);

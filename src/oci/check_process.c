@@ -160,6 +160,17 @@ check_unused(const struct config_scheduler *scheduler, const char *member, bool 
 	                    name_of(scheduler_names, (uint64_t)scheduler->policy), used_by);
 }
 
+/* Other runtimes, and the kernel, let a nice value stand beside any policy. */
+static int
+check_nice(const struct config_scheduler *scheduler, struct error *e)
+{
+	if (scheduler->nice == NULL || *scheduler->nice == 0)
+		return 0;
+	return json_fallback(json_member(scheduler->at, "nice"), e, "nice-unused",
+	                     "nice has no meaning for %s, only for SCHED_OTHER and SCHED_BATCH",
+	                     name_of(scheduler_names, (uint64_t)scheduler->policy));
+}
+
 static bool
 is_set(const uint64_t *number)
 {
@@ -183,7 +194,6 @@ check_deadline(const struct config_scheduler *scheduler, struct error *e)
 static int
 check_scheduler(const struct config_process *process, struct error *e)
 {
-	static const char ordinary[] = "SCHED_OTHER and SCHED_BATCH";
 	static const char realtime[] = "SCHED_FIFO and SCHED_RR";
 	const struct config_scheduler *s = process->scheduler;
 	int policy = s != NULL ? s->policy - 1 : SCHED_NORMAL;
@@ -196,8 +206,7 @@ check_scheduler(const struct config_process *process, struct error *e)
 	    !json_is_faulty(json_member(s->at, "priority")))
 		return json_error(s->at, e, 0, "config-value", "%s needs a priority from 1 to 99",
 		                  name_of(scheduler_names, (uint64_t)s->policy));
-	if (json_stops(s->at, check_unused(s, "nice", !nice && s->nice != NULL && *s->nice != 0,
-	                                   ordinary, e)) ||
+	if (json_stops(s->at, nice ? 0 : check_nice(s, e)) ||
 	    json_stops(s->at, check_unused(s, "priority",
 	                                   !priority && s->priority != NULL && *s->priority != 0,
 	                                   realtime, e)))

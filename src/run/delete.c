@@ -181,7 +181,7 @@ run_poststop(const struct container *c)
 	if (hooks == NULL || hooks->poststop.count == 0)
 		return;
 	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, &e) < 0)
-		log_warning("poststop hooks: %s", e.msg);
+		log_always(LOG_LEVEL_WARNING, "poststop hooks: %s", e.msg);
 	call.dir = c->state->bundle;
 	call.state = text = state_json(c->state, STATUS_STOPPED, 0);
 	hooks_run_poststop(&hooks->poststop, &call);

@@ -319,7 +319,7 @@ open_sub_cgroup(int own, const char *name, char *path, size_t size, struct error
 		return error_set(e, 0, "cgroup-failed",
 		                 "bad sub cgroup path %s: it leads out of the container's cgroup",
 		                 name);
-	return fd < 0 ? error_set(e, errno, "cgroup-failed", "sub-cgroup %s", name) : fd;
+	return fd < 0 ? error_set(e, errno, "cgroup-failed", "sub cgroup %s", name) : fd;
 }
 
 static int

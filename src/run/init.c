@@ -136,6 +136,26 @@ pass_notify_socket(struct handles *h, struct error *e)
 	return 0;
 }
 
+static _Noreturn void
+end_by(int number)
+{
+	_exit(128 + number);
+}
+
+/*
+ * The first process of a pid namespace does not end by a signal that it does not handle
+ * (pid_namespaces(7)): `kill` would have no effect on a created container. The handlers
+ * end with execve.
+ */
+static void
+handle_signals(void)
+{
+	static const int deadly[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
+		(void)signal(deadly[i], end_by);
+}
+
 /* create: the container waits for `start`, which speaks on a connection of its own. */
 static int
 wait_for_start(struct handles *h, struct error *e)
@@ -144,6 +164,7 @@ wait_for_start(struct handles *h, struct error *e)
 
 	if (sync_expect(&h->sync, SYNC_RELEASE, NULL, e) < 0)
 		return -1;
+	handle_signals();
 	close(h->sync.fd);
 	do
 		sock = accept4(h->start_sock, NULL, NULL, SOCK_CLOEXEC);

@@ -94,18 +94,37 @@ write_record(int fd, enum log_level level, const char *msg)
 	(void)!write(fd, line, (size_t)length);
 }
 
+static void __attribute__((format(printf, 2, 0)))
+write_formatted(enum log_level level, const char *format, va_list args)
+{
+	char msg[RECORD_MAX / 2];
+
+	vsnprintf(msg, sizeof(msg), format, args);
+	if (log_settings.format == LOG_FORMAT_TEXT)
+		make_printable(msg);
+	write_record(log_settings.fd >= 0 ? log_settings.fd : STDERR_FILENO, level, msg);
+}
+
 void
 log_write(enum log_level level, const char *format, ...)
 {
-	char msg[RECORD_MAX / 2];
 	va_list args;
 
 	if (!log_wants(level))
 		return;
 	va_start(args, format);
-	vsnprintf(msg, sizeof(msg), format, args);
+	write_formatted(level, format, args);
 	va_end(args);
-	write_record(log_settings.fd >= 0 ? log_settings.fd : STDERR_FILENO, level, msg);
+}
+
+void
+log_always(enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_formatted(level, format, args);
+	va_end(args);
 }
 
 void
