@@ -370,7 +370,7 @@ def test_pid_of_a_thread(runtime, bundle):
     state.update(pid=thread, startTime=kernel.start_time(thread))
     file.write_text(json.dumps(state))
     result = box.kill("KILL", check=False)
-    assert (result.returncode, "container not running" in result.stderr) == (1, True)
+    assert (result.returncode, "container not running" in result.stderr) == (1, True), result
 
 
 # --- containers that resist ----------------------------------------------------------------

@@ -56,8 +56,7 @@ plan_waits(const struct plan *plan)
 {
 	/* only root may look into /proc/PID, and write there, of who is not dumpable any more */
 	return plan_isolates(plan, CLONE_NEWUSER) || plan_joins(plan, CLONE_NEWPID) ||
-	       !plan->options.privileged || plan->cgroup.unit != NULL ||
-	       plan->net_device_count > 0;
+	       !plan->options.privileged || plan->cgroup.unit != NULL || plan->net_device_count > 0;
 }
 
 static const char *

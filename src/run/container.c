@@ -264,16 +264,14 @@ int
 container_pidfd(const struct container *c, struct error *e)
 {
 	pid_t pid = (pid_t)*c->state->pid;
-	int fd = proc_open(pid, *c->state->start_time);
+	int fd = proc_open(pid, *c->state->start_time), code = errno;
 
-	if (fd < 0 && errno == ESRCH && is_hidden(c)) {
+	if (fd < 0 && code == ESRCH && is_hidden(c))
 		fd = sys_pidfd_open(pid, 0);
-		errno = ESRCH;
-	}
 	if (fd < 0)
-		return errno == ESRCH
+		return code == ESRCH
 		               ? error_set(e, 0, "container-not-running", "container not running")
-		               : error_set(e, errno, "container-not-running", "open init");
+		               : error_set(e, code, "container-not-running", "open init");
 	return fd;
 }
 

@@ -334,8 +334,8 @@ open_cgroup(const struct container *c, const struct exec_request *request, const
 	if (own < 0 && (e->code != ENOENT || request->cgroup != NULL))
 		return -1;
 	snprintf(path, sizeof(path), "%s", c->state->cgroup_path);
-	handed_down = own < 0 || file_read_at(own, "cgroup.subtree_control", children,
-	                                      sizeof(children)) > 0;
+	handed_down = own < 0 ||
+	              file_read_at(own, "cgroup.subtree_control", children, sizeof(children)) > 0;
 	if (handed_down || !plan->options.privileged) {
 		h->cgroup_root = cgroup_open_root(&h->cgroup_mount, e);
 		if (h->cgroup_root < 0)
