@@ -198,9 +198,13 @@ def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
         if "while loading shared libraries" in result.stderr:
             continue
         if result.stdout == "here\n":
-            assert result.stderr == "" or result.returncode == 1, where
+            # a poststop hook that fails is a warning
+            assert (result.stderr == "" or "warning: poststop hook: " in result.stderr
+                    or result.returncode == 1), where
         else:
-            assert (result.returncode, result.stderr.count("\n")) == (1, 1), where
+            lines = [line for line in result.stderr.splitlines()
+                     if "warning: poststop hook: " not in line]
+            assert (result.returncode, len(lines)) == (1, 1), where
         runtime.run("delete", "--force", id)  # after a failing clean-up
         left = leaks.wait()
         assert left == [], (where, left)
