@@ -47,7 +47,7 @@ class Containerd:
             process.wait()
 
     def wait(self, process):
-        end = time.monotonic() + 60 * SCALE
+        end = time.monotonic() + 120 * SCALE
         while run(self.argv("version"), check=False).returncode != 0:
             assert process.poll() is None and time.monotonic() < end, (self.folder / "log").read_text()
             time.sleep(0.2)
@@ -55,7 +55,7 @@ class Containerd:
     def argv(self, *args):
         return [*self.prefix, "ctr", "--address", self.folder / "socket", *args]
 
-    def ctr(self, *args, status=0, timeout=60, **how):
+    def ctr(self, *args, status=0, timeout=90, **how):
         """`ctr ARGS...`; status is what it must end with, None for anything."""
         ran = run(self.argv(*args), check=False, timeout=timeout, **how)
         assert status in (None, ran.returncode), ran

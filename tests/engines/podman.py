@@ -13,7 +13,7 @@ from . import image
 # Ordinary containers have no network: it makes up most of their time.
 CONFIG = """
 [engine]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "{manager}"
 events_logger = "file"
 runtime_supports_json = ["crun", "runc", "hako"]
 runtime_supports_nocgroup = ["crun", "hako"]
@@ -27,9 +27,9 @@ log_driver = "k8s-file"
 """
 
 
-def write_config(path, hako, engine="", containers=""):
+def write_config(path, hako, manager="cgroupfs", engine="", containers=""):
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(CONFIG.format(hako=hako, engine=engine, containers=containers))
+    path.write_text(CONFIG.format(hako=hako, manager=manager, engine=engine, containers=containers))
     return path
 
 
@@ -42,7 +42,7 @@ class Podman:
         self.env, self.runroot, self.started = env, pathlib.Path(runroot), []
         self.always = []  # options of every container
 
-    def __call__(self, *args, status=0, timeout=60, **how):
+    def __call__(self, *args, status=0, timeout=90, **how):
         ran = run([*self.argv, *args], check=False, timeout=timeout, env=self.env, **how)
         assert status in (None, ran.returncode), ran
         return ran

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""run.py [--report FILE] [PYTEST ARGUMENT...]: the tests of this folder, in a guest with Debian's
-engines. Paths are relative to tests/: engines/test_podman.py -k limits --runtimes hako.
+"""run.py [--report FILE] [--systemd] [PYTEST ARGUMENT...]: the tests of this folder, in a guest
+with Debian's engines. Paths are relative to tests/: engines/test_podman.py -k limits --runtimes hako.
 Exit status: that of pytest; 77 when there can be no guest."""
 
+import argparse
 import os
 import pathlib
 import sys
@@ -20,10 +21,11 @@ OPTIONS = "apparmor=0"
 PASSED_ON = ("HAKO_MUST_RUN", "HAKO_TIMEOUT_SCALE")
 
 
-def main(args):
-    report = None
-    if args[:1] == ["--report"]:
-        report, args = pathlib.Path(args[1]), args[2:]
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--report", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--systemd", action="store_true")
+    options, args = parser.parse_known_args()
     if not any(arg.startswith("engines") for arg in args):
         args = ["engines", *args]
     hako = os.environ.get("HAKO") or HERE.parent.parent / "hako"
@@ -32,15 +34,15 @@ def main(args):
                "--junitxml=out/report.xml", "--rootdir=engines", *args]
     try:
         result = boot.machine(
-            command, root=boot.rootfs(), echo=True, memory=2048, seconds=LIMIT * boot.SCALE,
+            command, root=boot.rootfs(), systemd=options.systemd, echo=True, memory=2048, seconds=LIMIT * boot.SCALE,
             options=OPTIONS, env={key: os.environ[key] for key in PASSED_ON if key in os.environ},
             files={"usr/local/bin/hako": hako, "guest/engines": HERE,
                    "guest/harness": HERE.parent / "harness"})
     except boot.Unavailable as reason:
         print(f"engines: {reason}", file=sys.stderr)
         return NO_GUEST
-    if report and "report.xml" in result.files:
-        report.write_bytes(result.files["report.xml"])
+    if options.report and "report.xml" in result.files:
+        options.report.write_bytes(result.files["report.xml"])
     if result.status is None:
         print(result.console, file=sys.stderr)
         return 1
@@ -48,4 +50,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -378,7 +378,7 @@ def test_user_namespace(podman):
     assert container.exec("sh", "-c", "id -u; touch /tmp/x; stat -c %u /tmp/x").stdout == "0\n0\n"
 
 
-def test_network(podman):
+def test_network(bridge, podman):
     out = podman.run("--network", "bridge", "--", "sh", "-c",
                      "ip -o -4 addr | awk '{print $2}'; ip route | grep -c default").stdout
     assert out.split() == ["lo", "eth0", "1"]
@@ -399,6 +399,25 @@ def test_pod(podman):
     assert podman("pod", "ps", "--format", "{{.Status}}").stdout == "Running\n"
     podman("pod", "rm", "--force", "--time", "0", "pod")
     assert podman.containers() == [] and container.id
+
+
+@pytest.mark.cannot("crun", "this Podman's cgroup of a pod denies mknod of /dev/null")
+@pytest.mark.cannot("runc", "this Podman's cgroup of a pod denies opening /dev/null")
+def test_pod_with_infra(podman):
+    podman("pod", "create", "--name", "pod")
+    try:
+        container = podman.start("--pod", "pod", "--", *SLEEP)
+        infra, = {*podman.containers()} - {container.id}
+        folder = cgroup_path(container.pid)
+        assert container.exec("echo", "hello").stdout == "hello\n"
+        infra = podman("inspect", "--format", "{{.State.Pid}}", infra).stdout
+        mine, theirs = namespaces(container.pid), namespaces(int(infra))
+        assert {name for name in ("net", "ipc", "uts", "pid", "mnt") if mine[name] == theirs[name]} == {
+            "net", "ipc", "uts"}
+        assert folder.parent == cgroup_path(int(infra)).parent
+    finally:
+        podman("pod", "rm", "--force", "--time", "0", "pod")
+    assert not folder.exists()
 
 
 def test_runtime_by_its_path(podman, runtime):

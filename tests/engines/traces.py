@@ -10,7 +10,8 @@ from harness.leaks import read, zombie
 from harness.runtime import SCALE
 
 # state of the runtimes, of shims, of the engines
-STATES = ("/run/hako", "/run/crun", "/run/runc", "/run/containerd/runc/*",
+STATES = ("/run/hako", "/run/crun", "/run/runc", "/run/user/*/hako", "/run/user/*/crun",
+          "/run/user/*/runc", "/run/containerd/runc/*",
           "/run/containerd/io.containerd.runtime.v2.task/*", "/run/netns", "/tmp/conmon-term*",
           "/tmp/pty*")
 

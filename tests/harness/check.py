@@ -100,16 +100,18 @@ def counted(report, status):
     return max(0, total - failed - skipped), failed, skipped
 
 
-def engines(runtimes, arguments):
-    """The tests of engines in a guest, with these runtimes, each line led by their names."""
-    report = pathlib.Path(f"build/engines-{runtimes}.xml")
+def engines(guest, arguments):
+    """The tests of engines in a guest: RUNTIME,... or RUNTIME,...:systemd. It leads each line."""
+    report = pathlib.Path(f"build/engines-{guest}.xml")
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
-    argv = ["tests/engines/run.py", "--report", report, "--runtimes", runtimes, *arguments]
+    runtimes, _, systemd = guest.partition(":")
+    argv = ["tests/engines/run.py", "--report", report, "--runtimes", runtimes, *arguments,
+            *["--systemd"] * bool(systemd)]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, errors="replace") as run:
         for line in run.stdout:
-            print(f"  {runtimes:9} {line.rstrip()}")
+            print(f"  {guest:13} {line.rstrip()}")
     if run.returncode == NO_GUEST and not MUST_RUN:
         return 0, 0, 1
     return counted(report, run.returncode)
@@ -123,7 +125,7 @@ def main():
     parser.add_argument("--fuzz", nargs="*", default=[])
     parser.add_argument("--fuzz-seconds", type=int, default=60)
     parser.add_argument("--integration", nargs="*", default=[])
-    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...",
+    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...[:systemd]",
                         help="one guest for each argument")
     parser.add_argument("--select", default="", help="arguments of pytest, for --engines")
     options = parser.parse_args()
@@ -132,7 +134,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         results = [*pool.map(unit, options.unit), *pool.map(memcheck, options.memcheck),
                    *pool.map(lambda program: fuzz(program, options.fuzz_seconds), options.fuzz),
-                   *pool.map(lambda names: engines(names, shlex.split(options.select)),
+                   *pool.map(lambda guest: engines(guest, shlex.split(options.select)),
                              options.engines)]
     if options.integration:
         results.append(integration(options.integration, options.jobs))
