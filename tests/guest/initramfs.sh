@@ -91,6 +91,7 @@ ordinary_user() {
 				\"uidMappings\": $map,
 				\"gidMappings\": $map,"
 	bundle '' 'id -u; ls /'
+	sed -i '/cgroupsPath/d' /b/config.json
 	su -s /bin/sh user -c 'exec hako --root /run/user run --no-pivot --bundle /b c' >/tmp/out
 	{ echo 0; ls /b/rootfs; } >/tmp/expected
 	cmp /tmp/expected /tmp/out
