@@ -38,6 +38,7 @@ check run_gives_the_status run_status
 spec() {
 	rm /b/config.json
 	hako spec --bundle /b
+	sed -i 's/"terminal": true/"terminal": false/' /b/config.json
 	echo 'echo hello; exit 7' >/tmp/in
 	status=0
 	hako run --bundle /b c </tmp/in >/tmp/out || status=$?
@@ -72,7 +73,7 @@ check rootless_without_limits
 rootless_spec() {
 	rm /b/config.json
 	hako spec --rootless --file /tmp/spec
-	sed "s/\"hostID\": 0/\"hostID\": 1000/" /tmp/spec >/b/config.json
+	sed 's/"hostID": 0/"hostID": 1000/; s/"terminal": true/"terminal": false/' /tmp/spec >/b/config.json
 	echo 'id -u; exit 7' >/tmp/in
 	status=0
 	user_hako run --bundle /b c </tmp/in >/tmp/out || status=$?
@@ -91,6 +92,7 @@ check rootless_limits_refused
 
 # What systemd does with Delegate=yes: the user's own subtree, with the user's processes in it.
 rootless_delegated() {
+	echo +memory +pids >$cgroups/cgroup.subtree_control
 	mkdir -p $cgroups/mine/shell
 	chown user $cgroups/mine $cgroups/mine/cgroup.procs $cgroups/mine/cgroup.subtree_control \
 		$cgroups/mine/shell $cgroups/mine/shell/cgroup.procs

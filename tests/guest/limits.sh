@@ -125,9 +125,9 @@ refused() {
 }
 check refused_cpus refused '"cpu": {"cpus": "77"}' cpuset.cpus '"77"'
 check refused_mems refused '"cpu": {"mems": "9"}' cpuset.mems '"9"'
-check refused_quota refused '"cpu": {"quota": 10}' cpu.max 10
-check refused_period refused '"cpu": {"period": 2000000}' cpu.max 2000000
-check refused_burst refused '"cpu": {"quota": 10000, "burst": 20000}' cpu.max.burst 20000
+check refused_quota refused '"cpu": {"quota": 10}' /cpu/quota 10
+check refused_period refused '"cpu": {"period": 2000000}' /cpu/period 2000000
+check refused_burst refused '"cpu": {"quota": 10000, "burst": 20000}' /cpu/burst 20000
 check refused_unified refused '"unified": {"memory.high": "much"}' memory.high '"much"'
 check refused_second_line refused '"unified": {"pids.max": "10\nmany"}' pids.max '"10.nmany"'
 check refused_unknown_file refused '"unified": {"sound.max": "1"}' sound.max '"1"'
