@@ -91,6 +91,13 @@ cgroup_put_stats(struct json_writer *w, int cgroup);
 uint64_t
 cgroup_oom_kills(int cgroup);
 
+/*
+ * When the container's process has ended before its time: say so if that was for lack of
+ * memory, with the limit. Always returns -1.
+ */
+int
+cgroup_explain_end(const struct plan *plan, const struct handles *h, struct error *e);
+
 /* The systemd driver: names of slice and scope (part of cgroup_plan). */
 struct planner;
 int

@@ -210,7 +210,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);
-	return -1;
+	return cgroup_explain_end(plan, h, e);
 }
 
 /* A container that hooks have seen is stopped like any other (runtime.md, steps 12 and 13). */
@@ -318,6 +318,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	ready = start_init(plan, h, e) == 0;
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		sync_prefer_error(&h->sync, e);
+		(void)cgroup_explain_end(plan, h, e);
 		take_back(plan, h, pid_file, ready || is_hook_failure(e));
 		return -1;
 	}

@@ -455,6 +455,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	if (spawn_init(plan, &h, init_exec_main, e) < 0 ||
 	    attend(c, plan, &h, request->pid_file, e) < 0) {
 		sync_prefer_error(&h.sync, e);
+		(void)cgroup_explain_end(plan, &h, e);
 		spawn_kill(&h);
 		return -1;
 	}
