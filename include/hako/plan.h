@@ -250,6 +250,8 @@ struct cgroup_plan {
 	size_t value_room;
 	const char *unit; /* the scope that systemd makes of it; NULL: cgroupfs */
 	const char *slice;
+	const char *
+		below; /* exec: the path below the scope's cgroup that systemd moves the process to */
 	struct string_map properties; /* of the scope; values are GVariant text */
 	bool late_namespace;          /* a new cgroup namespace, once init is in the scope */
 };

@@ -32,6 +32,7 @@ const struct step steps[] = {
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL},
 	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL, rlimits_probe},
 	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
+	{PHASE_MAP, WHEN_EXEC, "enter the scope", "/linux/cgroupsPath", NULL, cgroup_enter_scope, NULL},
 	{PHASE_MAP, WHEN_CREATE, "reset the CPU affinity", "", NULL, affinity_reset, NULL},
 	{PHASE_MAP, WHEN_EXEC, "set the CPU affinity", "/process/execCPUAffinity/final", NULL, affinity_set_final, NULL},
 	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL, scheduler_probe},
