@@ -54,7 +54,8 @@ LAYER_RUN(cgroup_enter_scope);      /* MAP, parent: exec by who may not be born 
 LAYER_RUN(cgroup_make_namespace);   /* BUILD, init: inside the scope */
 LAYER_RUN(cgroup_hand_over);        /* ATTACH, parent: to the user of the process */
 LAYER_PLAN(resources_plan);
-LAYER_RUN(resources_write); /* ATTACH, parent */
+LAYER_RUN(resources_write);      /* ATTACH, parent */
+LAYER_RUN(resources_write_late); /* LIMIT, parent */
 
 /* netdevices: links of the runtime's network namespace */
 LAYER_PLAN(netdevices_plan);

@@ -195,6 +195,22 @@ attend_init(const struct plan *plan, struct handles *h, struct error *e)
 	return run_hooks(plan, h, e);
 }
 
+/* A limit that is too low ends init when it is set, and nothing else would tell. */
+static int
+limit_init(const struct plan *plan, struct handles *h, struct error *e)
+{
+	uint64_t kills;
+
+	if (!plan->cgroup.late_limit)
+		return 0;
+	kills = cgroup_oom_kills(h->cgroup);
+	if (steps_run(PHASE_LIMIT, WHEN_CREATE, plan, h, e) < 0)
+		return -1;
+	if (cgroup_oom_kills(h->cgroup) == kills)
+		return 0;
+	return error_set(e, 0, "peer-died", "init has been killed");
+}
+
 static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
@@ -206,7 +222,8 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, h, e) == 0 &&
-	    (!wait_for_start || sync_expect(&h->sync, SYNC_READY, NULL, e) == 0) &&
+	    (!wait_for_start ||
+	     (sync_expect(&h->sync, SYNC_READY, NULL, e) == 0 && limit_init(plan, h, e) == 0)) &&
 	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);
@@ -296,13 +313,15 @@ start_init(const struct plan *plan, struct handles *h, struct error *e)
 	autofree char *message = NULL;
 
 	/* init finds START waiting for it: going to sleep and waking it up would take longer */
-	if (plan->listener.path == NULL)
+	if (plan->listener.path == NULL && !plan->cgroup.late_limit)
 		return sync_send(&h->sync, SYNC_START, 0, e) < 0
 		               ? -1
 		               : sync_expect(&h->sync, SYNC_READY, NULL, e);
-	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
-	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0)
+	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || limit_init(plan, h, e) < 0)
 		return -1;
+	if (plan->listener.path == NULL)
+		return sync_send(&h->sync, SYNC_START, 0, e);
+	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
 	return listener_start(&h->sync, &plan->listener, message, e);
 }
 

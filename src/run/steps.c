@@ -48,6 +48,8 @@ const struct step steps[] = {
 	{PHASE_ATTACH, WHEN_BOTH, "join the resctrl group", "/linux/intelRdt", intel_rdt_plan, intel_rdt_join, NULL},
 	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL, seccomp_probe},
 
+	{PHASE_LIMIT, WHEN_CREATE, "limit memory", "/linux/resources/memory", NULL, resources_write_late, NULL},
+
 	{PHASE_BUILD, WHEN_CREATE, "make the cgroup namespace", "/linux/namespaces", cgroup_plan_properties, cgroup_make_namespace, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "join namespaces", "/linux/namespaces", NULL, namespaces_join, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "set time offsets", "/linux/timeOffsets", NULL, namespaces_set_time, NULL},
@@ -90,8 +92,9 @@ const struct step steps[] = {
 /* clang-format on */
 
 static const char *const phase_names[] = {
-	[PHASE_PREPARE] = "PREPARE", [PHASE_MAP] = "MAP",         [PHASE_ATTACH] = "ATTACH",
-	[PHASE_BUILD] = "BUILD",     [PHASE_CONFINE] = "CONFINE", [PHASE_START] = "START",
+	[PHASE_PREPARE] = "PREPARE", [PHASE_MAP] = "MAP",     [PHASE_ATTACH] = "ATTACH",
+	[PHASE_LIMIT] = "LIMIT",     [PHASE_BUILD] = "BUILD", [PHASE_CONFINE] = "CONFINE",
+	[PHASE_START] = "START",
 };
 
 int
