@@ -18,7 +18,6 @@ from . import image
 from .conftest import RUNTIMES
 
 __test__ = os.path.exists("/run/systemd/system")
-pytestmark = pytest.mark.essential
 
 MIB = 1 << 20
 SLEEP = ("sleep", "1000")
@@ -38,7 +37,7 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture(params=["hako", "runc"])
-def runtime(request, tmp_path, nothing_left):
+def driver(request, tmp_path, nothing_left):
     made = Runtime(RUNTIMES[request.param], tmp_path, "t" + uuid.uuid4().hex[:8])
     made.options = ["--systemd-cgroup"]
     yield made
@@ -80,9 +79,9 @@ class Box:
 
 
 @pytest.fixture
-def box(runtime, bundle):
+def box(driver, bundle):
     """Not started yet."""
-    return Box(runtime, bundle)
+    return Box(driver, bundle)
 
 
 @pytest.fixture
@@ -303,7 +302,7 @@ class UserBox:
 
 @pytest.fixture(params=[True, False], ids=["from a session", "from outside"])
 def user_box(request, session, nothing_left, template):
-    folder = pathlib.Path(f"/home/user/{uuid.uuid4().hex[:8]}")
+    folder = pathlib.Path(os.path.expanduser("~user"), uuid.uuid4().hex[:8])
     folder.mkdir()
     bundle = Bundle(folder / "bundle", template, SLEEP)
     bundle.user_namespace([(0, 1000, 1)])
