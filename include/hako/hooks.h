@@ -15,8 +15,12 @@ struct hook_call {
 	const char *const *env; /* of those that do not say; NULL: hako's own */
 	/* what the process does last before it becomes the hook; NULL: nothing */
 	int (*confine)(const struct plan *plan, struct error *e);
-	const struct plan *plan; /* for confine */
+	const struct plan *plan;         /* for confine */
+	const struct string_map *places; /* of hooks that were saved: see config_place(); or NULL */
 };
+
+/* The annotations with the files for standard output and standard error. */
+extern const char *const hook_output_names[2];
 
 /*
  * Open the files that take the standard output and the standard error of hooks, as
