@@ -19,9 +19,6 @@ struct hook_call {
 	const struct string_map *places; /* of hooks that were saved: see config_place(); or NULL */
 };
 
-/* The annotations with the files for standard output and standard error. */
-extern const char *const hook_output_names[2];
-
 /*
  * Open the files that take the standard output and the standard error of hooks, as
  * the annotations run.oci.hooks.stdout and run.oci.hooks.stderr say, and append to

@@ -48,19 +48,20 @@ open_output(const char *path, const char *bundle)
 	return take_fd(&fd);
 }
 
-const char *const hook_output_names[2] = {"run.oci.hooks.stdout", "run.oci.hooks.stderr"};
-
 int
 hooks_open_output(const struct string_map *annotations, const char *bundle, int ret[2],
                   struct error *e)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(hook_output_names); i++) {
-		const char *path = string_map_find(annotations, hook_output_names[i]);
+	static const enum annotation outputs[] = {ANNOTATION_HOOKS_STDOUT, ANNOTATION_HOOKS_STDERR};
+
+	for (size_t i = 0; i < ARRAY_SIZE(outputs); i++) {
+		const char *name = annotation_names[outputs[i]];
+		const char *path = string_map_find(annotations, name);
 
 		ret[i] = path != NULL ? open_output(path, bundle) : -1;
 		if (path != NULL && ret[i] < 0)
-			return json_error(json_member(annotations->at, hook_output_names[i]), e,
-			                  errno, "hook-output", "open %s", path);
+			return json_error(json_member(annotations->at, name), e, errno,
+			                  "hook-output", "open %s", path);
 	}
 	return 0;
 }

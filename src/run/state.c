@@ -8,7 +8,6 @@
 #include "hako/state.h"
 #include "hako/clock.h"
 #include "hako/file.h"
-#include "hako/hooks.h"
 #include "hako/path.h"
 
 #include <errno.h>
@@ -105,8 +104,8 @@ put_places(struct json_writer *w, const struct config *config)
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		for (size_t k = 0; k < lists[i]->count; k++)
 			put_place(w, ((const struct config_hook *)lists[i]->items)[k].at);
-	for (size_t i = 0; i < ARRAY_SIZE(hook_output_names); i++)
-		put_place(w, json_member(config->annotations.at, hook_output_names[i]));
+	for (size_t i = 0; i < ANNOTATIONS; i++)
+		put_place(w, json_member(config->annotations.at, annotation_names[i]));
 	json_end_object(w);
 }
 
