@@ -432,6 +432,10 @@ id_mappings_text(struct arena *arena, const struct objects *mappings);
 int
 sysctl_namespace(const char *path);
 
+/* Which entries do not count, because a later one has the same name. */
+bool *
+environment_repeated(struct arena *arena, const struct strings *env);
+
 /* An error at that member of object, or at object when it is absent. Always returns -1. */
 int
 config_error(const struct json *object, const char *member, struct error *e, const char *id,
