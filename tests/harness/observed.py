@@ -43,7 +43,9 @@ TESTS = {
     "test_paths.py::test_masked_and_readonly": ["/linux/maskedPaths", "/linux/readonlyPaths"],
     "test_process.py::test_args_are_passed_as_they_are": ["/process/args"],
     "test_process.py::test_capabilities": join("/process/capabilities", (
-        "bounding", "effective", "permitted", "inheritable", "ambient")),
+        "bounding", "permitted", "inheritable", "ambient")),
+    "test_process.py::test_effective_capabilities_last_until_the_program": [
+        "/process/capabilities/effective"],
     "test_process.py::test_cwd": ["/process/cwd"],
     "test_process.py::test_environment": ["/process/env"],
     "test_process.py::test_ids": join("/process/user", ("uid", "gid", "additionalGids")),
@@ -62,7 +64,7 @@ TESTS = {
         "policy", "nice", "priority", "flags", "runtime", "deadline", "period")),
     "test_seccomp.py::test_actions": join("/linux/seccomp/syscalls/-", ("names", "action", "errnoRet")),
     "test_seccomp.py::test_default_action": join("/linux/seccomp", ("defaultAction", "defaultErrnoRet")),
-    "test_seccomp.py::test_flags": ["/linux/seccomp/flags"],
+    "test_seccomp.py::test_flags_that_the_kernel_is_given": ["/linux/seccomp/flags"],
     "test_seccomp.py::test_operators": join("/linux/seccomp/syscalls/-/args/-", (
         "index", "value", "valueTwo", "op")),
     "test_seccomp.py::test_other_architectures": ["/linux/seccomp/architectures"],
@@ -152,9 +154,12 @@ CHANGES = {
     "/linux/seccomp/syscalls/-/args/-/index": lambda value: (value + 1) % 6,
     "/linux/seccomp/syscalls/-/args/-/op": other("SCMP_CMP_EQ", "SCMP_CMP_NE"),
     **dict.fromkeys(join("/hooks", HOOKS, "-/path"), other("/bin/true")),
+    "/hooks/startContainer/-/path": other("/bin/probe"),  # there the other one is the shell
     **dict.fromkeys(join("/hooks", HOOKS, "-/timeout"), lambda value: value + 4),
     **dict.fromkeys(join(["/linux/uidMappings", "/linux/gidMappings", "/mounts/-/uidMappings",
-                          "/mounts/-/gidMappings"], "-", IDS), more),
+                          "/mounts/-/gidMappings"], "-", ("containerID", "hostID")), more),
+    **dict.fromkeys(join(["/linux/uidMappings", "/linux/gidMappings", "/mounts/-/uidMappings",
+                          "/mounts/-/gidMappings"], "-/size"), other(20, 1)),
     **dict.fromkeys(["/process/rlimits/-/hard", "/linux/devices/-/major", "/linux/devices/-/minor",
                      "/linux/seccomp/syscalls/-/args/-/value"], more),
 }
