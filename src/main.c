@@ -8,12 +8,14 @@
 #include "hako/command.h"
 #include "hako/caller.h"
 #include "hako/mem.h"
+#include "hako/trace.h"
 #include "hako/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -199,6 +201,33 @@ end_output(struct error *e)
 	return fail(NULL, &none, e);
 }
 
+/* The whole command is the span that the others lie in. */
+static int
+run_traced(const struct command *command, const struct options *o, struct error *e)
+{
+	unsigned span = trace_begin("command", command->name, o->arg_count > 0 ? o->args[0] : NULL);
+	int status = command->run(o, e);
+
+	trace_end(span, status < 0 ? e->msg : NULL);
+	return status;
+}
+
+/* An error of the command is worth more than one of its trace. */
+static int
+end_trace(const struct command *command, const struct options *o, int status, struct error *e)
+{
+	struct error other;
+	char title[128];
+
+	snprintf(title, sizeof(title), "hako %s%s%s", command->name, o->arg_count > 0 ? " " : "",
+	         o->arg_count > 0 ? o->args[0] : "");
+	if (trace_write(title, &other) == 0)
+		return status;
+	if (status >= 0)
+		*e = other;
+	return -1;
+}
+
 static int
 run_command(const struct command *command, int argc, char **argv, struct options *o,
             struct error *e)
@@ -222,7 +251,11 @@ run_command(const struct command *command, int argc, char **argv, struct options
 		return fail(command, o, &other);
 	if (!good || check_global(o, e) < 0 || check_args(command, o, e) < 0)
 		return fail(command, o, e);
-	status = command->run(o, e);
+	if (o->trace != NULL && trace_open(o->trace, e) < 0)
+		return fail(command, o, e);
+	status = run_traced(command, o, e);
+	if (o->trace != NULL)
+		status = end_trace(command, o, status, e);
 	return status >= 0 ? status : fail(command, o, e);
 }
 

@@ -36,6 +36,7 @@ struct options {
 	const char *log_level;
 	bool debug;
 	bool strict;
+	const char *trace;
 	bool help;
 	bool version;
 	const char *cgroup_manager;

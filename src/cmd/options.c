@@ -47,6 +47,7 @@ static const struct option_row rows[] = {
 	{"log-level", 0, STRING, AT(log_level), FOR_GLOBAL, "error|warning|info|debug", "lowest level to log (error)"},
 	{"debug", 0, FLAG, AT(debug), FOR_GLOBAL, NULL, "the same as --log-level debug"},
 	{"strict", 0, FLAG, AT(strict), FOR_GLOBAL, NULL, "a fallback is an error"},
+	{"trace", 0, STRING, AT(trace), FOR_GLOBAL, "FILE", "write what took how long to FILE, for Perfetto"},
 	{"cgroup-manager", 0, STRING, AT(cgroup_manager), FOR_GLOBAL, "cgroupfs|systemd|disabled", "how cgroups are made (cgroupfs)"},
 	{"systemd-cgroup", 0, FLAG, AT(systemd_cgroup), FOR_GLOBAL, NULL, "the same as --cgroup-manager systemd"},
 	{"rootless", 0, STRING, AT(rootless_mode), FOR_GLOBAL, "auto", NULL},

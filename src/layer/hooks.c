@@ -13,6 +13,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -262,7 +263,7 @@ reap(const struct config_hook *hook, pid_t pid, int output, struct error *e)
 }
 
 static int
-run_hook(const struct config_hook *hook, const struct hook_call *call, struct error *e)
+run_process(const struct config_hook *hook, const struct hook_call *call, struct error *e)
 {
 	autoclose int input = state_file(call->state);
 	autoclose int output = -1;
@@ -280,6 +281,16 @@ run_hook(const struct config_hook *hook, const struct hook_call *call, struct er
 	if (pid < 0)
 		return json_error(hook->at, e, errno, "hook-failed", "fork for %s", hook->path);
 	return reap(hook, pid, output, e);
+}
+
+static int
+run_hook(const struct config_hook *hook, const struct hook_call *call, struct error *e)
+{
+	unsigned span = trace_begin("hook", call->name, hook->path);
+	int rc = run_process(hook, call, e);
+
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
 }
 
 /* Of the runtime's namespace; what this user cannot see is no error yet. */

@@ -100,7 +100,7 @@ start_init(const struct container *c, const struct sync *sync, struct error *e)
 	autofree char *message = NULL;
 
 	if (state->seccomp_listener == NULL)
-		return sync_send(sync, SYNC_START, 0, e);
+		return sync_send_start(sync, e);
 	message = state_json_of_process(state, STATUS_CREATED, (pid_t)*state->pid,
 	                                state->seccomp_metadata);
 	return listener_start(sync, &listener, message, e);

@@ -10,6 +10,7 @@
 #include "hako/interrupt.h"
 #include "hako/mem.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -144,11 +145,13 @@ supervise_terminal(struct served *served, struct error *e)
 int
 supervise(struct served *served, struct error *e)
 {
+	unsigned span = trace_begin("wait", "the process", NULL);
 	int status;
 
 	ready_signal(&served->ready);
 	ready_look(&served->ready); /* what came before that */
 	status = served->console < 0 ? supervise_streams(served, e) : supervise_terminal(served, e);
+	trace_end(span, status < 0 ? e->msg : NULL);
 	ready_look(&served->ready); /* its last words */
 	return status;
 }
