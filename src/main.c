@@ -22,7 +22,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
 
 /* The heap grows once, not in small steps; pages cost nothing until they are touched. */
 enum { HEAP_STEP = 1 << 20 };
@@ -178,15 +178,13 @@ check_args(const struct command *command, const struct options *o, struct error 
 static int
 fail(const struct command *command, const struct options *o, struct error *e)
 {
-	bool usage = strcmp(e->id, "usage") == 0;
-
 	explain_refusal(e);
 	if (command != NULL && command->min_args > 0 && o->arg_count > 0)
 		error_context(e, "%s %s", command->name, o->args[0]);
 	else if (command != NULL)
 		error_context(e, "%s", command->name);
 	log_error(e);
-	return usage ? EXIT_USAGE : command != NULL ? command->failure : 1;
+	return command_failure(e, command != NULL ? command->failure : EXIT_FAILURE);
 }
 
 /* What help and version have printed is output like any other: a full disk is an error. */

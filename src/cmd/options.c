@@ -65,6 +65,9 @@ static const struct option_row rows[] = {
 	{"no-subreaper", 0, FLAG, AT(no_subreaper), FOR_EXEC, NULL, NULL},
 	{"detach", 'd', FLAG, AT(detach), FOR_RUN | FOR_EXEC, NULL, "do not wait for the process"},
 	{"keep", 0, FLAG, AT(keep), FOR_RUN, NULL, "do not delete the container when it ends"},
+	{"timeout", 0, STRING, AT(timeout), FOR_RUN, "DURATION", "kill the container after that time, as in 30s or 2m; exit with 124"},
+	{"report", 0, STRING, AT(report), FOR_RUN, "FILE", "write to FILE how it ended, what it used and left behind; - for standard output"},
+	{"summary", 0, FLAG, AT(summary), FOR_RUN, NULL, "the same in a few lines on standard error"},
 
 	{"process", 'p', STRING, AT(process), FOR_EXEC, "FILE", "JSON file that describes the process"},
 	{"cwd", 0, STRING, AT(cwd), FOR_EXEC, "DIR", "working directory in the container"},

@@ -289,6 +289,12 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 	return -1;
 }
 
+void
+container_abandon(const struct plan *plan, struct handles *h, const char *pid_file)
+{
+	take_back(plan, h, pid_file, true);
+}
+
 /* On success the program is about to be executed. */
 static int
 start_init(const struct plan *plan, struct handles *h, struct error *e)

@@ -75,9 +75,8 @@ sync_send_fd(const struct sync *sync, enum sync_type type, int fd, struct error 
 int
 sync_send_start(const struct sync *sync, struct error *e)
 {
-	return trace_settings.buffer != NULL
-	               ? sync_send_fd(sync, SYNC_START, trace_settings.fd, e)
-	               : sync_send(sync, SYNC_START, 0, e);
+	return trace_settings.buffer != NULL ? sync_send_fd(sync, SYNC_START, trace_settings.fd, e)
+	                                     : sync_send(sync, SYNC_START, 0, e);
 }
 
 void

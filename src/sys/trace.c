@@ -62,8 +62,8 @@ now_ns(void)
 static struct trace_buffer *
 map(int fd)
 {
-	void *p = mmap(NULL, sizeof(struct trace_buffer), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-	               0);
+	void *p =
+		mmap(NULL, sizeof(struct trace_buffer), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -236,8 +236,7 @@ put_all(FILE *out, const char *title)
 	fprintf(out, "{\"ph\":\"M\",\"pid\":%" PRIu32 ",\"name\":\"process_name\",\"args\":{",
 	        buffer->pid);
 	put_string(out, "name", title);
-	fprintf(out, "}}\n],\"otherData\":{\"dropped\":%" PRIu32 "}}\n",
-	        all - count);
+	fprintf(out, "}}\n],\"otherData\":{\"dropped\":%" PRIu32 "}}\n", all - count);
 }
 
 int
