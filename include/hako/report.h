@@ -24,6 +24,7 @@ struct report {
 	int64_t begin_us;        /* of the command */
 	int64_t executed_us;     /* the program; 0: it was not */
 	int64_t ended_us;        /* 0: it has not */
+	int64_t deleted_us;      /* 0: it was not */
 	struct ending ending;    /* valid with ended_us */
 	int audit;               /* see audit.h */
 	bool killed_by_filter;

@@ -34,6 +34,8 @@ open_target(struct report *r, const char *path, struct error *e)
 
 	if (path == NULL)
 		return 0;
+	if (path[0] == '\0')
+		return error_set(e, ENOENT, "report-failed", "write a report to \"\"");
 	if (strcmp(path, "-") == 0) {
 		r->fd = STDOUT_FILENO;
 		return 0;
@@ -122,6 +124,7 @@ report_deleted(struct report *r, const struct handles *h)
 {
 	if (r == NULL || r->plan == NULL)
 		return;
+	r->deleted_us = clock_now_us();
 	leaks_find(&r->leaks, r->plan, h);
 	r->leaks_looked_for = true;
 }
@@ -234,14 +237,15 @@ put_end(struct json_writer *w, const struct report *r, const struct error *failu
 static void
 put_times(struct json_writer *w, const struct report *r)
 {
-	int64_t now = clock_now_us(), executed = r->executed_us, ended = r->ended_us;
+	int64_t executed = r->executed_us, ended = r->ended_us;
 	const struct rusage *usage = &r->ending.usage;
 
 	json_begin_object(w, "seconds");
-	put_seconds(w, "wall", (now - r->begin_us));
-	put_seconds(w, "create", executed > 0 ? (executed - r->begin_us) : -1);
-	put_seconds(w, "process", ended > 0 ? (ended - executed) : -1);
-	put_seconds(w, "delete", ended > 0 ? (now - ended) : -1);
+	put_seconds(w, "wall", clock_now_us() - r->begin_us);
+	put_seconds(w, "create", executed > 0 ? executed - r->begin_us : -1);
+	put_seconds(w, "process", ended > 0 ? ended - executed : -1);
+	put_seconds(w, "delete",
+	            r->ended_us > 0 && r->deleted_us > 0 ? r->deleted_us - r->ended_us : -1);
 	put_seconds(w, "user", ended > 0 ? us_of(&usage->ru_utime) : -1);
 	put_seconds(w, "system", ended > 0 ? us_of(&usage->ru_stime) : -1);
 	json_end_object(w);
@@ -301,6 +305,7 @@ put_report(struct json_writer *w, const struct report *r, int status, const stru
 	put_end(w, r, failure);
 	put_times(w, r);
 	put_cgroup(w, r);
+	json_put_null(w, "verify");
 	put_leaks(w, r);
 	json_end_object(w);
 }
