@@ -21,6 +21,9 @@ int
 sys_pidfd_open(pid_t pid, unsigned flags);
 int
 sys_pidfd_send_signal(int pidfd, int signal);
+/* SIG_DFL; unlike signal(3), also for those that libc keeps to itself (32, 33). */
+int
+sys_reset_signal(int signal);
 long
 sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 /* The kernel's getcwd: "(unreachable)/..." is not hidden. Length with NUL, or -1. */
