@@ -182,6 +182,9 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
  */
 int
 container_delete(struct container *c, bool force, struct error *e);
+/* The same for a container that has failed, whatever can be found of it. */
+int
+container_take_down(struct container *c, struct error *e);
 
 /* How a process has ended. */
 struct ending {

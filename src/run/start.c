@@ -128,6 +128,6 @@ container_start(struct container *c, const char *notify_socket, struct error *e)
 	}
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */
 	c->status = STATUS_RUNNING;
-	(void)container_delete(c, true, &ignored);
+	(void)container_take_down(c, &ignored);
 	return -1;
 }
