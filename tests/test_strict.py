@@ -134,14 +134,3 @@ def test_failing_start_is_taken_down(runtime, bundle):
     assert runtime.run("--strict", "start", box.id, check=False).returncode == 1
     kernel.eventually(lambda: not kernel.alive(pid))
     assert not os.path.exists(runtime.root / box.id)
-
-
-def test_no_cgroup(rootless, bundle, user):
-    b = bundle(owner=user).user_namespace(uids=((0, user.uid, 1),), gids=((0, user.gid, 1),))
-    b.config["mounts"] = []
-    b.linux.update(maskedPaths=[], readonlyPaths=[])
-    b.without_namespace("network", "cgroup")
-    rootless.options = ["--log-level=warning"]
-    assert "cgroup-none: " in rootless.run_bundle(b).stderr
-    rootless.options = ["--strict"]
-    assert "no cgroup of its own" in rootless.run_bundle(b, check=False).stderr

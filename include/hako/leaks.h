@@ -16,13 +16,19 @@ enum leak { LEAK_MOUNTS, LEAK_CGROUPS, LEAK_PROCESSES, LEAK_LINKS, LEAK_STATE, L
 /* "mounts", "cgroups", ... */
 extern const char *const leak_names[LEAKS];
 
-enum { LEAK_NAMESPACES = 6 };
+enum { LEAK_NAMESPACES = 5 };
+
+/* One of the container's own; held, because its inode would soon be another's. */
+struct leak_namespace {
+	int fd; /* -1: none, or unknown */
+	uint64_t inode;
+};
 
 struct leaks {
 	struct arena *arena;
-	const char *mounts_before;            /* text of mountinfo; NULL: unknown */
-	struct if_nameindex *links_before;    /* NULL: unknown */
-	uint64_t namespaces[LEAK_NAMESPACES]; /* inodes of the container's own; 0: none, unknown */
+	const char *mounts_before;         /* text of mountinfo; NULL: unknown */
+	struct if_nameindex *links_before; /* NULL: unknown */
+	struct leak_namespace namespaces[LEAK_NAMESPACES];
 	struct leak_list {
 		bool known; /* it could be determined */
 		const char *items[64];
@@ -34,7 +40,7 @@ struct leaks {
 void
 leaks_begin(struct leaks *l, struct arena *arena);
 
-/* Which namespaces are the container's; more than once does no harm. */
+/* Which namespaces are the container's; more than once does no harm. They are held until leaks_find(). */
 void
 leaks_know(struct leaks *l, const struct plan *plan, pid_t init);
 

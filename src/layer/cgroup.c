@@ -243,7 +243,8 @@ go_without(const struct plan *plan, struct handles *h, struct error *e)
 	close_cleaner(&h->cgroup_root);
 	h->cgroup_root = -1;
 	h->cgroup_mount = NULL;
-	return log_fallback(e, "cgroup-none", "the container has no cgroup of its own: %s", msg);
+	log_write(LOG_LEVEL_INFO, "the container has no cgroup of its own: %s", msg);
+	return 0;
 }
 
 /* Root has no reason to go without, and a scope was asked for by name. */

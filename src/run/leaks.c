@@ -32,12 +32,13 @@ const char *const leak_names[LEAKS] = {
 	[LEAK_LINKS] = "links",   [LEAK_STATE] = "state",
 };
 
+/* Not the mount namespace: to hold it would hold the mounts as well. */
 static const struct {
 	uint64_t type;
 	const char *file;
 } namespaces[LEAK_NAMESPACES] = {
-	{CLONE_NEWPID, "pid"}, {CLONE_NEWNS, "mnt"},  {CLONE_NEWNET, "net"},
-	{CLONE_NEWIPC, "ipc"}, {CLONE_NEWUTS, "uts"}, {CLONE_NEWUSER, "user"},
+	{CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},
+	{CLONE_NEWUTS, "uts"}, {CLONE_NEWUSER, "user"},
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -76,6 +77,8 @@ leaks_begin(struct leaks *l, struct arena *arena)
 		.mounts_before = read_mounts(arena),
 		.links_before = if_nameindex(),
 	};
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++)
+		l->namespaces[i].fd = -1;
 }
 
 void
@@ -85,10 +88,24 @@ leaks_know(struct leaks *l, const struct plan *plan, pid_t init)
 	char path[48];
 
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
+		struct leak_namespace *n = &l->namespaces[i];
+
+		if (n->fd >= 0 || !plan_creates(plan, namespaces[i].type))
+			continue;
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init, namespaces[i].file);
-		if (l->namespaces[i] == 0 && plan_creates(plan, namespaces[i].type) &&
-		    stat(path, &st) == 0)
-			l->namespaces[i] = st.st_ino;
+		n->fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (n->fd >= 0 && fstat(n->fd, &st) == 0)
+			n->inode = st.st_ino;
+	}
+}
+
+/* With the last holder they end, and the links in them. */
+static void
+let_go(struct leaks *l)
+{
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
+		close_cleaner(&l->namespaces[i].fd);
+		l->namespaces[i].fd = -1;
 	}
 }
 
@@ -183,7 +200,8 @@ is_inside(const struct leaks *l, const char *pid)
 
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
 		snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid, namespaces[i].file);
-		if (l->namespaces[i] != 0 && stat(path, &st) == 0 && st.st_ino == l->namespaces[i])
+		if (l->namespaces[i].fd >= 0 && stat(path, &st) == 0 &&
+		    st.st_ino == l->namespaces[i].inode)
 			return true;
 	}
 	return false;
@@ -220,7 +238,7 @@ find_processes(struct leaks *l)
 	struct dirent *entry;
 
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++)
-		l->found[LEAK_PROCESSES].known |= l->namespaces[i] != 0;
+		l->found[LEAK_PROCESSES].known |= l->namespaces[i].fd >= 0;
 	find_children(l);
 	while (dir != NULL && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
@@ -295,6 +313,7 @@ leaks_find(struct leaks *l, const struct plan *plan, const struct handles *h)
 	find_mounts(l, plan);
 	find_cgroup(l, h);
 	find_processes(l);
+	let_go(l);
 	find_links(l, plan);
 	find_state(l, plan, h);
 }
