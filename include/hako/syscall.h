@@ -17,6 +17,9 @@ pid_t
 sys_clone3(struct clone_args *args, size_t size);
 int
 sys_pivot_root(const char *new_root, const char *put_old);
+/* Of a tree of mounts, also a detached one: MS_SLAVE and the like. */
+int
+sys_propagate(int tree, uint64_t propagation);
 int
 sys_pidfd_open(pid_t pid, unsigned flags);
 int

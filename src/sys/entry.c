@@ -145,8 +145,8 @@ populate(long stack)
 		page = (long)segment->p_align;
 		start = (long)segment->p_vaddr & -page;
 		(void)call(__NR_madvise, (long)base + start,
-		           (long)(segment->p_vaddr + segment->p_memsz) - start,
-		           MADV_POPULATE_WRITE, 0, 0);
+		           (long)(segment->p_vaddr + segment->p_memsz) - start, MADV_POPULATE_WRITE,
+		           0, 0);
 	}
 	start = (stack - STACK_SIZE) & -page;
 	(void)call(__NR_madvise, start, (stack & -page) - start, MADV_POPULATE_WRITE, 0, 0);

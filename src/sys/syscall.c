@@ -2,6 +2,7 @@
 /* System calls that libc has no wrapper for. */
 #include "hako/syscall.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,14 @@ int
 sys_pivot_root(const char *new_root, const char *put_old)
 {
 	return (int)syscall(SYS_pivot_root, new_root, put_old);
+}
+
+int
+sys_propagate(int tree, uint64_t propagation)
+{
+	struct mount_attr attr = {.propagation = propagation & ~(uint64_t)MS_REC};
+
+	return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
 }
 
 int
