@@ -394,3 +394,21 @@ intel_rdt_take_back(const struct plan *plan, const struct handles *h)
 	if (dir >= 0 && file_read_at(dir, "tasks", tasks, sizeof(tasks)) == 0)
 		(void)remove_directory(h, group);
 }
+
+/* "res:GROUP/" and "mon:GROUP/", as the kernel tells it of a process (Linux 5.8). */
+LAYER_VERIFY(intel_rdt_verify)
+{
+	const struct claim claim = {CHECK_RESCTRL, plan->intel_rdt.at};
+	const char *group = plan->intel_rdt.group, *text, *found;
+
+	if (plan->intel_rdt.at == NULL)
+		return;
+	text = observed_read(o, "cpu_resctrl_groups", NULL);
+	found = text != NULL ? strstr(text, "res:") : NULL;
+	if (found == NULL)
+		verdict_unknown(v, claim, "/proc/PID/cpu_resctrl_groups: %s",
+		                text == NULL ? error_text(errno) : "resctrl is not mounted");
+	else
+		verdict_compare(v, claim, strcmp(group, "/") == 0 ? "/" : arena_printf(v->arena, "/%s", group + (group[0] == '/')),
+		                arena_printf(v->arena, "/%.*s", (int)strcspn(found + 4, "/\n"), found + 4));
+}

@@ -34,3 +34,18 @@ LAYER_RUN(loopback_bring_up)
 	fd_drop(&h->dropped, sock);
 	return 0;
 }
+
+/* An interface that is up has its address among the local routes. */
+LAYER_VERIFY(loopback_verify)
+{
+	const char *routes;
+
+	if (!plan->loopback_up)
+		return;
+	routes = observed_read(o, "net/fib_trie", NULL);
+	verdict_compare(v, (struct claim){CHECK_LOOPBACK, json_member(plan->config->linux_->at, "namespaces")},
+	                "up",
+	                routes == NULL                           ? NULL
+	                : strstr(routes, "127.0.0.1\n") != NULL ? "up"
+	                                                        : "down");
+}
