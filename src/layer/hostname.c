@@ -34,8 +34,7 @@ LAYER_VERIFY(hostname_verify)
 	const struct json *root = plan->config->at;
 
 	if (plan->hostname != NULL)
-		verdict_compare(v,
-		                (struct claim){CHECK_HOSTNAME, json_member(root, "hostname")},
+		verdict_compare(v, (struct claim){CHECK_HOSTNAME, json_member(root, "hostname")},
 		                plan->hostname, observed_inside(o, "sys/kernel/hostname"));
 	if (plan->domainname != NULL)
 		verdict_compare(v,

@@ -395,7 +395,7 @@ intel_rdt_take_back(const struct plan *plan, const struct handles *h)
 		(void)remove_directory(h, group);
 }
 
-/* "res:GROUP/" and "mon:GROUP/", as the kernel tells it of a process (Linux 5.8). */
+/* "res:GROUP/" and "mon:GROUP/", as the kernel tells it of a process; nothing: no resctrl. */
 LAYER_VERIFY(intel_rdt_verify)
 {
 	const struct claim claim = {CHECK_RESCTRL, plan->intel_rdt.at};
@@ -404,11 +404,16 @@ LAYER_VERIFY(intel_rdt_verify)
 	if (plan->intel_rdt.at == NULL)
 		return;
 	text = observed_read(o, "cpu_resctrl_groups", NULL);
+	if (text == NULL && errno != ENOENT) {
+		verdict_unknown(v, claim, "/proc/PID/cpu_resctrl_groups: %s", error_text(errno));
+		return;
+	}
+	group += group[0] == '/';
 	found = text != NULL ? strstr(text, "res:") : NULL;
-	if (found == NULL)
-		verdict_unknown(v, claim, "/proc/PID/cpu_resctrl_groups: %s",
-		                text == NULL ? error_text(errno) : "resctrl is not mounted");
+	if (found == NULL || found[4] == '\n' || found[4] == '\0')
+		verdict_add(v, claim, false, group, "none: there is no resctrl");
 	else
-		verdict_compare(v, claim, strcmp(group, "/") == 0 ? "/" : arena_printf(v->arena, "/%s", group + (group[0] == '/')),
-		                arena_printf(v->arena, "/%.*s", (int)strcspn(found + 4, "/\n"), found + 4));
+		verdict_compare(
+			v, claim, group,
+			arena_printf(v->arena, "%.*s", (int)strcspn(found + 4, "/\n"), found + 4));
 }

@@ -231,10 +231,24 @@ verify_apparmor(const struct plan *plan, const struct observed *o, struct verdic
 	const char *profile = plan->process.label.apparmor;
 	const char *text = read_attribute(o, "attr/apparmor/current", "attr/apparmor/exec");
 
-	if (text == NULL)
+	if (text == NULL && errno != ENOENT)
 		verdict_unknown(v, claim, "/proc/PID/attr/apparmor: %s", error_text(errno));
+	else if (text == NULL)
+		verdict_add(v, claim, false, profile, "none: AppArmor is not enabled");
 	else
 		verdict_add(v, claim, names_profile(text, profile), profile, text);
+}
+
+/* Without a security module that has attributes they cannot be read: EINVAL. */
+static void
+verify_selinux(const struct plan *plan, const struct observed *o, struct verdicts *v)
+{
+	const struct claim claim = {CHECK_SELINUX, json_member(plan->process.at, "selinuxLabel")};
+	const char *text = read_attribute(o, "attr/current", "attr/exec");
+
+	if (text == NULL && (errno == EINVAL || errno == ENOENT))
+		text = "none: SELinux is not enabled";
+	verdict_compare(v, claim, plan->process.label.selinux, text);
 }
 
 LAYER_VERIFY(label_verify)
@@ -244,8 +258,5 @@ LAYER_VERIFY(label_verify)
 	if (label->apparmor != NULL)
 		verify_apparmor(plan, o, v);
 	if (label->selinux != NULL)
-		verdict_compare(v,
-		                (struct claim){CHECK_SELINUX,
-		                               json_member(plan->process.at, "selinuxLabel")},
-		                label->selinux, read_attribute(o, "attr/current", "attr/exec"));
+		verify_selinux(plan, o, v);
 }

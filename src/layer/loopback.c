@@ -43,9 +43,11 @@ LAYER_VERIFY(loopback_verify)
 	if (!plan->loopback_up)
 		return;
 	routes = observed_read(o, "net/fib_trie", NULL);
-	verdict_compare(v, (struct claim){CHECK_LOOPBACK, json_member(plan->config->linux_->at, "namespaces")},
-	                "up",
-	                routes == NULL                           ? NULL
-	                : strstr(routes, "127.0.0.1\n") != NULL ? "up"
-	                                                        : "down");
+	verdict_compare(
+		v,
+		(struct claim){CHECK_LOOPBACK, json_member(plan->config->linux_->at, "namespaces")},
+		"up",
+		routes == NULL                          ? NULL
+		: strstr(routes, "127.0.0.1\n") != NULL ? "up"
+							: "down");
 }

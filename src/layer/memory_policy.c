@@ -87,17 +87,22 @@ find_policy(struct arena *arena, const char *line)
 static const char *
 expected_policy(struct arena *arena, const struct memory_policy_plan *policy)
 {
-	static const char *const names[] = {"default", "prefer", "bind", "interleave",
-	                                    "local", "prefer (many)", "weighted interleave"};
+	static const char *const names[] = {"default",
+	                                    "prefer",
+	                                    "bind",
+	                                    "interleave",
+	                                    "local",
+	                                    "prefer (many)",
+	                                    "weighted interleave"};
 	const char *flags = (policy->flags & MPOL_F_STATIC_NODES) != 0     ? "=static"
 	                    : (policy->flags & MPOL_F_RELATIVE_NODES) != 0 ? "=relative"
 	                                                                   : "";
 
 	if (policy->mode < 0 || (size_t)policy->mode >= ARRAY_SIZE(names))
 		return "?";
-	return policy->nodes != NULL ? arena_printf(arena, "%s%s:%s", names[policy->mode], flags,
-	                                            policy->nodes)
-	                             : names[policy->mode];
+	return policy->nodes != NULL
+	               ? arena_printf(arena, "%s%s:%s", names[policy->mode], flags, policy->nodes)
+	               : names[policy->mode];
 }
 
 /* The nodes that the cpuset leaves are all that counts: the mode is what is compared. */
@@ -118,7 +123,6 @@ LAYER_VERIFY(memory_policy_verify)
 	if (found == NULL)
 		verdict_unknown(v, claim, "/proc/PID/numa_maps: %s", error_text(errno));
 	else
-		verdict_add(v, claim,
-		            strncmp(expected, found, strcspn(expected, ":= ")) == 0, expected,
-		            found);
+		verdict_add(v, claim, strncmp(expected, found, strcspn(expected, ":= ")) == 0,
+		            expected, found);
 }

@@ -24,15 +24,18 @@ verify_path(const struct plan *plan, const struct observed *o, struct verdicts *
 {
 	const struct claim claim = {CHECK_ROOT_PATH, root_at(plan, "path")};
 	struct stat expected, found;
+	bool same;
 
-	if (o->root < 0 || fstat(o->root, &found) < 0)
+	if (o->root < 0 || fstat(o->root, &found) < 0) {
 		verdict_unknown(v, claim, "/proc/PID/root: %s", error_text(o->root_code));
-	else if (stat(plan->rootfs, &expected) < 0)
+		return;
+	}
+	if (stat(plan->rootfs, &expected) < 0) {
 		verdict_unknown(v, claim, "%s: %s", plan->rootfs, error_text(errno));
-	else
-		verdict_add(v, claim,
-		            expected.st_dev == found.st_dev && expected.st_ino == found.st_ino,
-		            plan->rootfs, "another directory");
+		return;
+	}
+	same = expected.st_dev == found.st_dev && expected.st_ino == found.st_ino;
+	verdict_add(v, claim, same, plan->rootfs, same ? plan->rootfs : "another directory");
 }
 
 static void
@@ -47,10 +50,9 @@ verify_pivot(const struct plan *plan, struct observed *o, struct verdicts *v)
 		return;
 	}
 	found = observed_mount_id(o->root, &is_root);
-	(void)plan;
-	verdict_add(v, claim, found == top && is_root, "the root of the mount namespace",
-	            found == top && is_root ? "the root of the mount namespace"
-	                                    : "a directory of it, with more above");
+	verdict_compare(v, claim, "the root of the mount namespace",
+	                found == top && is_root ? "the root of the mount namespace"
+	                                        : "a directory of it, with more above");
 }
 
 /* Asked for or not: a root that has become read-only, or stopped to be, is another one. */

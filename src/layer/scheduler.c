@@ -121,6 +121,5 @@ LAYER_VERIFY(scheduler_verify)
 	if (s->at == NULL)
 		return;
 	verdict_compare(v, (struct claim){CHECK_SCHEDULER, s->at}, describe(v->arena, &expected),
-	                sys_sched_getattr(o->pid, &found) == 0 ? describe(v->arena, &found)
-	                                                       : NULL);
+	                sys_sched_getattr(o->pid, &found) == 0 ? describe(v->arena, &found) : NULL);
 }

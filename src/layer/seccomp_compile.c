@@ -477,7 +477,8 @@ const char *
 seccomp_name_call(const struct seccomp_abi *abi, long number)
 {
 	static char name[64];
-	char *text = seccomp_syscall_resolve_num_arch(abi->arch, (int)(abi->base + (uint32_t)number));
+	char *text =
+		seccomp_syscall_resolve_num_arch(abi->arch, (int)(abi->base + (uint32_t)number));
 
 	snprintf(name, sizeof(name), "%s", text != NULL ? text : "?");
 	free(text);
