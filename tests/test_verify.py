@@ -15,6 +15,7 @@ import pytest
 
 from harness import kernel, private
 from harness.kernel import eventually
+from harness.runtime import run
 from test_seccomp import DOCKER
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -157,7 +158,7 @@ def filtered(b):
 
 def chrooted(c):
     """A process that stands in a directory of the container's root."""
-    c.exec("/bin/chroot", "/sub", "/bin/sleep", "1000", options=("--detach", "--cap=SYS_CHROOT"))
+    c.exec("/bin/chroot", "/sub", "/bin/sleep", "1000", options=("--detach", "--cap=CAP_SYS_CHROOT"))
     def roots():
         return {pid for pid in kernel.cgroup_pids(kernel.cgroup_path(c.pid))
                 if os.readlink(f"/proc/{pid}/root") == "/sub"}
@@ -191,7 +192,7 @@ CHANGES = {
     "chroot": Change("root.pivot", "root.path root.pivot root.readonly", chrooted, with_directory,
                      running=True, only=("root",)),
     "read-only root": Change("root.readonly", "root.readonly",
-                             mount("mount", "-o", "remount,bind,ro", "/")),
+                             mount("mount", "-o", "remount,bind,ro", "none", "/")),
     "shared root": Change("root.propagation", "root.propagation",
                           mount("mount", "--make-shared", "/")),
     "unmount": Change("mounts.DESTINATION.type", "mounts./dev/shm.type",
@@ -203,14 +204,14 @@ CHANGES = {
                              config(lambda d: d["mounts"][-1].update(
                                  source=d["mounts"][-1]["source"][:-4] + "other")), volume()),
     "writable volume": Change("mounts.DESTINATION.readonly", "mounts./data.readonly",
-                              mount("mount", "-o", "remount,bind,rw,nosuid", "/data"),
+                              mount("mount", "-o", "remount,bind,rw,nosuid", "none", "/data"),
                               volume("ro", "nosuid")),
     "executable volume": Change("mounts.DESTINATION.options", "mounts./data.options",
-                                mount("mount", "-o", "remount,bind,nosuid", "/data"),
+                                mount("mount", "-o", "remount,bind,nosuid", "none", "/data"),
                                 volume("nosuid", "noexec")),
     "smaller tmpfs": Change("mounts.DESTINATION.data", "mounts./dev/shm.data",
                             mount("mount", "-o", "remount,nosuid,nodev,noexec,size=1m",
-                                  "/dev/shm")),
+                                  "none", "/dev/shm")),
     "shared mount": Change("mounts.DESTINATION.propagation", "mounts./dev/shm.propagation",
                            mount("mount", "--make-shared", "/dev/shm")),
     "idmap": Change("mounts.DESTINATION.idmap", "mounts./data.idmap", config(without_idmap),
@@ -325,10 +326,10 @@ def make(runtime, bundle, tmp_path):
         if setup:
             setup(b)
         c = runtime.container(b)
-        with open(tmp_path / "kept", "w") as file:
-            if create:
-                os.dup2(file.fileno(), 3)
-            c.create(*create, **({"pass_fds": (3,)} if create else {}))
+        # descriptor 3 is a file of the host
+        line = runtime.argv("create", *create, "--bundle", b, c.id)
+        run(["/bin/sh", "-c", 'exec 3>"$0"; exec "$@"', tmp_path / "kept", *line],
+            env=runtime.environment)
         if running:
             c.start()
         return c

@@ -73,6 +73,10 @@ observed_own_link(struct arena *arena, const char *link);
 const char *
 observed_inside(struct observed *o, const char *file);
 
+/* "up" or "down": a link of its network namespace; NULL with errno. */
+const char *
+observed_net_link(struct observed *o, const char *name);
+
 /* The id of the mount that is the root of its mount namespace; 0 with errno. */
 uint64_t
 observed_top_mount(struct observed *o);

@@ -42,7 +42,7 @@ allow_tree(struct account *a, const char *path)
 	for (size_t i = 0; i < a->mounts->count; i++) {
 		const char *rest = path_below(path, a->mounts->lines[i].point);
 
-		if (rest != NULL && rest[0] != '\0')
+		if (rest != NULL && rest[0] != '\0' && a->allowed[i] > 0)
 			a->allowed[i]++;
 	}
 }

@@ -13,13 +13,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -186,22 +187,41 @@ struct answer {
 	char text[ANSWER_SIZE];
 };
 
+static ssize_t
+tell_top_mount(char *buf, size_t size)
+{
+	struct statx sx;
+
+	if (statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &sx) < 0)
+		return -1;
+	return snprintf(buf, size, "%llu", (unsigned long long)sx.stx_mnt_id);
+}
+
+static ssize_t
+tell_link(const char *name, char *buf, size_t size)
+{
+	autoclose int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {0};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%.*s", IFNAMSIZ - 1, name);
+	if (sock < 0 || ioctl(sock, SIOCGIFFLAGS, &request) < 0)
+		return -1;
+	return snprintf(buf, size, "%s", (request.ifr_flags & IFF_UP) != 0 ? "up" : "down");
+}
+
+/* What is asked for: its first letter says what kind of thing. */
+enum question { ASK_FILE = 'f', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
+
 static void
-answer_file(int sock, int proc, const char *file)
+answer_question(int sock, int proc, const char *question)
 {
 	static struct answer answer;
-	ssize_t n;
+	const size_t size = sizeof(answer.text);
+	ssize_t n = question[0] == ASK_FILE   ? file_read_at(proc, question + 1, answer.text, size)
+	            : question[0] == ASK_LINK ? tell_link(question + 1, answer.text, size)
+	                                      : tell_top_mount(answer.text, size);
 
-	if (file[0] == '\0') {
-		struct statx sx;
-
-		answer.code = statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &sx) < 0 ? errno : 0;
-		n = snprintf(answer.text, sizeof(answer.text), "%llu",
-		             (unsigned long long)sx.stx_mnt_id);
-	} else {
-		n = file_read_at(proc, file, answer.text, sizeof(answer.text));
-		answer.code = n < 0 ? errno : 0;
-	}
+	answer.code = n < 0 ? errno : 0;
 	(void)send(sock, &answer, sizeof(answer.code) + (n > 0 ? (size_t)n : 0), MSG_NOSIGNAL);
 }
 
@@ -209,7 +229,7 @@ static _Noreturn void
 help(const struct observed *o, int types, int sock)
 {
 	autoclose int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char file[PATH_MAX];
+	char question[PATH_MAX];
 	int code = 0;
 	ssize_t n;
 
@@ -221,9 +241,9 @@ help(const struct observed *o, int types, int sock)
 	    (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		code = errno == EINVAL ? 0 : errno; /* nobody is root there */
 	(void)send(sock, &code, sizeof(code), MSG_NOSIGNAL);
-	while (code == 0 && (n = recv(sock, file, sizeof(file) - 1, 0)) > 0) {
-		file[n] = '\0';
-		answer_file(sock, proc, file + 1);
+	while (code == 0 && (n = recv(sock, question, sizeof(question) - 1, 0)) > 0) {
+		question[n] = '\0';
+		answer_question(sock, proc, question);
 	}
 	_exit(0);
 }
@@ -250,8 +270,8 @@ start_helper(struct observed *o)
 	return code == 0 ? 0 : -1;
 }
 
-const char *
-observed_inside(struct observed *o, const char *file)
+static const char *
+ask(struct observed *o, enum question what, const char *name)
 {
 	autofree struct answer *answer = malloc(sizeof(*answer));
 	char question[PATH_MAX];
@@ -262,8 +282,7 @@ observed_inside(struct observed *o, const char *file)
 	errno = o->helper_code;
 	if (errno != 0 || answer == NULL)
 		return NULL;
-	/* a packet of no bytes would look like the end */
-	n = snprintf(question, sizeof(question), " %s", file);
+	n = snprintf(question, sizeof(question), "%c%s", what, name);
 	if (send(o->helper, question, (size_t)n, MSG_NOSIGNAL) < 0)
 		return NULL;
 	n = recv(o->helper, answer, sizeof(*answer), 0);
@@ -276,10 +295,22 @@ observed_inside(struct observed *o, const char *file)
 	                  : arena_strndup(o->arena, answer->text, (size_t)n - sizeof(answer->code));
 }
 
+const char *
+observed_inside(struct observed *o, const char *file)
+{
+	return ask(o, ASK_FILE, file);
+}
+
+const char *
+observed_net_link(struct observed *o, const char *name)
+{
+	return ask(o, ASK_LINK, name);
+}
+
 uint64_t
 observed_top_mount(struct observed *o)
 {
-	const char *text = observed_inside(o, "");
+	const char *text = ask(o, ASK_TOP_MOUNT, "");
 
 	return text != NULL ? strtoull(text, NULL, 10) : 0;
 }
