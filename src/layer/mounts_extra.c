@@ -68,25 +68,36 @@ allow_planned(struct account *a)
 		allow(a, "/dev/console", false);
 }
 
-/* Is the same filesystem mounted on the host, at that place below the source? */
+static bool
+has_mount(const struct mountinfo *mounts, const char *point, const struct mount_line *line)
+{
+	for (size_t i = 0; mounts != NULL && i < mounts->count; i++) {
+		const struct mount_line *other = &mounts->lines[i];
+
+		if (strcmp(other->point, point) == 0 && other->major == line->major &&
+		    other->minor == line->minor && strcmp(other->root, line->root) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is the same filesystem mounted on the host, at that place below the source? Who binds
+ * a folder with the rootfs in it gets what was in the container until then.
+ */
 static bool
 is_on_host(const struct account *a, const struct mount_line *line, const char *source,
            const char *rest)
 {
 	autofree char *resolved = realpath(source, NULL);
-	const struct mount_line *other;
+	const char *path, *inside;
 
-	if (a->host == NULL || resolved == NULL)
+	if (resolved == NULL)
 		return false;
-	for (size_t i = 0; i < a->host->count; i++) {
-		const char *below = path_below(resolved, a->host->lines[i].point);
-
-		other = &a->host->lines[i];
-		if (below != NULL && strcmp(below, rest) == 0 && other->major == line->major &&
-		    other->minor == line->minor && strcmp(other->root, line->root) == 0)
-			return true;
-	}
-	return false;
+	path = arena_printf(a->o->arena, "%s%s", strcmp(resolved, "/") == 0 ? "" : resolved, rest);
+	inside = path_below(a->plan->rootfs, path);
+	return has_mount(a->host, path, line) ||
+	       (inside != NULL && has_mount(a->mounts, inside[0] != '\0' ? inside : "/", line));
 }
 
 /* By a tree that was bound recursively, the rootfs itself being one. */
@@ -126,8 +137,9 @@ LAYER_VERIFY(mounts_verify_extra)
 
 	if (!plan_creates(plan, CLONE_NEWNS))
 		return;
-	if (a.mounts == NULL) {
-		verdict_unknown(v, claim, "/proc/PID/mountinfo: %s", error_text(errno));
+	if (a.mounts == NULL || o->root < 0) {
+		verdict_unknown(v, claim, "/proc/PID/mountinfo: %s",
+		                error_text(a.mounts == NULL ? errno : o->root_code));
 		return;
 	}
 	a.host = observed_own_mounts(v->arena);
