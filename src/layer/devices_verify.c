@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Device nodes, as they can be found from the root of the process. */
+#include "hako/devices.h"
 #include "hako/layer.h"
 #include "hako/path.h"
 #include "hako/syscall.h"
@@ -27,34 +28,59 @@ describe(struct arena *arena, mode_t mode, dev_t device, uid_t uid, gid_t gid, b
 	            : text;
 }
 
-/* What init itself has made, as root of the whole machine. */
+/*
+ * Made by hako, with owner and mode: by init as root of the whole machine, or by the
+ * parent in a tmpfs of its own (devices_bind.c).
+ */
 static bool
-is_made(const struct plan *plan, const struct device_plan *d)
+is_made(const struct plan *plan, struct observed *o, const struct device_plan *d, int fd)
 {
+	const struct mountinfo *mounts = observed_mounts(o);
+	const struct mount_line *line;
+	bool is_root;
 	struct stat st;
 
-	return !plan_isolates(plan, CLONE_NEWUSER) && plan->options.privileged &&
-	       plan_look_up(plan, plan->mount_count, d->path, &st) < 0;
+	if (!plan_isolates(plan, CLONE_NEWUSER))
+		return plan->options.privileged &&
+		       plan_look_up(plan, plan->mount_count, d->path, &st) < 0;
+	if (!devices_are_prepared(plan) || fd < 0 || mounts == NULL)
+		return false;
+	line = mountinfo_find(mounts, observed_mount_id(fd, &is_root));
+	return line != NULL && strcmp(line->source, "devices") == 0;
+}
+
+static const char *
+expect(const struct device_plan *d, const struct observed *o, bool made)
+{
+	uint32_t uid, gid;
+
+	/* what is not mapped stays the host's root's */
+	if (!observed_host_id(o, "uid_map", d->uid, &uid))
+		uid = 0;
+	if (!observed_host_id(o, "gid_map", d->gid, &gid))
+		gid = 0;
+	return describe(o->arena, d->mode, d->device, uid, gid, made);
 }
 
 static void
-verify_device(const struct plan *plan, const struct observed *o, struct verdicts *v,
+verify_device(const struct plan *plan, struct observed *o, struct verdicts *v,
               const struct device_plan *d)
 {
 	const struct claim claim = {CHECK_DEVICE, d->at, d->path};
 	autoclose int fd = observed_open_path(o, d->path, false);
-	bool made = is_made(plan, d);
-	const char *expected = describe(v->arena, d->mode, d->device, d->uid, d->gid, made);
+	int code = errno;
+	bool made = is_made(plan, o, d, fd);
+	const char *expected = expect(d, o, made);
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		verdict_compare(
 			v, claim, expected,
 			describe(v->arena, st.st_mode, st.st_rdev, st.st_uid, st.st_gid, made));
-	else if (errno == ENOENT)
+	else if (code == ENOENT)
 		verdict_compare(v, claim, expected, "no such file");
 	else
-		verdict_unknown(v, claim, "open: %s", error_text(errno));
+		verdict_unknown(v, claim, "open: %s", error_text(code));
 }
 
 /* The one link of /dev that decides whose terminals are made; an image may have the others. */
