@@ -85,6 +85,11 @@ struct options {
 	bool stats;
 	const char *interval;
 
+	/* verify */
+	struct option_list only, skip;
+	const char *pid;
+	bool list;
+
 	/* kill, delete, list, ps, check, spec */
 	bool all;
 	bool regex;
@@ -130,6 +135,7 @@ enum command_bit {
 	FOR_UPDATE = 1 << 15,
 	FOR_EVENTS = 1 << 16,
 	FOR_CHECK = 1 << 17,
+	FOR_VERIFY = 1 << 18,
 };
 
 /* All commands; ends with a NULL name. */
@@ -196,6 +202,8 @@ int
 command_features(const struct options *o, struct error *e);
 int
 command_check(const struct options *o, struct error *e);
+int
+command_verify(const struct options *o, struct error *e);
 int
 command_plan(const struct options *o, struct error *e);
 int

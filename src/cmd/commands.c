@@ -27,6 +27,7 @@ const struct command commands[] = {
 	{"spec", FOR_SPEC, "", "write a config.json to begin with", 0, 0, command_spec, 1},
 	{"check", FOR_CHECK, "[BUNDLE]", "show all that is wrong with a bundle", 0, 1, command_check, 2},
 	{"plan", FOR_PLAN, "[BUNDLE]", "show what `create` would do, without doing it", 0, 1, command_plan, 1},
+	{"verify", FOR_VERIFY, "[ID]", "compare a container with the config it was created from", 0, 1, command_verify, 2},
 	{"features", FOR_FEATURES, "", "show what hako supports as JSON", 0, 0, command_features, 1},
 	{0},
 };
