@@ -311,6 +311,53 @@ def test_detached(runtime, bundle, option):
     assert result.returncode == 64 and "--detach" in result.stderr
 
 
+# --- --verify --------------------------------------------------------------------------
+
+def test_verified(report, bundle):
+    b = bundle().sh("exit 3")
+    b.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["getcwd"], "action": "SCMP_ACT_ERRNO"}]}
+    result = report(b, "--verify", "--summary", globals=["--strict"])
+    assert result.returncode == 3
+    outcomes = {check["id"]: check["outcome"] for check in result.report["verify"]["checks"]}
+    assert set(outcomes.values()) == {"holds", "pending"}
+    assert outcomes["caps.bounding"] == "holds" and outcomes["seccomp.mode"] == "pending"
+    assert re.search(r"^  verified   \d+ checks: \d+ hold, \d+ pending, 0 unknown, 0 drift$",
+                     result.stderr, re.MULTILINE)
+
+
+def test_drift_is_not_run(report, bundle, token):
+    """A hook changes what was made: the program does not even begin."""
+    b = bundle().sh("echo ran >/tmp/ran")
+    b.config["hooks"] = {"createRuntime": [hook(
+        r"""pid=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p'); """
+        "nsenter --uts=/proc/$pid/ns/uts hostname other")]}
+    result = report(b, "--verify")
+    end = result.report["end"]
+    assert (result.returncode, end["kind"], end["error"]["id"]) == (1, "error", "verify-failed")
+    drift, = [c for c in result.report["verify"]["checks"] if c["outcome"] == "drift"]
+    assert drift["id"] == "uts.hostname" in result.stderr and drift["found"] == "other"
+    assert not (b.rootfs / "tmp" / "ran").exists()
+    assert result.report["leaks"] == NOTHING
+    gone(token)
+    assert report(b).returncode == 0  # nobody has asked
+
+
+def test_verify_with_an_agent_and_hooks(report, bundle, tmp_path):
+    """READY is waited for once, whoever wants to know."""
+    b = bundle("/bin/true")
+    b.config["hooks"] = {kind: [hook(f"echo {kind} >>{tmp_path}/order")]
+                         for kind in ("createRuntime", "poststart", "poststop")}
+    assert report(b, "--verify").returncode == 0
+    assert (tmp_path / "order").read_text().split() == ["createRuntime", "poststart", "poststop"]
+
+
+def test_verify_detached(runtime, bundle):
+    id = runtime.new_id()
+    runtime.run("run", "--detach", "--verify", "--bundle", bundle("/bin/sleep", "1000"), id)
+    assert runtime.run("state", id).json()["status"] == "running"
+
+
 # --- what is left behind ----------------------------------------------------------------
 
 def test_mount_left(report, bundle):

@@ -62,6 +62,7 @@ struct options {
 	const char *timeout;
 	const char *report;
 	bool summary;
+	bool verify;
 	const char *process;
 	const char *cwd;
 	const char *user;

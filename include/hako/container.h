@@ -156,6 +156,10 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 int
 container_run(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e);
 
+/* Wait until a container that is to be run is built and confined: then it can be looked at. */
+int
+container_settle(struct handles *h, struct error *e);
+
 /* Take back a container that was to be run, before container_run(). */
 void
 container_abandon(const struct plan *plan, struct handles *h, const char *pid_file);

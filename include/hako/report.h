@@ -6,6 +6,7 @@
 #include "hako/container.h"
 #include "hako/leaks.h"
 #include "hako/plan.h"
+#include "hako/verdict.h"
 
 /*
  * `run --report`, `--summary`: how a container has ended, what it has used and what it
@@ -31,6 +32,7 @@ struct report {
 	const char *syscall;     /* what the filter has killed it for, NULL: unknown */
 	const char *cgroup_path; /* NULL: it had none */
 	struct cgroup_record cgroup;
+	const struct verdicts *verdicts; /* NULL: it was not verified */
 	struct leaks leaks;
 	bool leaks_looked_for;
 };
@@ -49,6 +51,10 @@ report_planned(struct report *r, const struct plan *plan);
 /* The container is made, and waits. */
 void
 report_created(struct report *r, const struct handles *h);
+
+/* It was verified; v lives on. */
+void
+report_verified(struct report *r, const struct verdicts *v);
 
 /* Its program is being executed. */
 void

@@ -9,6 +9,7 @@
 #include "hako/report.h"
 #include "hako/selfexe.h"
 #include "hako/utf8.h"
+#include "hako/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,6 +128,39 @@ wait_and_delete(const struct options *o, const struct plan *plan, struct handles
 	return status;
 }
 
+static const struct verdict *
+first_drift(const struct verdicts *v)
+{
+	for (size_t i = 0; i < v->count; i++)
+		if (v->items[i].outcome == VERDICT_DRIFT)
+			return &v->items[i];
+	return NULL;
+}
+
+/* Init is confined and waits: what does not hold now must not begin to run. */
+static int
+verify(const struct plan *plan, struct handles *h, struct report *report, struct error *e)
+{
+	static struct arena arena;
+	static struct verdicts verdicts;
+	const struct verdict *drift;
+
+	if (container_settle(h, e) < 0 ||
+	    container_verify_made(&arena, plan, h, &verdicts, e) < 0)
+		return -1;
+	report_verified(report, &verdicts);
+	drift = first_drift(&verdicts);
+	if (drift != NULL)
+		return json_error(drift->at, e, 0, "verify-failed",
+		                  "%zu checks do not hold: %s: expected %s, found %s",
+		                  verdicts.counts[VERDICT_DRIFT], drift->id, drift->expected,
+		                  drift->found);
+	return verdicts.counts[VERDICT_UNKNOWN] == 0
+	               ? 0
+	               : log_fallback(e, "verify-unknown", "%zu checks could not be determined",
+	                              verdicts.counts[VERDICT_UNKNOWN]);
+}
+
 /* Up to a container whose program is being executed. */
 static int
 begin(const struct options *o, int timeout_ms, struct report *report, const struct plan **ret_plan,
@@ -135,7 +169,8 @@ begin(const struct options *o, int timeout_ms, struct report *report, const stru
 	if (make(o, false, report, ret_plan, h, e) < 0)
 		return -1;
 	report_created(report, h);
-	if (check_reach(*ret_plan, h, timeout_ms, e) < 0) {
+	if (check_reach(*ret_plan, h, timeout_ms, e) < 0 ||
+	    (o->verify && verify(*ret_plan, h, report, e) < 0)) {
 		container_abandon(*ret_plan, h, o->pid_file);
 		return -1;
 	}

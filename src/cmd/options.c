@@ -68,6 +68,7 @@ static const struct option_row rows[] = {
 	{"keep", 0, FLAG, AT(keep), FOR_RUN, NULL, "do not delete the container when it ends"},
 	{"timeout", 0, STRING, AT(timeout), FOR_RUN, "DURATION", "kill the container after that time, as in 30s or 2m; exit with 124"},
 	{"report", 0, STRING, AT(report), FOR_RUN, "FILE", "write to FILE how it ended, what it used and left behind; - for standard output"},
+	{"verify", 0, FLAG, AT(verify), FOR_RUN, NULL, "verify the container before its process is executed"},
 	{"summary", 0, FLAG, AT(summary), FOR_RUN, NULL, "the same in a few lines on standard error"},
 
 	{"process", 'p', STRING, AT(process), FOR_EXEC, "FILE", "JSON file that describes the process"},

@@ -10,6 +10,7 @@
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/seccomp.h"
+#include "hako/verify.h"
 #include "hako/version.h"
 
 #include <errno.h>
@@ -79,6 +80,13 @@ report_created(struct report *r, const struct handles *h)
 	r->cgroup_path = h->cgroup_path;
 	r->audit = audit_open();
 	leaks_know(&r->leaks, r->plan, h->init_pid);
+}
+
+void
+report_verified(struct report *r, const struct verdicts *v)
+{
+	if (r != NULL)
+		r->verdicts = v;
 }
 
 void
@@ -292,6 +300,18 @@ put_leaks(struct json_writer *w, const struct report *r)
 }
 
 static void
+put_verified(struct json_writer *w, const struct report *r)
+{
+	if (r->verdicts == NULL) {
+		json_put_null(w, "verify");
+		return;
+	}
+	json_begin_object(w, "verify");
+	verdicts_put_json(w, r->verdicts);
+	json_end_object(w);
+}
+
+static void
 put_report(struct json_writer *w, const struct report *r, int status, const struct error *failure)
 {
 	json_begin_object(w, NULL);
@@ -305,7 +325,7 @@ put_report(struct json_writer *w, const struct report *r, int status, const stru
 	put_end(w, r, failure);
 	put_times(w, r);
 	put_cgroup(w, r);
-	json_put_null(w, "verify");
+	put_verified(w, r);
 	put_leaks(w, r);
 	json_end_object(w);
 }
@@ -378,6 +398,14 @@ say_use(FILE *out, const struct report *r)
 }
 
 static void
+say_verified(FILE *out, const struct verdicts *v)
+{
+	fprintf(out, "  verified   %zu checks: %zu hold, %zu pending, %zu unknown, %zu drift\n",
+	        v->count, v->counts[VERDICT_HOLDS], v->counts[VERDICT_PENDING],
+	        v->counts[VERDICT_UNKNOWN], v->counts[VERDICT_DRIFT]);
+}
+
+static void
 say_leaks(FILE *out, const struct report *r)
 {
 	for (size_t i = 0; i < LEAKS; i++)
@@ -398,6 +426,8 @@ report_summary(const struct report *r, const struct error *failure)
 	if (out == NULL)
 		return NULL;
 	say_end(out, r, failure);
+	if (r->verdicts != NULL)
+		say_verified(out, r->verdicts);
 	if (r->ended_us != 0)
 		say_use(out, r);
 	if (r->leaks_looked_for)

@@ -70,9 +70,14 @@ killed_by_another() {
 }
 check report_of_a_timeout killed_by_another
 
-# Every process forks as fast as it can; nobody is left at the deadline.
+# Processes come and go at the limit; nobody is left at the deadline.
 bomb() {
-	report '"pids": {"limit": 30}' 'f() { f | f & }; while :; do f; usleep 10000; done' --timeout 3s
+	report '"pids": {"limit": 30}' '
+		for i in 1 2 3 4; do
+			(while :; do usleep 100000 & done) 2>/dev/null &
+			(trap "" TERM; sleep 1000) &
+		done
+		exec sleep 1000' --timeout 3s
 	[ $status = 124 ]
 	says kind '"timeout"'
 	[ "$(sed -n '/"pids.events"/,/}/s/.*"max": \([0-9]*\).*/\1/p' /tmp/report)" -gt 0 ]
