@@ -181,14 +181,6 @@ def test_names_are_quoted(trace, runtime, bundle):
     assert t.one("prestart")["args"]["detail"].startswith("/none\"\\\u00fc")
 
 
-def test_many_spans(trace, runtime, bundle):
-    """There is room for some thousand; the rest is counted."""
-    b = bundle("/bin/true")
-    b.config["hooks"] = {"prestart": [{"path": "/bin/true"}] * 2100}
-    t = trace("run", "--bundle", b, runtime.new_id(), timeout=50)
-    assert t.result.returncode == 0 and t.dropped > 0 and len(t.spans) == 2048
-
-
 def test_processes_that_are_killed(background, runtime, bundle, tmp_path):
     """A span without an end is a begin."""
     file = tmp_path / "t.json"
