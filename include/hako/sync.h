@@ -20,7 +20,7 @@
 	X(MOUNTED, "init -> parent: the root is built; run the hooks of the runtime namespace")    \
 	X(HOOKED, "parent -> init: those hooks have run")                                          \
 	X(READY, "init -> parent: confined, nothing left but the program")                         \
-	X(START, "parent -> init: execute it; with the trace of `start`, if any")                                                     \
+	X(START, "parent -> init: execute it; with the trace of `start`, if any")                  \
 	X(RELEASE, "parent -> init: created; wait for `start` on the socket")                      \
 	X(LISTENER, "init -> parent: the filter is loaded; with its listener's descriptor")        \
 	X(LISTENED, "parent -> init: an agent has the listener")

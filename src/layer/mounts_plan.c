@@ -283,8 +283,8 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 			return -1;
 	decide_kind(p, m, &s);
 	plan_label(p->plan, m);
-	if (drop_unmapped_gid(p, m, e) < 0 || check_bind(m, &s, e) < 0 || check_links(m, e) < 0 || check_destination(m, e) < 0 ||
-	    mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
+	if (drop_unmapped_gid(p, m, e) < 0 || check_bind(m, &s, e) < 0 || check_links(m, e) < 0 ||
+	    check_destination(m, e) < 0 || mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
 		return -1;
 	if (m->kind == MOUNT_BIND && m->source[0] != '/')
 		m->source = arena_printf(p->arena, "%s/%s", p->plan->options.bundle, m->source);

@@ -325,9 +325,7 @@ start_init(const struct plan *plan, struct handles *h, struct error *e)
 
 	/* init finds START waiting for it: going to sleep and waking it up would take longer */
 	if (plan->listener.path == NULL)
-		return sync_send(&h->sync, SYNC_START, 0, e) < 0
-		               ? -1
-		               : expect_ready(h, e);
+		return sync_send(&h->sync, SYNC_START, 0, e) < 0 ? -1 : expect_ready(h, e);
 	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
 	if (expect_ready(h, e) < 0)
 		return -1;
