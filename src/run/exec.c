@@ -469,6 +469,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	*ret = (struct served){
 		.pid = h.init_pid,
 		.pidfd = h.init_pidfd,
+		.cgroup = -1,
 		.console = h.console_peer,
 		.ready = ready_begin(-1, NULL, 0),
 	};
