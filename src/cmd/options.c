@@ -106,6 +106,7 @@ static const struct option_row rows[] = {
 	{"quiet", 'q', FLAG, AT(quiet), FOR_LIST, NULL, "show ids only"},
 	{"format", 'f', STRING, AT(format), FOR_LIST | FOR_PS, "table|json", "format of the output (table)"},
 	{"format", 0, STRING, AT(format), FOR_CHECK, "text|json|sarif", "format of the output (text)"},
+	{"format", 0, STRING, AT(format), FOR_PLAN, "text|json", "format of the output (text)"},
 	{"host", 0, FLAG, AT(host), FOR_CHECK, NULL, "look at this host too; --host=false: only at the bundle's config.json"},
 	{"rootless", 0, FLAG, AT(rootless), FOR_SPEC, NULL, "for an ordinary user, with a user namespace"},
 	{"file", 'f', STRING, AT(file), FOR_SPEC, "FILE", "write FILE instead of config.json"},

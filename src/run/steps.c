@@ -93,6 +93,12 @@ static const char *const phase_names[] = {
 	[PHASE_BUILD] = "BUILD",     [PHASE_CONFINE] = "CONFINE", [PHASE_START] = "START",
 };
 
+const char *
+step_phase_name(enum phase phase)
+{
+	return phase_names[phase];
+}
+
 int
 steps_plan(struct planner *p, enum when when, struct error *e)
 {
