@@ -87,6 +87,7 @@ struct options {
 	bool force;
 	bool quiet;
 	const char *format;
+	const char *fail_on;
 	bool host;
 	bool rootless;
 	const char *file;
@@ -126,6 +127,7 @@ enum command_bit {
 	FOR_UPDATE = 1 << 15,
 	FOR_EVENTS = 1 << 16,
 	FOR_CHECK = 1 << 17,
+	FOR_EXPLAIN = 1 << 18,
 };
 
 /* All commands; ends with a NULL name. */
@@ -192,6 +194,8 @@ int
 command_features(const struct options *o, struct error *e);
 int
 command_check(const struct options *o, struct error *e);
+int
+command_explain(const struct options *o, struct error *e);
 int
 command_plan(const struct options *o, struct error *e);
 int

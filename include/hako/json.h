@@ -72,6 +72,13 @@ json_load(struct arena *arena, int dir, const char *path, const char *name,
 const struct json *
 json_member(const struct json *object, const char *name);
 
+/* The member or item that a token of an RFC 6901 pointer names, or NULL. */
+struct json *
+json_step(const struct json *node, const char *token, size_t length);
+/* What an RFC 6901 pointer leads to, or as much of the way as is there. Never NULL. */
+const struct json *
+json_nearest(const struct json *root, const char *pointer);
+
 /* "config.json:57:9 /mounts/3" (RFC 6901 pointer) into buf. node may be NULL: "". */
 void
 json_where(const struct json *node, char *buf, size_t size);

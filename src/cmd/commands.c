@@ -27,6 +27,7 @@ const struct command commands[] = {
 	{"spec", FOR_SPEC, "", "write a config.json to begin with", 0, 0, command_spec, 1},
 	{"check", FOR_CHECK, "[BUNDLE]", "show all that is wrong with a bundle", 0, 1, command_check, 2},
 	{"plan", FOR_PLAN, "[BUNDLE]", "show what `create` would do, without doing it", 0, 1, command_plan, 1},
+	{"explain", FOR_EXPLAIN, "[BUNDLE|ID]", "show what a container may do to the host", 0, 1, command_explain, 2},
 	{"features", FOR_FEATURES, "", "show what hako supports as JSON", 0, 0, command_features, 1},
 	{0},
 };
