@@ -90,6 +90,8 @@ struct options {
 	const char *fail_on;
 	bool host;
 	bool rootless;
+	const char *profile;
+	struct option_list set;
 	const char *file;
 
 	char **argv; /* the whole line, to execute hako again */

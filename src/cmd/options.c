@@ -110,6 +110,8 @@ static const struct option_row rows[] = {
 	{"format", 0, STRING, AT(format), FOR_PLAN, "text|json", "format of the output (text)"},
 	{"host", 0, FLAG, AT(host), FOR_CHECK, NULL, "look at this host too; --host=false: only at the bundle's config.json"},
 	{"rootless", 0, FLAG, AT(rootless), FOR_SPEC, NULL, "for an ordinary user, with a user namespace"},
+	{"profile", 0, STRING, AT(profile), FOR_SPEC, "default|rootless|hardened|ci", "what it is for (default)"},
+	{"set", 0, LIST, AT(set), FOR_SPEC, "/POINTER=VALUE", "change a property to JSON or a text (may be repeated)"},
 	{"file", 'f', STRING, AT(file), FOR_SPEC, "FILE", "write FILE instead of config.json"},
 	{0},
 };

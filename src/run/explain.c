@@ -21,6 +21,8 @@ explain_found(struct finder *f, const struct json *at, const char *detail)
 		detail != NULL ? arena_printf(arena, "%s: %s", rule->title, detail) : rule->title;
 
 	f->count++;
+	if (rating == PROBLEM_OK && rule->rating != PROBLEM_OK)
+		return;
 	if (at == NULL)
 		at = json_nearest(f->config->at, rule->property);
 	problems_explain(f->problems, rating, rule->id, at, message, rule->why, rule->fix);

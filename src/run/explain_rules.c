@@ -28,7 +28,7 @@
 	.find = find_shared_namespace, .property = "/linux/namespaces"
 #define CAPABILITY(id_, rating_, confined_, cap, what)                                             \
 	{                                                                                          \
-		id_, rating_, confined_, #cap,                                                     \
+		id_, rating_, confined_, "it has " #cap,                                                     \
 			.why = (what), .find = find_capability, .number = (cap),                   \
 			.property = "/process/capabilities",                                       \
 			.fix = "remove it from every set of process.capabilities"                  \
@@ -303,7 +303,7 @@ const struct rule explain_rules[] = {
 	{"proc-unmasked", NOTE, NOTE, "paths that tell about the host are not masked",
 	 .why = "Keys, timers and devices of others can be seen.", .fix = "add the paths to linux.maskedPaths",
 	 .find = find_unmasked, .property = "/linux/maskedPaths",
-	 .text = "/proc/acpi /proc/asound /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi"},
+	 .text = "/proc/acpi /proc/asound /proc/interrupts /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats /proc/sched_debug /proc/scsi"},
 	{"sys-unmasked", NOTE, NOTE, "paths that tell about the hardware are not masked",
 	 .why = "Firmware, and the power that others use, from which secrets were guessed, can be read.",
 	 .fix = "add the paths to linux.maskedPaths", .find = find_unmasked, .property = "/linux/maskedPaths",
