@@ -28,7 +28,7 @@
 	.find = find_shared_namespace, .property = "/linux/namespaces"
 #define CAPABILITY(id_, rating_, confined_, cap, what)                                             \
 	{                                                                                          \
-		id_, rating_, confined_, "it has " #cap,                                                     \
+		id_, rating_, confined_, "it has " #cap,                                           \
 			.why = (what), .find = find_capability, .number = (cap),                   \
 			.property = "/process/capabilities",                                       \
 			.fix = "remove it from every set of process.capabilities"                  \
@@ -53,10 +53,10 @@
 	"/var/run/dbus/system_bus_socket /run/systemd/private /var/run/systemd/private"
 #define ENGINE_FOLDERS                                                                               \
 	"/var/lib/docker /var/lib/containerd /var/lib/containers /var/lib/kubelet /var/lib/rancher " \
-	"/var/lib/cni /etc/kubernetes /var/spool/cron /run/hako /run/crun /run/runc"
+	"/var/lib/cni /var/spool/cron /run/hako /run/crun /run/runc"
 #define PROGRAM_FOLDERS "/usr /bin /sbin /lib /lib32 /lib64 /boot /opt"
 #define SECRETS                                                                                    \
-	"/root /home /etc/shadow /etc/gshadow /etc/ssh /etc/ssl/private /run/secrets /var/run/secrets"
+	"/root /home /etc/shadow /etc/gshadow /etc/ssh /etc/ssl/private /etc/kubernetes /run/secrets /var/run/secrets"
 #define ORDINARY_FILES                                                                                  \
 	"/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /etc/localtime /etc/timezone " \
 	"/etc/resolv.conf /etc/hosts /etc/hostname"
