@@ -102,7 +102,7 @@ void
 find_unconfined(struct finder *f);
 
 /* explain_files.c */
-enum { SOURCE_WRITABLE = 8 }; /* with enum path_match in rule.number */
+enum { SOURCE_WRITABLE = 8, SOURCE_READONLY = 16 }; /* with enum path_match in rule.number */
 void
 find_source(struct finder *f);
 void

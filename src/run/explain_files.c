@@ -68,14 +68,13 @@ describe(struct finder *f, const struct mount_plan *m, const char *source)
 void
 find_source(struct finder *f)
 {
-	bool writable = (f->rule->number & SOURCE_WRITABLE) != 0;
-
 	for (size_t i = 0; i < f->plan->mount_count; i++) {
 		const struct mount_plan *m = &f->plan->mounts[i];
+		uint64_t unwanted = is_readonly_throughout(m) ? SOURCE_WRITABLE : SOURCE_READONLY;
 		const char *source;
 
 		if (!is_bind(m) || m->source[0] != '/' || f->claimed_mounts[i] ||
-		    (writable && is_readonly_throughout(m)))
+		    (f->rule->number & unwanted) != 0)
 			continue;
 		source = clean_path(f->problems->arena, m->source);
 		if (!explain_matches(source, f->rule->text, (unsigned)f->rule->number))

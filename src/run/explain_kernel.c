@@ -227,19 +227,28 @@ lets_pass(int action)
 	return action == SECCOMP_ACTION_ALLOW || action == SECCOMP_ACTION_LOG;
 }
 
+/* The filter, if it is one that knows what it allows. */
+static const struct config_seccomp *
+strict_filter(const struct finder *f)
+{
+	const struct config_seccomp *s = f->config->linux_->seccomp;
+
+	return f->plan->seccomp != NULL && s != NULL && !lets_pass(s->default_action) ? s : NULL;
+}
+
 void
 find_no_filter(struct finder *f)
 {
 	if (f->plan->seccomp == NULL)
 		explain_found(f, NULL, NULL);
+	else if (strict_filter(f) == NULL)
+		f->count++; /* not worth praise: find_allowing_filter() */
 }
 
 void
 find_allowing_filter(struct finder *f)
 {
-	const struct config_seccomp *s = f->config->linux_->seccomp;
-
-	if (f->plan->seccomp != NULL && s != NULL && lets_pass(s->default_action))
+	if (f->plan->seccomp != NULL && strict_filter(f) == NULL)
 		explain_found(f, NULL, NULL);
 }
 
@@ -260,7 +269,7 @@ rule_of(const struct config_seccomp *s, const char *name, const struct json **re
 
 	for (size_t i = 0; i < s->syscalls.count; i++) {
 		*ret_at = find_name(&rows[i].names, name);
-		if (*ret_at != NULL && (rows[i].args.count == 0 || lets_pass(s->default_action)))
+		if (*ret_at != NULL && rows[i].args.count == 0)
 			return &rows[i];
 	}
 	*ret_at = NULL;
@@ -279,12 +288,12 @@ is_open(const struct config_seccomp *s, const char *name, const struct json **re
 void
 find_open_syscalls(struct finder *f)
 {
-	const struct config_seccomp *s = f->config->linux_->seccomp;
+	const struct config_seccomp *s = strict_filter(f);
 	struct arena *arena = f->problems->arena;
 	const struct json *at, *first = NULL;
 	const char *names = NULL;
 
-	if (f->plan->seccomp == NULL || s == NULL)
+	if (s == NULL)
 		return;
 	for (const char *word = f->rule->text; *word != '\0'; word += strspn(word, " ")) {
 		size_t length = strcspn(word, " ");

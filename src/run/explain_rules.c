@@ -23,45 +23,39 @@
 #define NOTE PROBLEM_NOTE
 #define OK PROBLEM_OK
 
-#define NAMESPACE(type, why_)                                                                      \
-	.why = (why_), .fix = "add {\"type\": \"" type "\"} to linux.namespaces, without a path",  \
-	.find = find_shared_namespace, .property = "/linux/namespaces"
-#define CAPABILITY(id_, rating_, confined_, cap, what)                                             \
-	{                                                                                          \
-		id_, rating_, confined_, "it has " #cap,                                           \
-			.why = (what), .find = find_capability, .number = (cap),                   \
-			.property = "/process/capabilities",                                       \
-			.fix = "remove it from every set of process.capabilities"                  \
-	}
-#define SOURCE(how, words)                                                                         \
-	.find = find_source, .number = (how), .text = (words), .property = "/mounts"
-#define SYSCALLS(id_, title_, why_, names)                                                         \
-	{                                                                                          \
-		id_, NOTE, NOTE, title_, .why = (why_), .find = find_open_syscalls,                \
-					 .text = (names), .property = "/linux/seccomp",            \
-					 .fix = "take these names out of linux.seccomp.syscalls"   \
-	}
-
-/* Paths have one word for /run and one for the link to it. */
-#define ENGINE_SOCKETS                                                                                 \
-	"/run/docker.sock /var/run/docker.sock /run/containerd/containerd.sock "                       \
-	"/var/run/containerd/containerd.sock /run/podman/podman.sock /var/run/podman/podman.sock "     \
-	"/run/crio/crio.sock /var/run/crio/crio.sock /run/cri-dockerd.sock /var/run/cri-dockerd.sock " \
-	"/run/buildkit/buildkitd.sock /var/run/buildkit/buildkitd.sock "                               \
-	"/run/k3s/containerd/containerd.sock /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock " \
-	"/var/lib/lxd/unix.socket /var/lib/incus/unix.socket /run/dbus/system_bus_socket "             \
-	"/var/run/dbus/system_bus_socket /run/systemd/private /var/run/systemd/private"
-#define ENGINE_FOLDERS                                                                               \
-	"/var/lib/docker /var/lib/containerd /var/lib/containers /var/lib/kubelet /var/lib/rancher " \
-	"/var/lib/cni /var/spool/cron /run/hako /run/crun /run/runc"
-#define PROGRAM_FOLDERS "/usr /bin /sbin /lib /lib32 /lib64 /boot /opt"
-#define SECRETS                                                                                    \
-	"/root /home /etc/shadow /etc/gshadow /etc/ssh /etc/ssl/private /etc/kubernetes /run/secrets /var/run/secrets"
-#define ORDINARY_FILES                                                                                  \
-	"/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /etc/localtime /etc/timezone " \
-	"/etc/resolv.conf /etc/hosts /etc/hostname"
-
 /* clang-format off */
+#define NAMESPACE(type, why_) \
+	.why = (why_), .fix = "add {\"type\": \"" type "\"} to linux.namespaces, without a path", \
+	.find = find_shared_namespace, .property = "/linux/namespaces"
+#define CAPABILITY(id_, rating_, confined_, cap, what) \
+	{id_, rating_, confined_, "it has " #cap, .why = (what), .find = find_capability, \
+	 .number = (cap), .property = "/process/capabilities", \
+	 .fix = "remove it from every set of process.capabilities"}
+#define SYSCALLS(id_, title_, why_, names) \
+	{id_, NOTE, NOTE, title_, .why = (why_), .find = find_open_syscalls, .text = (names), \
+	 .property = "/linux/seccomp", .fix = "take these names out of linux.seccomp.syscalls"}
+#define SOURCE(how, words) \
+	.find = find_source, .number = (how), .text = (words), .property = "/mounts"
+
+/* Words of paths; those below /run have another name below /var/run. */
+static const char engine_sockets[] =
+	"/run/docker.sock /var/run/docker.sock /run/containerd/containerd.sock "
+	"/var/run/containerd/containerd.sock /run/podman/podman.sock /var/run/podman/podman.sock "
+	"/run/crio/crio.sock /var/run/crio/crio.sock /run/cri-dockerd.sock /var/run/cri-dockerd.sock "
+	"/run/buildkit/buildkitd.sock /var/run/buildkit/buildkitd.sock "
+	"/run/k3s/containerd/containerd.sock /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock "
+	"/var/lib/lxd/unix.socket /var/lib/incus/unix.socket /run/dbus/system_bus_socket "
+	"/var/run/dbus/system_bus_socket /run/systemd/private /var/run/systemd/private";
+static const char engine_folders[] =
+	"/var/lib/docker /var/lib/containerd /var/lib/containers /var/lib/kubelet /var/lib/rancher "
+	"/var/lib/cni /var/spool/cron /run/hako /run/crun /run/runc";
+static const char secrets[] =
+	"/root /home /etc/shadow /etc/gshadow /etc/ssh /etc/ssl/private /etc/kubernetes /run/secrets "
+	"/var/run/secrets";
+static const char ordinary_files[] =
+	"/etc/localtime /etc/timezone /etc/resolv.conf /etc/hosts /etc/hostname /etc/ssl/certs "
+	"/etc/pki/tls/certs /etc/ca-certificates";
+
 const struct rule explain_rules[] = {
 	/* all at once */
 	{"privileged", DANGER, NOTE, "this container is privileged",
@@ -167,8 +161,8 @@ const struct rule explain_rules[] = {
 	 .why = "In a namespace of its own it has every capability, and reaches code of the kernel that is meant for root.",
 	 .fix = "allow clone only without the flags of namespaces, not unshare, and answer clone3 with ENOSYS (38)",
 	 .find = find_open_syscalls, .text = "unshare clone clone3", .property = "/linux/seccomp"},
-	SYSCALLS("seccomp-modules", "system calls that change the kernel itself are allowed", "They need capabilities; without a filter these are the only barrier.", "init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff"),
-	SYSCALLS("seccomp-mount", "system calls that mount are allowed", "They need capabilities; without a filter these are the only barrier.", "mount umount2 pivot_root move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr setns"),
+	SYSCALLS("seccomp-modules", "system calls that change the kernel itself are allowed", "They need capabilities, which are then the only barrier.", "init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff"),
+	SYSCALLS("seccomp-mount", "system calls that mount are allowed", "They need capabilities, which are then the only barrier.", "mount umount2 pivot_root move_mount open_tree fsopen fsconfig fsmount fspick mount_setattr setns"),
 	SYSCALLS("seccomp-bpf", "programs may be loaded into the kernel", "The checker of BPF programs has been deceived often.", "bpf"),
 	SYSCALLS("seccomp-io-uring", "io_uring is allowed", "It does what system calls do without passing this filter, and had many faults.", "io_uring_setup io_uring_enter io_uring_register"),
 	SYSCALLS("seccomp-keyring", "keys of the kernel are reachable", "Keyrings are not kept apart by namespaces.", "add_key keyctl request_key"),
@@ -210,17 +204,20 @@ const struct rule explain_rules[] = {
 	{"mount-host-root", DANGER, RISK, "the whole host is mounted",
 	 .why = "All its files can be read, or changed: passwords, keys, programs.",
 	 .fix = "remove this mount, or mount the one folder that is needed", SOURCE(PATH_AT, "/")},
-	{"mount-ordinary", OK, OK, "a file of the host without secrets", SOURCE(PATH_AT, ORDINARY_FILES)},
+	{"mount-ordinary-device", OK, OK, "a device of the host without risk",
+	 SOURCE(PATH_AT, "/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty")},
+	{"mount-ordinary", OK, OK, "a file of the host without secrets",
+	 SOURCE(PATH_AT | SOURCE_READONLY, ordinary_files)},
 	{"mount-engine-socket", DANGER, DANGER, "it can talk to who controls the host",
 	 .why = "Who may ask a container engine or the service manager for something gets a process with all rights on the host. Read-only does not help.",
 	 .fix = "remove this mount", .good = "no socket of a container engine or service manager is mounted",
-	 SOURCE(PATH_AT | PATH_ABOVE, ENGINE_SOCKETS)},
+	 SOURCE(PATH_AT | PATH_ABOVE, engine_sockets)},
 	{"mount-user-socket", RISK, RISK, "it can talk to services of a user",
 	 .why = "Among them may be an engine or the service manager of that user.",
 	 .fix = "remove this mount", SOURCE(PATH_AT | PATH_ABOVE | PATH_BELOW, "/run/user /var/run/user")},
 	{"mount-engine-data", DANGER, RISK, "files of container engines are mounted",
 	 .why = "Other containers and what they know, or commands that root runs, are in there.",
-	 .fix = "remove this mount", SOURCE(PATH_AT | PATH_ABOVE, ENGINE_FOLDERS)},
+	 .fix = "remove this mount", SOURCE(PATH_AT | PATH_ABOVE, engine_folders)},
 	{"mount-proc", DANGER, NOTE, "/proc of the host is mounted",
 	 .why = "Settings of the kernel and every process of the host can be reached through it.",
 	 .fix = "mount a filesystem of type proc instead", SOURCE(PATH_AT | PATH_BELOW, "/proc")},
@@ -242,7 +239,7 @@ const struct rule explain_rules[] = {
 	 SOURCE(PATH_BELOW, "/dev")},
 	{"mount-secrets", RISK, RISK, "files with secrets of the host are mounted",
 	 .why = "Passwords, keys or private files can be in there.",
-	 .fix = "mount the one file that is needed, read-only", SOURCE(PATH_AT, SECRETS)},
+	 .fix = "mount the one file that is needed, read-only", SOURCE(PATH_AT, secrets)},
 	{"mount-etc", DANGER, RISK, "settings of the host can be written",
 	 .why = "Users, passwords and services of the host are made of these files.",
 	 .fix = "add the option ro, or mount a copy", SOURCE(PATH_AT | PATH_BELOW | SOURCE_WRITABLE, "/etc")},
@@ -251,7 +248,7 @@ const struct rule explain_rules[] = {
 	 SOURCE(PATH_AT, "/etc")},
 	{"mount-programs", DANGER, RISK, "programs of the host can be changed",
 	 .why = "The host will run what is put there.", .fix = "add the option ro",
-	 SOURCE(PATH_AT | PATH_BELOW | SOURCE_WRITABLE, PROGRAM_FOLDERS)},
+	 SOURCE(PATH_AT | PATH_BELOW | SOURCE_WRITABLE, "/usr /bin /sbin /lib /lib32 /lib64 /boot /opt")},
 	{"mount-tmp", NOTE, NOTE, "temporary files of the host are mounted",
 	 .why = "Sockets and files of others are in there.", .fix = "mount a tmpfs",
 	 SOURCE(PATH_AT, "/tmp /var/tmp /dev/shm")},
