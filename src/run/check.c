@@ -30,7 +30,8 @@ read_config(struct arena *arena, const struct check_request *r, struct json_doc 
 	if (dir < 0)
 		return error_set(e, errno, "bundle-missing", "bundle %s", r->bundle);
 	return json_read(arena, r->config != NULL ? AT_FDCWD : dir,
-	                 r->config != NULL ? r->config : "config.json", bundle_file(arena, r->bundle, r->config), ret_doc, e);
+	                 r->config != NULL ? r->config : "config.json",
+	                 bundle_file(arena, r->bundle, r->config), ret_doc, e);
 }
 
 static void
