@@ -83,8 +83,11 @@ show_idmap(struct sheet *s, const struct mount_idmap *map)
 static void
 show_data(struct sheet *s, const struct plan *plan, const struct mount_plan *m)
 {
+	bool readonly = (m->attr_set & MOUNT_ATTR_RDONLY) != 0; /* so is its filesystem then */
+
 	for (size_t i = 0; i < m->flags.count; i++)
-		sheet_word(s, "superblock", m->flags.items[i]);
+		if (!readonly || strcmp(m->flags.items[i], "ro") != 0)
+			sheet_word(s, "superblock", m->flags.items[i]);
 	for (size_t i = 0; i < m->data.count; i++) {
 		autofree char *text = NULL;
 
