@@ -225,6 +225,7 @@ CASES = {
     "mount-writable": (bind("/srv/data"), "/mounts/-1"),
     "mount-shared": (bind("srv", "rshared"), "/mounts/-1"),
     "mount-disk": (mount("ext4", source="/dev/vdb"), "/mounts/-1"),
+    "mount-overlay": (mount("overlay", "lowerdir=/a:/b"), "/mounts/-1"),
     "mount-devtmpfs": (mount("devtmpfs"), "/mounts/-1"),
     "mount-kernel": (mount("debugfs"), "/mounts/-1"),
     "sysfs-writable": (options("/sys", "nosuid"), "/mounts/5"),
@@ -344,6 +345,17 @@ def test_a_source_in_the_bundle_is_not_the_host(explain, hardened, tmp_path):
     config = copy.deepcopy(hardened)
     bind(str(tmp_path / "explained" / "data"))(config)
     assert bad(explain(config)[0]) == {}
+
+
+def test_a_user_namespace_of_the_host_protects_nobody(explain, hardened):
+    config = copy.deepcopy(hardened)
+    for key in USER:
+        del config["linux"][key]
+    without(config, "user")
+    config["linux"]["namespaces"].append({"type": "user", "path": "/proc/1/ns/user"})
+    assert bad(explain(config)[0]) == {"user-is-host-user": "note"}
+    config["linux"]["namespaces"][-1]["path"] = "/proc/4242/ns/user"
+    assert bad(explain(config)[0]) == {"namespace-joined": "note"}
 
 
 def test_capabilities_that_cannot_be_had(explain, hardened):

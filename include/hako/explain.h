@@ -54,6 +54,10 @@ struct finder {
 void
 explain_found(struct finder *f, const struct json *at, const char *detail);
 
+/* Is that namespace (CLONE_NEW...) the host's, if by the path of one of the host's processes? */
+bool
+explain_shares(const struct config *config, int type);
+
 /* Is that path said to be there: at, above or below one of the words of list? */
 enum path_match { PATH_AT = 1, PATH_ABOVE = 2, PATH_BELOW = 4 };
 bool

@@ -67,6 +67,15 @@ explain_matches(const char *path, const char *list, unsigned how)
 	return false;
 }
 
+bool
+explain_shares(const struct config *config, int type)
+{
+	const struct config_namespace *n = config_namespace(config, type);
+
+	return n == NULL || (n->path != NULL && (strncmp(n->path, "/proc/1/ns/", 11) == 0 ||
+	                                         strncmp(n->path, "/proc/self/ns/", 14) == 0));
+}
+
 static bool
 maps_host_root(const struct plan *plan)
 {
@@ -97,7 +106,8 @@ explain_plan(const struct plan *plan, const struct json_doc *doc, struct problem
 		.plan = plan,
 		.config = plan->config,
 		.problems = problems,
-		.confined = plan_isolates(plan, CLONE_NEWUSER) && !(is_new && maps_host_root(plan)),
+		.confined = !explain_shares(plan->config, CLONE_NEWUSER) &&
+	                    !(is_new && maps_host_root(plan)),
 		.capabilities = reachable_capabilities(&plan->process),
 		.claimed_mounts = arena_array(problems->arena, plan->mount_count + 1, sizeof(bool)),
 		.claimed_devices = arena_array(

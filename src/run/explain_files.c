@@ -154,7 +154,7 @@ find_writable_cgroups(struct finder *f)
 		const struct mount_plan *m = &f->plan->mounts[i];
 
 		if (m->kind == MOUNT_CGROUP && !is_readonly(m) &&
-		    plan_isolates(f->plan, CLONE_NEWCGROUP) == (f->rule->number != 0))
+		    explain_shares(f->config, CLONE_NEWCGROUP) == (f->rule->number == 0))
 			explain_found(f, m->at, m->destination);
 	}
 }

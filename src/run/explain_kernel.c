@@ -16,21 +16,13 @@
 
 /* Namespaces ------------------------------------------------------------------ */
 
-static bool
-is_of_host(const char *path)
-{
-	return strncmp(path, "/proc/1/ns/", 11) == 0 || strncmp(path, "/proc/self/ns/", 14) == 0;
-}
-
 void
 find_shared_namespace(struct finder *f)
 {
 	const struct config_namespace *n = config_namespace(f->config, (int)f->rule->number);
 
-	if (n == NULL)
-		explain_found(f, NULL, NULL);
-	else if (n->path != NULL && is_of_host(n->path))
-		explain_found(f, n->at, n->path);
+	if (explain_shares(f->config, (int)f->rule->number))
+		explain_found(f, n != NULL ? n->at : NULL, n != NULL ? n->path : NULL);
 }
 
 void
@@ -40,7 +32,7 @@ find_joined_namespace(struct finder *f)
 	const struct config_namespace *rows = list->items;
 
 	for (size_t i = 0; i < list->count; i++)
-		if (rows[i].path != NULL && !is_of_host(rows[i].path))
+		if (rows[i].path != NULL && !explain_shares(f->config, rows[i].type))
 			explain_found(f, rows[i].at, rows[i].path);
 }
 
@@ -56,7 +48,7 @@ find_host_root(struct finder *f)
 void
 find_host_user(struct finder *f)
 {
-	if (!plan_isolates(f->plan, CLONE_NEWUSER) && f->plan->process.uid != 0)
+	if (explain_shares(f->config, CLONE_NEWUSER) && f->plan->process.uid != 0)
 		explain_found(f, NULL, NULL);
 }
 
@@ -135,7 +127,7 @@ find_capability_in_host_namespace(struct finder *f)
 	bool pids = f->rule->number == CAP_SYS_PTRACE || f->rule->number == CAP_KILL;
 
 	if ((f->capabilities & BIT(f->rule->number)) != 0 && !f->confined &&
-	    !plan_isolates(f->plan, pids ? CLONE_NEWPID : CLONE_NEWNET))
+	    explain_shares(f->config, pids ? CLONE_NEWPID : CLONE_NEWNET))
 		explain_found(f, place_of_capability(f, capability_name((int)f->rule->number)),
 		              NULL);
 }
