@@ -45,6 +45,7 @@ handles_init(struct handles *h)
 		.rootfs = -1,
 		.mount_ns = -1,
 		.dev = -1,
+		.device_nodes = -1,
 		.console = -1,
 		.console_peer = -1,
 		.pidfd_sock = -1,
