@@ -6,6 +6,7 @@
  * not decided, and cannot be shown.
  */
 #include "hako/show.h"
+#include "hako/devices.h"
 #include "hako/names.h"
 #include "hako/step.h"
 
@@ -47,6 +48,13 @@ static void
 show_sources(struct sheet *s, const struct plan *plan)
 {
 	if (plan->mount_count > 0)
+		sheet_acts(s);
+}
+
+static void
+show_node_making(struct sheet *s, const struct plan *plan)
+{
+	if (devices_are_prepared(plan) && plan->device_count > 0)
 		sheet_acts(s);
 }
 
@@ -383,6 +391,7 @@ static const struct part parts[] = {
 	{"open the rootfs", show_root},
 	{"make the notify socket", show_notify},
 	{"open mount sources", show_sources},
+	{"make device nodes", show_node_making},
 	{"connect the console", show_terminal_at_all},
 	{"open the output of hooks", show_hooks_at_all},
 	{"connect the pidfd socket", show_announcing},
