@@ -165,12 +165,21 @@ load_container(struct arena *arena, const struct options *o, const char *id,
 	return rc < 0 ? -1 : config_decode(arena, *ret_doc, ret, e);
 }
 
+static int
+load(struct arena *arena, const struct options *o, struct plan_options *options,
+     const struct config **ret, struct json_doc **ret_doc, struct error *e)
+{
+	const char *name = o->arg_count > 0 ? o->args[0] : o->bundle != NULL ? o->bundle : ".";
+
+	if (o->arg_count == 0 || strchr(name, '/') != NULL || is_folder(name))
+		return load_bundle(arena, o, name, options, ret, ret_doc, e);
+	return load_container(arena, o, name, options, ret, ret_doc, e);
+}
+
 int
 command_explain(const struct options *o, struct error *e)
 {
 	static struct arena arena;
-	const char *name = o->arg_count > 0 ? o->args[0] : o->bundle != NULL ? o->bundle : ".";
-	bool is_bundle = o->arg_count == 0 || strchr(name, '/') != NULL || is_folder(name);
 	const struct findings_format *format = findings_format(formats, o->format, e);
 	struct problems problems = {.arena = &arena};
 	struct findings findings = {.problems = &problems, .grade = "rating", .grades = ratings};
@@ -190,8 +199,7 @@ command_explain(const struct options *o, struct error *e)
 	struct json_doc *doc;
 
 	if (format == NULL || find_limit(o->fail_on, &limit, e) < 0 ||
-	    (is_bundle ? load_bundle : load_container)(&arena, o, name, &options, &config, &doc,
-	                                               e) < 0 ||
+	    load(&arena, o, &options, &config, &doc, e) < 0 ||
 	    plan_make(&arena, config, &options, &plan, e) < 0)
 		return -1;
 	explain_plan(plan, doc, &problems);
