@@ -160,7 +160,7 @@ sheet_line(struct sheet *s, const char *what)
 	sheet_acts(s);
 	s->line_open = true;
 	if (s->out != NULL) {
-		fprintf(s->out, "    %-12s", what);
+		fprintf(s->out, "    %-15s", what);
 		return;
 	}
 	json_begin_object(s->w, NULL);

@@ -286,8 +286,14 @@ show_hook_list(struct sheet *s, const char *name, const struct objects *hooks)
 {
 	const struct config_hook *rows = hooks->items;
 
-	for (size_t i = 0; i < hooks->count; i++)
-		sheet_value(s, name, "%s", rows[i].path);
+	for (size_t i = 0; i < hooks->count; i++) {
+		sheet_line(s, name);
+		sheet_put(s, "path", " ", rows[i].path);
+		if (rows[i].timeout_s != NULL)
+			sheet_number(s, "timeout", " timeout ", *rows[i].timeout_s);
+		for (size_t k = 0; k < rows[i].args.count; k++)
+			sheet_word(s, "args", rows[i].args.items[k]);
+	}
 }
 
 static void
