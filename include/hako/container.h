@@ -117,6 +117,10 @@ int
 bundle_load(struct arena *arena, const char *bundle, const char *config,
             const struct config **ret_config, struct json_doc **ret_doc, struct error *e);
 
+/* The name of that file as an editor started here would open it. */
+const char *
+bundle_file(struct arena *arena, const char *bundle, const char *config);
+
 struct check_request {
 	const char *bundle;
 	const char *config; /* --config, or NULL */

@@ -55,6 +55,10 @@ int
 steps_run(enum phase phase, enum when when, const struct plan *plan, struct handles *h,
           struct error *e);
 
+/* "PREPARE", "MAP", ... */
+const char *
+step_phase_name(enum phase phase);
+
 /* Undo in reverse order; goes on after a failure and returns the first. */
 int
 steps_undo(const struct state *state, struct handles *h, struct error *e);

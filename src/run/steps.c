@@ -95,6 +95,12 @@ static const char *const phase_names[] = {
 	[PHASE_BUILD] = "BUILD",     [PHASE_CONFINE] = "CONFINE", [PHASE_START] = "START",
 };
 
+const char *
+step_phase_name(enum phase phase)
+{
+	return phase_names[phase];
+}
+
 static int
 plan_step(const struct step *s, struct planner *p, struct error *e)
 {
