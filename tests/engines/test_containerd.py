@@ -45,7 +45,8 @@ def test_run_in_terminal(containerd, on_terminal):
     argv, _ = containerd.run_argv("--rm", "--tty", "--", "sh")
     process, terminal = on_terminal(*containerd.argv(*argv))
     terminal.expect("# ", timeout=40)
-    terminal.send("tty; stty size\n").expect("/dev/pts/0", timeout=20)
+    # ctr tells the size after the start
+    terminal.send("tty; until stty size; do sleep 0.1; done\n").expect("/dev/pts/0", timeout=20)
     terminal.expect("33 111", timeout=20)
     terminal.send("exit 6\n")
     assert process.wait(60) == 6

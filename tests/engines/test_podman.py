@@ -254,7 +254,6 @@ def test_over_memory(podman):
     assert container.wait().stdout == "137\n"
 
 
-@pytest.mark.cannot("hako", "no command update")
 def test_update(podman, sleeper):
     sleeper.update("--memory", "48m", "--cpus", "0.25")
     assert limit(sleeper.pid, "memory.max") == str(48 << 20)
