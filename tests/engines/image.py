@@ -43,13 +43,13 @@ def layer():
     return data.getvalue()
 
 
-def write(path, name=NAME):
+def write(path, name=NAME, command=("sh",)):
     """A docker-archive with the image of that name."""
     content = layer()
     digest = hashlib.sha256(content).hexdigest()
     config = json.dumps({
         "architecture": "amd64", "os": "linux",
-        "config": {"Env": [f"PATH={PATH}"], "Cmd": ["sh"], "WorkingDir": "/"},
+        "config": {"Env": [f"PATH={PATH}"], "Cmd": list(command), "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"

@@ -19,6 +19,7 @@ def sleeper(containerd):
 
 # --- in the foreground ---
 
+@pytest.mark.essential
 def test_run(containerd):
     ran = containerd.run("--", "sh", "-c", "echo out; echo err >&2; exit 7", status=7)
     assert (ran.stdout, ran.stderr.splitlines()[0]) == ("out\n", "err")
@@ -29,6 +30,7 @@ def test_run_reads_stdin(containerd):
     assert containerd.run("--", "head", "-n", "2", input="one\ntwo\n").stdout == "one\ntwo\n"
 
 
+@pytest.mark.essential
 @pytest.mark.parametrize("command, words", [
     ("nonesuch", ["executable file", "not found in $path"]),
     ("/nonesuch", ["no such file or directory"]),
@@ -54,6 +56,7 @@ def test_run_in_terminal(containerd, on_terminal):
 
 # --- detached ---
 
+@pytest.mark.essential
 def test_detached(containerd, sleeper):
     pid = sleeper.pid
     assert sleeper.status == "RUNNING"
@@ -68,6 +71,7 @@ def test_detached(containerd, sleeper):
     assert not alive(pid)
 
 
+@pytest.mark.essential
 def test_kill(containerd, sleeper):
     pid, folder = sleeper.pid, cgroup_path(sleeper.pid)
     sleeper.kill(options=["--signal", "KILL"])
@@ -128,6 +132,7 @@ def test_metrics(containerd, sleeper):
 
 # --- exec ---
 
+@pytest.mark.essential
 def test_exec(containerd, sleeper):
     ran = sleeper.exec("sh", "-c", "readlink /proc/self/ns/pid; echo err >&2; exit 7", status=7)
     assert ran.stdout == namespaces(sleeper.pid)["pid"] + "\n"
@@ -165,6 +170,7 @@ def test_exec_terminal(containerd, sleeper, on_terminal):
 
 # --- what options become ---
 
+@pytest.mark.essential
 def test_limits(containerd):
     task = containerd.start("--memory-limit", str(64 << 20), "--cpus", "0.5", "--", *SLEEP)
     folder = cgroup_path(task.pid)
@@ -220,6 +226,7 @@ def test_missing_mount_source(containerd):
     assert "/nonesuch" in ran.stderr and "no such file or directory" in ran.stderr.lower()
 
 
+@pytest.mark.essential
 def test_shim_killed(containerd, sleeper):
     """containerd cleans up with `delete --force` when it finds that the shim has gone."""
     pid, folder = sleeper.pid, cgroup_path(sleeper.pid)

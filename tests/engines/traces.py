@@ -12,7 +12,7 @@ from harness.runtime import SCALE
 # state of the runtimes, of shims, of the engines
 STATES = ("/run/hako", "/run/crun", "/run/runc", "/run/user/*/hako", "/run/user/*/crun",
           "/run/user/*/runc", "/run/containerd/runc/*",
-          "/run/containerd/io.containerd.runtime.v2.task/*", "/run/netns", "/tmp/conmon-term*",
+          "/run/containerd/io.containerd.runtime.v2.task/*", "/run/docker/runtime-*/moby", "/run/netns", "/tmp/conmon-term*",
           "/tmp/pty*")
 
 # what Podman makes and takes away when it likes
