@@ -69,6 +69,9 @@ def pytest_runtest_makereport(item):
         report.outcome = "failed"
         report.longrepr = f"skipped, but HAKO_MUST_RUN=1: {report.longrepr[2]}"
     item.ended_well = report.passed
+    if report.failed:  # at once: the guest may not come to its end
+        item.config.pluginmanager.get_plugin("terminalreporter").write_line(
+            "\n" + report.longreprtext[-4000:])
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ class Daemon:
         self.run_folder = folder or pathlib.Path("/run")
         self.socket = self.run_folder / "docker.sock"
         self.argv = ["dockerd", "--config-file", self.config, "--containerd", address,
-                     "--host", f"unix://{self.socket}", "--iptables=false", "--ip6tables=false"]
+                     "--host", f"unix://{self.socket}", "--iptables=false", "--ip6tables=false",
+                     "--init-path", "/usr/bin/catatonit"]
         if folder:
             self.argv += ["--data-root", folder / "data", "--exec-root", folder / "exec",
                           "--pidfile", folder / "pid", "--bridge", "none"]

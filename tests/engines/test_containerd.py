@@ -8,6 +8,7 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
+from harness.runtime import SCALE
 
 SLEEP = ("sleep", "1000")
 
@@ -51,7 +52,7 @@ def test_run_in_terminal(containerd, on_terminal):
     terminal.send("tty; until stty size; do sleep 0.1; done\n").expect("/dev/pts/0", timeout=20)
     terminal.expect("33 111", timeout=20)
     terminal.send("exit 6\n")
-    assert process.wait(60) == 6
+    assert process.wait(60 * SCALE) == 6
 
 
 # --- detached ---
@@ -165,7 +166,7 @@ def test_exec_terminal(containerd, sleeper, on_terminal):
     terminal.expect("# ", timeout=40)
     terminal.send("tty\n").expect("/dev/pts/0", timeout=20)
     terminal.send("exit 5\n")
-    assert process.wait(60) == 5
+    assert process.wait(60 * SCALE) == 5
 
 
 # --- what options become ---

@@ -173,7 +173,7 @@ def test_exit_and_log(pod):
 @pytest.mark.essential
 def test_not_a_program(pod):
     container = pod.create("/nonesuch")
-    with pytest.raises(grpc.RpcError, match="/nonesuch.*no such file or directory|no such file or directory"):
+    with pytest.raises(grpc.RpcError, match="no such file or directory"):
         pod.cri.StartContainer(id=container.id)
     assert container.status["state"] == EXITED
     assert container.status["reason"] == "StartError" and container.status["exit_code"] == 128
@@ -275,7 +275,7 @@ def test_mounts_and_devices(pod, tmp_path):
         devices=[{"container_path": "/dev/disk", "host_path": "/dev/vda", "permissions": "r"}],
         envs=[{"key": "X", "value": "a b"}], working_dir="/tmp")
     out = container.exec("sh", "-c", "cat /b/file; touch /b/x 2>&1; touch /a/y; echo $X; pwd; "
-                         "stat -c %t /dev/disk; head -c 1 /dev/disk | wc -c; echo x 2>&1 >/dev/disk")
+                         "stat -c %t /dev/disk; head -c 1 /dev/disk | wc -c; (echo x >/dev/disk) 2>&1; true")
     assert out.splitlines()[0] == "here" and "Read-only" in out and "not permitted" in out
     assert [word for word in ("a b", "/tmp", "fe", "1") if word not in out.splitlines()] == []
     assert (tmp_path / "y").exists() and not (tmp_path / "x").exists()

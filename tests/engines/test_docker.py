@@ -3,12 +3,14 @@
 
 import json
 import os
+import pathlib
 import signal
 
 import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
+from harness.runtime import SCALE
 
 from . import image
 from .docker import Daemon, Docker
@@ -50,7 +52,7 @@ def test_interactive(docker, on_terminal):
     terminal.expect("# ", timeout=60)
     terminal.send("until stty size; do sleep 0.1; done\n").expect("33 111", timeout=30)
     terminal.send("exit 6\n")
-    assert process.wait(60) == 6
+    assert process.wait(60 * SCALE) == 6
 
 
 # --- detached ---
@@ -141,7 +143,7 @@ def test_exec_terminal(docker, sleeper, on_terminal):
     terminal.send("tty; until stty size; do sleep 0.1; done\n").expect("/dev/pts/0", timeout=30)
     terminal.expect("33 111", timeout=30)
     terminal.send("exit 5\n")
-    assert process.wait(60) == 5
+    assert process.wait(60 * SCALE) == 5
 
 
 # --- what options become ---
@@ -194,8 +196,8 @@ def test_process_options(docker):
     out = docker.run("--user", "user", "--group-add", "extra", "--workdir", "/tmp", "--env", "A=b c",
                      "--hostname", "box", "--ulimit", "nofile=300:400", "--device", "/dev/vda:/dev/disk",
                      "--sysctl", "net.ipv4.ip_default_ttl=77", "--oom-score-adj", "500", "--",
-                     "sh", "-c", "id -u; id -G; pwd; echo $A; hostname; ulimit -n; "
-                     "stat -c %t /dev/disk; cat /proc/sys/net/ipv4/ip_default_ttl; "
+                     "sh", "-c", "id -u; echo $(id -G | tr ' ' '\\n' | uniq); pwd; echo $A; hostname; "
+                     "ulimit -n; stat -c %t /dev/disk; cat /proc/sys/net/ipv4/ip_default_ttl; "
                      "cat /proc/self/oom_score_adj").stdout
     assert out.splitlines() == ["1000", "1000 1001", "/tmp", "b c", "box", "300", "fe", "77", "500"]
 
@@ -237,9 +239,11 @@ def test_live_restore(docker, dockerd):
     dockerd.reload(**{"live-restore": False})
 
 
-def test_user_namespace(docker, daemon, runtime, archive, dockerd, tmp_path):
+def test_user_namespace(docker, daemon, runtime, archive, dockerd):
     """A daemon of its own, in which root is an ordinary user."""
-    remapped = Daemon(daemon.address, tmp_path / "log", dockerd.runtimes, tmp_path,
+    folder = pathlib.Path("/var/lib/remapped")  # not where that user may not look
+    folder.mkdir(exist_ok=True)
+    remapped = Daemon(daemon.address, folder / "log", dockerd.runtimes, folder,
                       **{"userns-remap": "user"}).start()
     try:
         docker = Docker(runtime.name, remapped.socket)

@@ -7,6 +7,7 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
+from harness.runtime import SCALE
 
 from . import image
 
@@ -240,7 +241,7 @@ def test_interactive(podman, on_terminal):
     terminal.expect("# ", timeout=40)
     terminal.send("stty size\n").expect("33 111", timeout=20)
     terminal.send("exit 6\n")
-    assert process.wait(60) == 6
+    assert process.wait(60 * SCALE) == 6
 
 
 # --- limits ---

@@ -50,7 +50,7 @@ def test_runtime_of_the_manual(podman):
 def test_checkpoint_is_refused(podman, sleeper, runtime):
     if runtime.name == "hako":
         ran = podman("container", "checkpoint", sleeper.id, status=125)
-        assert "not support checkpoint" in ran.stderr
+        assert "checkpoint/restore" in ran.stderr
     assert alive(sleeper.pid)
 
 
@@ -79,6 +79,7 @@ def test_user_namespace_of_another(podman):
     first = podman.start("--uidmap", "0:100000:1000", "--gidmap", "0:100000:1000", "--", *SLEEP)
     second = podman.start("--userns", f"container:{first.id}", "--", *SLEEP)
     assert namespaces(first.pid)["user"] == namespaces(second.pid)["user"]
+    second.rm("--force", "--time", "0")
 
 
 # --- mounts ---
@@ -115,7 +116,7 @@ def test_seccomp_profile(podman, tmp_path):
         "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}))
     ran = podman.run("--security-opt", f"seccomp={tmp_path}/profile.json", "--", "mkdir", "/x", status=1)
     assert "No space left" in ran.stderr
-    podman.run("--security-opt", "seccomp=unconfined", "--", "unshare", "-U", "mkdir", "/x")
+    podman.run("--security-opt", "seccomp=unconfined", "--", "unshare", "-U", "true")
 
 
 @pytest.mark.essential
@@ -150,7 +151,7 @@ def test_ready(podman, tmp_path):
         said += manager.receive(30)[0] + "\n"
     assert "MAINPID=" in said
     podman.env = None
-    assert cmdline(container.pid)[0] == "sleep"
+    eventually(lambda: cmdline(container.pid) == list(SLEEP), seconds=20)
     manager.server.close()
 
 
@@ -182,7 +183,7 @@ def test_restart_policy(podman):
 def test_attach(podman):
     container = podman.start("--interactive", "--", "cat")
     ran = container.attach(input="to cat\n", timeout=60)
-    assert ran.stdout == "to cat\n"
+    assert ran.stdout.strip() == "to cat"
 
 
 # --- pods ---

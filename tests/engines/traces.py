@@ -25,7 +25,8 @@ def processes():
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         if int(folder.name) != own and (folder / "exe").exists() and not zombie(folder):
             command = read(folder / "cmdline").replace(b"\0", b" ").decode("utf-8", "replace")
-            yield f"process {folder.name}", command.strip()
+            if not command.startswith("dockerd "):  # which one test starts again
+                yield f"process {folder.name}", command.strip()
 
 
 def entries():
