@@ -49,7 +49,7 @@ def test_run_in_terminal(containerd, on_terminal):
     process, terminal = on_terminal(*containerd.argv(*argv))
     terminal.expect("# ", timeout=40)
     # ctr tells the size after the start
-    terminal.send("tty; until stty size; do sleep 0.1; done\n").expect("/dev/pts/0", timeout=20)
+    terminal.send("tty; until stty size | grep 33; do sleep 0.1; done\n").expect("/dev/pts/0", timeout=20)
     terminal.expect("33 111", timeout=20)
     terminal.send("exit 6\n")
     assert process.wait(60 * SCALE) == 6
