@@ -8,12 +8,12 @@
 #include "hako/command.h"
 #include "hako/caller.h"
 #include "hako/mem.h"
+#include "hako/syscall.h"
 #include "hako/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -49,12 +49,11 @@ secure_descriptors(struct error *e)
 static void
 reset_signals(void)
 {
-	static const int ignorable[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
-	                                SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGTSTP,
-	                                SIGTTIN, SIGTTOU, SIGXFSZ};
+	uint64_t ignored = caller_ignored_signals();
 
-	for (size_t i = 0; i < ARRAY_SIZE(ignorable); i++)
-		(void)signal(ignorable[i], SIG_DFL);
+	for (int signal = 1; ignored != 0; signal++, ignored >>= 1)
+		if ((ignored & 1) != 0)
+			(void)sys_reset_signal(signal);
 }
 
 /* A system call is missing: on a kernel below the floor that is the whole story. */

@@ -437,6 +437,13 @@ int
 config_error(const struct json *object, const char *member, struct error *e, const char *id,
              const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/*
+ * e->at names a copy of that value in another file: make it the place in config.json,
+ * which places has by its pointer.
+ */
+void
+config_place(const struct string_map *places, struct error *e);
+
 /* Unless the config has a namespace of that type: an error there, saying how to get one. */
 int
 config_need_namespace(const struct config *config, int type, const struct json *object,

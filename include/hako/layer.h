@@ -80,6 +80,7 @@ LAYER_RUN(rootfs_enter);         /* BUILD, init: pivot_root */
 
 /* devices, masks, sysctl, hostname, loopback: BUILD, init */
 LAYER_PLAN(devices_plan);
+LAYER_RUN(devices_prepare); /* PREPARE, parent */
 LAYER_RUN(devices_create);
 LAYER_PLAN(masks_plan);
 LAYER_RUN(masks_make_readonly);

@@ -366,6 +366,7 @@ struct handles {
 	int rootfs;                      /* the container's root mount */
 	int mount_ns;                    /* init's own, when it may stand in a chroot */
 	int dev;                         /* its /dev */
+	int device_nodes;                /* a tmpfs of nodes that init may not make */
 	int proc;                        /* hako's own detached procfs (init) */
 	int resctrl;                     /* the root of resctrl */
 	const char *resctrl_path;        /* what delete must remove below it; NULL: nothing */

@@ -32,6 +32,7 @@ struct state {
 	const char *seccomp_metadata;
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
+	struct string_map places;         /* where config.json has them, and what they use */
 };
 
 extern const struct field_table state_fields;

@@ -17,10 +17,16 @@ pid_t
 sys_clone3(struct clone_args *args, size_t size);
 int
 sys_pivot_root(const char *new_root, const char *put_old);
+/* Of a tree of mounts, also a detached one: MS_SLAVE and the like. */
+int
+sys_propagate(int tree, uint64_t propagation);
 int
 sys_pidfd_open(pid_t pid, unsigned flags);
 int
 sys_pidfd_send_signal(int pidfd, int signal);
+/* SIG_DFL; unlike signal(3), also for those that libc keeps to itself (32, 33). */
+int
+sys_reset_signal(int signal);
 long
 sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 /* The kernel's getcwd: "(unreachable)/..." is not hidden. Length with NUL, or -1. */

@@ -299,23 +299,21 @@ plan_mount_label(struct planner *p, struct error *e)
 {
 	const struct string_map *annotations = &p->config->annotations;
 	struct string_pair *label = &p->plan->mount_label;
-	const struct string_pair *wanted = NULL;
+	const char *name = annotation_names[ANNOTATION_MOUNT_CONTEXT];
+	const char *wanted = string_map_find(annotations, name);
 
 	label->value = p->config->linux_->mount_label;
 	label->key = context_types[0];
-	for (size_t i = 0; i < annotations->count; i++)
-		if (strcmp(annotations->items[i].key, "run.oci.mount_context_type") == 0)
-			wanted = &annotations->items[i];
 	if (wanted == NULL)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(context_types); i++)
-		if (strcmp(wanted->value, context_types[i]) == 0) {
+		if (strcmp(wanted, context_types[i]) == 0) {
 			label->key = context_types[i];
 			return 0;
 		}
-	return json_error(wanted->at, e, 0, "mount-invalid",
+	return json_error(json_member(annotations->at, name), e, 0, "mount-invalid",
 	                  "expected context, fscontext, defcontext or rootcontext, found \"%.40s\"",
-	                  wanted->value);
+	                  wanted);
 }
 
 /* Where the socket of notify.c is bound. The last of all: another one may cover /run. */

@@ -180,8 +180,11 @@ run_poststop(const struct container *c)
 
 	if (hooks == NULL || hooks->poststop.count == 0)
 		return;
-	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, &e) < 0)
-		log_always(LOG_LEVEL_WARNING, "poststop hooks: %s", e.msg);
+	call.places = &c->state->places;
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, &e) < 0) {
+		config_place(call.places, &e);
+		log_always(LOG_LEVEL_WARNING, "%s: poststop hooks: %s", e.at, e.msg);
+	}
 	call.dir = c->state->bundle;
 	call.state = text = state_json(c->state, STATUS_STOPPED, 0);
 	hooks_run_poststop(&hooks->poststop, &call);

@@ -38,6 +38,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { STACK_SIZE = 6 * 4096 }; /* what the steps use; all of it is the parent's at first */
+
 static _Noreturn void
 die(int sock, const struct error *e)
 {
@@ -71,6 +73,7 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 {
 	sigset_t none;
 
+	stack_populate(STACK_SIZE);
 	if (plan_waits(plan) && sync_expect(&h->sync, SYNC_MAPPED, NULL, e) < 0)
 		return -1;
 	if (become_root(plan, e) < 0)

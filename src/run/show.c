@@ -200,6 +200,21 @@ show_idmap(FILE *out, const struct mount_idmap *map)
 	show_map(out, "gids", map->gid_map);
 }
 
+/* A mount that is read-only makes its filesystem so: that was said. */
+static void
+show_data(FILE *out, const struct mount_plan *m)
+{
+	bool readonly = (m->attr_set & MOUNT_ATTR_RDONLY) != 0;
+
+	for (size_t i = 0; i < m->flags.count; i++)
+		if (!readonly || strcmp(m->flags.items[i], "ro") != 0)
+			put_after(out, " ", m->flags.items[i]);
+	for (size_t i = 0; i < m->data.count; i++) {
+		put_after(out, " ", m->data.items[i].key);
+		put_after(out, "=", m->data.items[i].value);
+	}
+}
+
 static void
 show_mount(FILE *out, const struct plan *plan, const struct mount_plan *m)
 {
@@ -220,12 +235,7 @@ show_mount(FILE *out, const struct plan *plan, const struct mount_plan *m)
 	show_attributes(out, m->attr_set, m->attr_clear, false);
 	show_attributes(out, m->recursive_set, m->recursive_clear, true);
 	show_propagation(out, m);
-	for (size_t i = 0; i < m->flags.count; i++)
-		put_after(out, " ", m->flags.items[i]);
-	for (size_t i = 0; i < m->data.count; i++) {
-		put_after(out, " ", m->data.items[i].key);
-		put_after(out, "=", m->data.items[i].value);
-	}
+	show_data(out, m);
 	if (m->label != MOUNT_LABEL_NONE) {
 		put_after(out, " ",
 		          m->label == MOUNT_LABEL_OPTION ? plan->mount_label.key : "label");

@@ -55,13 +55,18 @@ static int
 run_poststart(const struct container *c, struct error *e)
 {
 	int output[2] = {-1, -1};
-	struct hook_call call = {.name = "poststart", .dir = c->state->bundle, .output = output};
+	struct hook_call call = {.name = "poststart",
+	                         .dir = c->state->bundle,
+	                         .output = output,
+	                         .places = &c->state->places};
 	autofree char *text = NULL;
 
 	if (c->state->hooks == NULL || c->state->hooks->poststart.count == 0)
 		return 0;
-	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, e) < 0)
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, e) < 0) {
+		config_place(call.places, e);
 		return -1;
+	}
 	call.state = text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
 	return hooks_run(&c->state->hooks->poststart, &call, e);
 }

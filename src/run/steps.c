@@ -21,6 +21,7 @@ const struct step steps[] = {
 	{PHASE_PREPARE, WHEN_CREATE, "open the rootfs", "/root", rootfs_plan, rootfs_open, NULL, rootfs_probe},
 	{PHASE_PREPARE, WHEN_CREATE, "make the notify socket", "", notify_plan, notify_open, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open mount sources", "/mounts", mounts_plan, mounts_open, NULL, mounts_probe},
+	{PHASE_PREPARE, WHEN_CREATE, "make device nodes", "/linux/devices", NULL, devices_prepare, NULL},
 	{PHASE_PREPARE, WHEN_BOTH, "connect the console", "/process/terminal", terminal_plan, terminal_connect, NULL},
 	{PHASE_PREPARE, WHEN_CREATE, "open the output of hooks", "/annotations", NULL, hooks_open, NULL},
 	{PHASE_PREPARE, WHEN_BOTH, "connect the pidfd socket", "", NULL, announce_connect, NULL},
