@@ -2,6 +2,7 @@
 """First contact with Podman and containerd, as far as a host without controllers goes: each has
 its own folders, and a /run that the machine does not see. engines/ has the rest, in a guest."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -9,9 +10,9 @@ import subprocess
 
 import pytest
 
-from engines import image
+from engines import image, manual
 from engines.containerd import Containerd, Task
-from engines.podman import Podman, write_config
+from engines.podman import MANUAL, Podman, write_config
 from harness.kernel import alive, cgroup_path, cmdline, eventually, frozen, namespaces, ppid
 
 SLEEP = ("sleep", "1000")
@@ -102,6 +103,21 @@ def task(containerd, bundle, token):
         return Task(containerd, token)
 
     return make
+
+
+# --- hako-engines(7) ---
+
+def test_manual():
+    """Its files can be read, name one program, and README has that of Podman. The rest of what is
+    in them shows where the engines are."""
+    tomllib = pytest.importorskip("tomllib")
+    files = manual.files()
+    for path, text in files.items():
+        (json.loads if path.endswith(".json") else tomllib.loads)(text)
+        assert manual.HAKO in text
+    assert f"```toml\n{files[MANUAL].strip()}\n```" in (manual.PAGE.parent.parent / "README.md").read_text()
+    crio = tomllib.loads(files["/etc/crio/crio.conf.d/10-hako.conf"])["crio"]["runtime"]
+    assert crio["runtimes"][crio["default_runtime"]]["runtime_path"] == manual.HAKO
 
 
 # --- Podman ---

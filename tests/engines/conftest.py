@@ -141,8 +141,10 @@ def user_ready(podman_ready, archive):
                       "env", "--chdir=/home/user", f"XDG_RUNTIME_DIR={run_folder}", *bus],
            "runroot": run_folder / "containers"}
     # from now on a process holds Podman's user namespace
+    podman = Podman("crun", **how)
     with open(archive, "rb") as file:
-        Podman("crun", **how)("load", stdin=file)
+        podman("load", stdin=file)
+    podman.run("--", "true")
     return how
 
 

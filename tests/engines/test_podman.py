@@ -276,7 +276,6 @@ def test_stats(podman, sleeper):
     assert out.split() == [sleeper.id[:12], "1"]
 
 
-@pytest.mark.essential
 def test_cgroup_parent(podman):
     container = podman.start("--cgroup-parent", "/libpod_parent/deeper", "--", *SLEEP)
     parent = cgroup_path(container.pid).parent
