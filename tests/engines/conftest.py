@@ -4,6 +4,7 @@ may be left. cannot("crun", "why") marks a test that one runtime or its engine f
 
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -174,8 +175,9 @@ def on_terminal(nothing_left):
 
 @pytest.fixture(scope="session")
 def pause_image():
-    """What containerd runs for a pod when it is not told otherwise; here with all of busybox."""
-    return "registry.k8s.io/pause:3.6"
+    """The name of what containerd runs for a pod; here it has all of busybox."""
+    defaults = subprocess.check_output(["containerd", "config", "default"], text=True)
+    return re.search('sandbox_image = "(.*)"', defaults)[1]
 
 
 @pytest.fixture(scope="session")
