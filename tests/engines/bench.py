@@ -8,7 +8,7 @@ import time
 from .conftest import RUNTIMES
 from .podman import Podman
 
-ROUNDS = 12
+ROUNDS = 8
 
 
 def timed(function):
