@@ -167,12 +167,16 @@ def test_rootfs_on_a_shared_mount_leaks_nothing(runtime, bundle, shared, mode):
     ("shared", "rslave", True, False),
     ("shared", "rprivate", False, False), ("private", "rshared", False, False),
 ])
-def test_events_of_a_volume(runtime, bundle, shared, mode, option, to_container, to_host):
-    """A mount on the host is seen in the container or not, and the other way round."""
+@pytest.mark.parametrize("userns", (False, True))
+def test_events_of_a_volume(runtime, bundle, shared, userns, mode, option, to_container, to_host):
+    """A mount on the host is seen in the container or not, and the other way round; from a user
+    namespace none ever leaves."""
     (shared / "theirs").mkdir()
     b = bundle().mount("/volume", shared, "rbind", option).capabilities("CAP_SYS_ADMIN")
     if mode:
         b.linux["rootfsPropagation"] = mode
+    if userns:
+        b.user_namespace([(0, 0, 65536)])
     before = private.mounts()
     box = runtime.container(b.sh("mount -t tmpfs t /volume/theirs && echo up && exec sleep 100"),
                             None)
@@ -205,14 +209,17 @@ def test_unknown_propagation(runtime, bundle):
 
 # --- what a rootfs may lie on ---
 
+@pytest.mark.parametrize("userns", (False, True))
 @pytest.mark.parametrize("mode", PROPAGATION)
-def test_machine_whose_mounts_are_all_shared(runtime, bundle, tmp_path, mode):
+def test_machine_whose_mounts_are_all_shared(runtime, bundle, tmp_path, mode, userns):
     """As systemd leaves them. Only what is mounted on a shared volume comes back."""
     (tmp_path / "volume/theirs").mkdir(parents=True)
     b = bundle().mount("/volume", tmp_path / "volume", "rbind", "rslave")
     b.mount("/inner", "tmpfs", "size=4k", type="tmpfs").capabilities("CAP_SYS_ADMIN")
     if mode:
         b.linux["rootfsPropagation"] = mode
+    if userns:
+        b.user_namespace([(0, 0, 65536)])
     b.sh("mount -t tmpfs t /var && mount -t tmpfs t /inner && mount -t tmpfs t /volume/theirs")
     script = f"""cd {tmp_path}; mount -t tmpfs t volume; mkdir volume/theirs; mount --make-rshared /
         cat /proc/self/mountinfo >before; "$@"; cat /proc/self/mountinfo >after"""

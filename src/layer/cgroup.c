@@ -180,8 +180,11 @@ enable(const struct plan *plan, struct handles *h, int cgroup, const char *wante
 
 	if (wanted[0] == '\0' || hand_down(plan, h, cgroup, wanted) == 0)
 		return;
-	/* it has processes: to take what is left would turn it into a domain of threads */
-	if (errno == EBUSY || is_denied(errno)) {
+	/*
+	 * EBUSY: it has processes, and to take what is left would turn it into a domain of
+	 * threads. EPERM is of one controller alone: cpuset's, for somebody else's process.
+	 */
+	if (errno == EBUSY || errno == EACCES || errno == EROFS) {
 		log_debug("cgroup: %s: %s", wanted, error_text(errno));
 		return;
 	}

@@ -68,6 +68,15 @@ beyond_init(const struct plan *plan)
 	return plan->options.is_root && plan_isolates(plan, CLONE_NEWUSER);
 }
 
+/* A clone of the parent's mounts is a peer of theirs; let it be as one of init's would. */
+static int
+part(const struct plan *plan, const struct mount_plan *m, int tree, struct error *e)
+{
+	if (tree < 0 || sys_propagate(tree, plan->root_propagation) == 0)
+		return 0;
+	return mount_fail(m, e, "set the propagation of");
+}
+
 static int
 open_early(const struct plan *plan, struct handles *h, size_t i, const char *rootfs,
            struct error *e)
@@ -77,7 +86,7 @@ open_early(const struct plan *plan, struct handles *h, size_t i, const char *roo
 	if (beyond_init(plan))
 		h->mounts[i] = mounts_shown_open(plan, m);
 	if (m->kind != MOUNT_BIND)
-		return 0;
+		return part(plan, m, h->mounts[i], e);
 	if (m->idmap != NULL && mount_idmap_open(plan, h, i, e) < 0)
 		return -1;
 	if (m->idmap == NULL && !beyond_init(plan))
@@ -88,6 +97,8 @@ open_early(const struct plan *plan, struct handles *h, size_t i, const char *roo
 	/* without rights over this mount namespace it is left to init, who has its own */
 	if (h->mounts[i] < 0)
 		return m->idmap == NULL && e->code == EPERM ? 0 : -1;
+	if (part(plan, m, h->mounts[i], e) < 0)
+		return -1;
 	if (m->idmap == NULL || h->mount_users[i] < 0)
 		return 0;
 	return mount_idmap_apply(m, h->mounts[i], h->mount_users[i], e);

@@ -121,7 +121,10 @@ LAYER_PROBE(rootfs_probe)
 	return fd < 0 ? fail(plan, e, "open the rootfs") : 0;
 }
 
-/* A user namespace may lack the rights to reach the bundle: the parent opens it. */
+/*
+ * A user namespace may lack the rights to reach the bundle: the parent opens it. A clone
+ * of the parent's mounts is a peer of theirs, until it is made what init's tree will be.
+ */
 LAYER_RUN(rootfs_open)
 {
 	if (!plan_creates(plan, CLONE_NEWUSER) || !plan->options.is_root ||
@@ -129,7 +132,11 @@ LAYER_RUN(rootfs_open)
 		return 0;
 	h->rootfs = open_clone(plan, e);
 	/* without rights over this mount namespace it is left to init, who has its own */
-	return h->rootfs < 0 && e->code != EPERM ? -1 : 0;
+	if (h->rootfs < 0)
+		return e->code != EPERM ? -1 : 0;
+	return sys_propagate(h->rootfs, plan->root_propagation) < 0
+	               ? fail(plan, e, "set the propagation of")
+	               : 0;
 }
 
 /* It is known by its descriptor: where root of a user namespace has no way to it, / serves as well. */
@@ -192,8 +199,6 @@ set_propagation(const struct plan *plan, struct handles *h, struct error *e)
 
 LAYER_RUN(rootfs_attach)
 {
-	struct mount_attr private = {.propagation = MS_PRIVATE};
-
 	if (!plan_isolates(plan, CLONE_NEWNS)) {
 		/* a mount would be one of the host's, and stay: chroot is all there is */
 		h->rootfs = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -206,9 +211,7 @@ LAYER_RUN(rootfs_attach)
 	if (h->rootfs < 0)
 		return -1;
 	/* a clone of a shared mount is its peer, and would mount on the host whatever is mounted here */
-	if ((plan->root_propagation & MS_SHARED) != 0 &&
-	    mount_setattr(h->rootfs, "", AT_EMPTY_PATH | AT_RECURSIVE, &private, sizeof(private)) <
-	            0)
+	if ((plan->root_propagation & MS_SHARED) != 0 && sys_propagate(h->rootfs, MS_PRIVATE) < 0)
 		return fail(plan, e, "make private");
 	if (attach_clone(plan, h) < 0)
 		return fail(plan, e, "attach the rootfs at");

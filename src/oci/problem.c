@@ -103,6 +103,25 @@ problems_add(struct problems *problems, enum problem_severity severity, const ch
 }
 
 void
+problems_explain(struct problems *problems, enum problem_severity severity, const char *id,
+                 const struct json *node, const char *message, const char *why, const char *hint)
+{
+	problems->found++;
+	problems->errors += severity == PROBLEM_ERROR;
+	problems->warnings += severity == PROBLEM_WARNING;
+	*new_item(problems) = (struct problem){
+		.severity = severity,
+		.kind = PROBLEM_RULE,
+		.id = id,
+		.node = node,
+		.offset = node->offset,
+		.message = message,
+		.why = why,
+		.hint = hint,
+	};
+}
+
+void
 problems_note(struct problems *problems, size_t found, const struct error *e)
 {
 	if (problems->found == found)

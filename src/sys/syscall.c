@@ -2,6 +2,7 @@
 /* System calls that libc has no wrapper for. */
 #include "hako/syscall.h"
 
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +27,14 @@ sys_pivot_root(const char *new_root, const char *put_old)
 }
 
 int
+sys_propagate(int tree, uint64_t propagation)
+{
+	struct mount_attr attr = {.propagation = propagation & ~(uint64_t)MS_REC};
+
+	return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
+}
+
+int
 sys_pidfd_open(pid_t pid, unsigned flags)
 {
 	return (int)syscall(SYS_pidfd_open, pid, flags);
@@ -35,6 +44,15 @@ int
 sys_pidfd_send_signal(int pidfd, int signal)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+int
+sys_reset_signal(int signal)
+{
+	/* struct sigaction as the kernel has it, with SIG_DFL for a handler */
+	static const unsigned long action[8];
+
+	return (int)syscall(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t));
 }
 
 long
@@ -59,6 +77,18 @@ int
 sys_sched_setattr(pid_t pid, struct sched_attributes *attr)
 {
 	return (int)syscall(SYS_sched_setattr, pid, attr, 0);
+}
+
+int
+sys_sched_getattr(pid_t pid, struct sched_attributes *ret)
+{
+	return (int)syscall(SYS_sched_getattr, pid, ret, (unsigned)sizeof(*ret), 0U);
+}
+
+int
+sys_ioprio_get(int which, int who)
+{
+	return (int)syscall(SYS_ioprio_get, which, who);
 }
 
 int
