@@ -217,7 +217,7 @@ LAYER_VERIFY(device_filter_verify)
 	const struct config_resources *resources = plan->config->linux_->resources;
 	const struct claim claim = {CHECK_DEVICE_FILTER,
 	                            resources != NULL ? resources->devices.at : NULL};
-	struct program expected = {0}, found[PROGRAMS_MAX];
+	struct program expected = {0}, found[PROGRAMS_MAX] = {0};
 	struct comparison c = {.expected = &expected, .found = found};
 	uint32_t ids[PROGRAMS_MAX];
 
