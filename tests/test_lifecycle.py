@@ -237,6 +237,8 @@ def test_bad_ids(runtime, bundle, command, code):
         result = runtime.run(*command.split(), id, *operands, check=False, cwd=b.path)
         assert result.returncode == code, result
         assert "invalid container ID format" in result.stderr, result
+        if id == "a/b":
+            assert "invalid character '/'" in result.stderr
     assert os.listdir(runtime.root) == []
     assert (runtime.base / "a").exists()
 

@@ -61,6 +61,10 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 bool
 seccomp_knows(const char *name);
 
+/* The name of a system call of an architecture (AUDIT_ARCH_...), freed by the caller, or NULL. */
+char *
+seccomp_name_of(uint32_t audit_arch, int number);
+
 /* An ABI of this machine. */
 struct seccomp_abi {
 	const char *name;

@@ -25,6 +25,11 @@ int
 container_verify(struct arena *arena, const struct container *c, const struct verify_request *r,
                  struct verdicts *ret, struct error *e);
 
+/* The same for one that this process is making, after container_settle(). */
+int
+container_verify_made(struct arena *arena, const struct plan *plan, const struct handles *h,
+                      struct verdicts *ret, struct error *e);
+
 /* Compare a process that somebody else has made, from a bundle. */
 int
 process_verify(struct arena *arena, const struct verify_request *r, struct verdicts *ret,

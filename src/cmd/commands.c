@@ -86,6 +86,20 @@ command_notify_socket(void)
 }
 
 int
+command_failure(const struct error *e, int otherwise)
+{
+	static const struct {
+		const char *id;
+		int status;
+	} rows[] = {{"usage", 64}, {"timeout", 124}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(e->id, rows[i].id) == 0)
+			return rows[i].status;
+	return otherwise;
+}
+
+int
 command_print(const char *text, struct error *e)
 {
 	size_t length = strlen(text);

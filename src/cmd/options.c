@@ -47,6 +47,7 @@ static const struct option_row rows[] = {
 	{"log-level", 0, STRING, AT(log_level), FOR_GLOBAL, "error|warning|info|debug", "lowest level to log (error)"},
 	{"debug", 0, FLAG, AT(debug), FOR_GLOBAL, NULL, "the same as --log-level debug"},
 	{"strict", 0, FLAG, AT(strict), FOR_GLOBAL, NULL, "a fallback is an error"},
+	{"trace", 0, STRING, AT(trace), FOR_GLOBAL, "FILE", "write what took how long to FILE, for Perfetto"},
 	{"cgroup-manager", 0, STRING, AT(cgroup_manager), FOR_GLOBAL, "cgroupfs|systemd|disabled", "how cgroups are made (cgroupfs)"},
 	{"systemd-cgroup", 0, FLAG, AT(systemd_cgroup), FOR_GLOBAL, NULL, "the same as --cgroup-manager systemd"},
 	{"rootless", 0, STRING, AT(rootless_mode), FOR_GLOBAL, "auto", NULL},
@@ -65,6 +66,10 @@ static const struct option_row rows[] = {
 	{"no-subreaper", 0, FLAG, AT(no_subreaper), FOR_EXEC, NULL, NULL},
 	{"detach", 'd', FLAG, AT(detach), FOR_RUN | FOR_EXEC, NULL, "do not wait for the process"},
 	{"keep", 0, FLAG, AT(keep), FOR_RUN, NULL, "do not delete the container when it ends"},
+	{"timeout", 0, STRING, AT(timeout), FOR_RUN, "DURATION", "kill the container after that time, as in 30s or 2m; exit with 124"},
+	{"report", 0, STRING, AT(report), FOR_RUN, "FILE", "write to FILE how it ended, what it used and left behind; - for standard output"},
+	{"verify", 0, FLAG, AT(verify), FOR_RUN, NULL, "verify the container before its process is executed"},
+	{"summary", 0, FLAG, AT(summary), FOR_RUN, NULL, "the same in a few lines on standard error"},
 
 	{"process", 'p', STRING, AT(process), FOR_EXEC, "FILE", "JSON file that describes the process"},
 	{"cwd", 0, STRING, AT(cwd), FOR_EXEC, "DIR", "working directory in the container"},

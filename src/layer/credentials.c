@@ -44,7 +44,7 @@ bit(int capability)
 /* Plan -------------------------------------------------------------------------- */
 
 /* libcap also takes bare numbers; config.json has names alone. */
-static int
+int
 capability_number(const char *name)
 {
 	cap_value_t value;

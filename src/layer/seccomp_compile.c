@@ -56,6 +56,12 @@ is_multiplexed(int number)
 	return number <= -100 && number > -10000;
 }
 
+char *
+seccomp_name_of(uint32_t audit_arch, int number)
+{
+	return seccomp_syscall_resolve_num_arch(audit_arch, number);
+}
+
 bool
 seccomp_knows(const char *name)
 {

@@ -103,13 +103,16 @@ id_check(const char *id, struct error *e)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789_+-.";
-	size_t length = strlen(id);
+	size_t length = strlen(id), good = id[0] == '.' ? 0 : strspn(id, allowed);
+	char bad[32] = "";
 
-	if (length > 0 && length <= ID_MAX && id[0] != '.' && strspn(id, allowed) == length)
+	if (length > 0 && length <= ID_MAX && good == length)
 		return 0;
+	if (good < length && id[good] > ' ' && id[good] <= '~')
+		snprintf(bad, sizeof(bad), "invalid character '%c', ", id[good]);
 	return error_set(
 		e, 0, "id-invalid",
-		"invalid container ID format: 1 to %d of A-Z a-z 0-9 _ + - . (not . first)",
+		"invalid container ID format: %s1 to %d of A-Z a-z 0-9 _ + - . (not . first)", bad,
 		ID_MAX);
 }
 

@@ -294,6 +294,29 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 	return -1;
 }
 
+void
+container_abandon(const struct plan *plan, struct handles *h, const char *pid_file)
+{
+	take_back(plan, h, pid_file, true);
+}
+
+int
+container_settle(struct handles *h, struct error *e)
+{
+	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0) {
+		sync_prefer_error(&h->sync, e);
+		return -1;
+	}
+	h->ready = true;
+	return 0;
+}
+
+static int
+expect_ready(const struct handles *h, struct error *e)
+{
+	return h->ready ? 0 : sync_expect(&h->sync, SYNC_READY, NULL, e);
+}
+
 /* On success the program is about to be executed. */
 static int
 start_init(const struct plan *plan, struct handles *h, struct error *e)
@@ -302,11 +325,9 @@ start_init(const struct plan *plan, struct handles *h, struct error *e)
 
 	/* init finds START waiting for it: going to sleep and waking it up would take longer */
 	if (plan->listener.path == NULL)
-		return sync_send(&h->sync, SYNC_START, 0, e) < 0
-		               ? -1
-		               : sync_expect(&h->sync, SYNC_READY, NULL, e);
+		return sync_send(&h->sync, SYNC_START, 0, e) < 0 ? -1 : expect_ready(h, e);
 	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
-	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0)
+	if (expect_ready(h, e) < 0)
 		return -1;
 	return listener_start(&h->sync, &plan->listener, message, e);
 }

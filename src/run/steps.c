@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The create path, whole: the rows below, in order. The loops at the end give
- * every step its error context, its debug line and its undo. The order you see
+ * every step its error context, its debug line, its span of the trace and its undo. The order you see
  * is the order you get.
  */
 #include "hako/step.h"
@@ -13,6 +13,7 @@
 #include "hako/netdevices.h"
 #include "hako/problem.h"
 #include "hako/seccomp.h"
+#include "hako/trace.h"
 
 /* clang-format off */
 const struct step steps[] = {
@@ -94,21 +95,53 @@ static const char *const phase_names[] = {
 	[PHASE_BUILD] = "BUILD",     [PHASE_CONFINE] = "CONFINE", [PHASE_START] = "START",
 };
 
-int
-steps_plan(struct planner *p, enum when when, struct error *e)
+static int
+plan_step(const struct step *s, struct planner *p, struct error *e)
+{
+	unsigned span = trace_begin("plan", s->name, s->pointer);
+	int rc = s->plan(p, e);
+
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
+}
+
+static int
+plan_steps(struct planner *p, enum when when, struct error *e)
 {
 	struct problems *problems = json_problems(p->config->at);
 
 	for (const struct step *s = steps; s->name != NULL; s++) {
 		size_t found = problems != NULL ? problems->found : 0;
 
-		if (s->plan == NULL || (s->when & when) == 0 || s->plan(p, e) == 0)
+		if (s->plan == NULL || (s->when & when) == 0 || plan_step(s, p, e) == 0)
 			continue;
 		if (problems == NULL)
 			return -1;
 		problems_note(problems, found, e);
 	}
 	return 0;
+}
+
+int
+steps_plan(struct planner *p, enum when when, struct error *e)
+{
+	unsigned span = trace_begin("plan", "plan", NULL);
+	int rc = plan_steps(p, when, e);
+
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
+}
+
+static int
+probe_step(const struct step *s, const struct plan *plan, struct error *e)
+{
+	unsigned span = trace_begin("probe", s->name, s->pointer);
+	int rc;
+
+	log_debug("probe: %s", s->name);
+	rc = s->probe(plan, e);
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
 }
 
 int
@@ -121,21 +154,36 @@ steps_probe(const struct plan *plan, enum when when, struct error *e)
 
 		if (s->probe == NULL || (s->when & when) == 0)
 			continue;
-		log_debug("probe: %s", s->name);
-		if (s->probe(plan, e) < 0)
+		if (probe_step(s, plan, e) < 0)
 			problems_note(problems, found, e);
 	}
 	return 0;
+}
+
+static int
+run_step(const struct step *s, const struct plan *plan, struct handles *h, struct error *e)
+{
+	unsigned span = trace_begin(phase_names[s->phase], s->name, s->pointer);
+	int rc;
+
+	log_debug("%s: %s", phase_names[s->phase], s->name);
+	rc = s->run(plan, h, e);
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc < 0 ? error_context(e, "%s", s->name) : 0;
 }
 
 void
 steps_verify(const struct plan *plan, struct observed *o, struct verdicts *v)
 {
 	for (const struct step *s = steps; s->name != NULL; s++) {
+		unsigned span;
+
 		if (s->verify == NULL)
 			continue;
+		span = trace_begin("verify", s->name, s->pointer);
 		log_debug("verify: %s", s->name);
 		s->verify(plan, o, v);
+		trace_end(span, NULL);
 	}
 }
 
@@ -146,11 +194,20 @@ steps_run(enum phase phase, enum when when, const struct plan *plan, struct hand
 	for (const struct step *s = steps; s->name != NULL; s++) {
 		if (s->phase != phase || (s->when & when) == 0)
 			continue;
-		log_debug("%s: %s", phase_names[phase], s->name);
-		if (s->run(plan, h, e) < 0)
-			return error_context(e, "%s", s->name);
+		if (run_step(s, plan, h, e) < 0)
+			return -1;
 	}
 	return 0;
+}
+
+static int
+undo_step(const struct step *s, const struct state *state, struct handles *h, struct error *e)
+{
+	unsigned span = trace_begin("undo", s->name, s->pointer);
+	int rc = s->undo(state, h, e);
+
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
 }
 
 int
@@ -163,7 +220,7 @@ steps_undo(const struct state *state, struct handles *h, struct error *e)
 	while (s->name != NULL)
 		s++;
 	while (s-- > steps)
-		if (s->undo != NULL && s->undo(state, h, rc == 0 ? e : &other) < 0)
+		if (s->undo != NULL && undo_step(s, state, h, rc == 0 ? e : &other) < 0)
 			rc = -1;
 	return rc;
 }
