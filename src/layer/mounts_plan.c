@@ -261,6 +261,18 @@ plan_label(const struct plan *plan, struct mount_plan *m)
 	m->label = strcmp(m->type, "mqueue") == 0 ? MOUNT_LABEL_ROOT : MOUNT_LABEL_OPTION;
 }
 
+/* The host's name of a place in the rootfs: runc takes it for that place, and so do its callers. */
+static const char *
+strip_rootfs(const struct plan *plan, const char *destination)
+{
+	size_t length = strlen(plan->rootfs);
+
+	return length > 1 && strncmp(destination, plan->rootfs, length) == 0 &&
+	                       destination[length] == '/'
+	               ? destination + length
+	               : destination;
+}
+
 static int
 plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m, struct error *e)
 {
@@ -273,7 +285,7 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 		return json_error(json_member(c->at, "destination"), e, errno, "mount-invalid",
 		                  "destination");
 	m->at = c->at;
-	m->destination = arena_strdup(p->arena, destination);
+	m->destination = arena_strdup(p->arena, strip_rootfs(p->plan, destination));
 	m->type = c->type != NULL ? c->type : "none";
 	m->source = c->source;
 	m->flags.items = arena_array(p->arena, words, sizeof(char *));
