@@ -95,9 +95,11 @@ is_on_host(const struct account *a, const struct mount_line *line, const char *s
 	if (resolved == NULL)
 		return false;
 	path = arena_printf(a->o->arena, "%s%s", strcmp(resolved, "/") == 0 ? "" : resolved, rest);
+	if (has_mount(a->host, path, line))
+		return true;
 	inside = path_below(a->plan->rootfs, path);
-	return has_mount(a->host, path, line) ||
-	       (inside != NULL && has_mount(a->mounts, inside[0] != '\0' ? inside : "/", line));
+	return inside != NULL && strcmp(inside, line->point) != 0 &&
+	       has_mount(a->mounts, inside[0] != '\0' ? inside : "/", line);
 }
 
 /* By a tree that was bound recursively, the rootfs itself being one. */
