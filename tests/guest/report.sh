@@ -74,7 +74,7 @@ check report_of_a_timeout killed_by_another
 bomb() {
 	report '"pids": {"limit": 30}' '
 		for i in 1 2 3 4; do
-			(while :; do usleep 100000 & done) 2>/dev/null &
+			(usleep 500000; while :; do usleep 100000 & done) 2>/dev/null &
 			(trap "" TERM; sleep 1000) &
 		done
 		exec sleep 1000' --timeout 3s
