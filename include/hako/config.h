@@ -440,6 +440,9 @@ sysctl_namespace(const char *path);
 int
 config_set(struct arena *arena, struct json *root, const char *pointer, const char *value,
            struct error *e);
+/* Which entries do not count, because a later one has the same name. */
+bool *
+environment_repeated(struct arena *arena, const struct strings *env);
 
 /* An error at that member of object, or at object when it is absent. Always returns -1. */
 int

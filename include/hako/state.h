@@ -28,6 +28,7 @@ struct state {
 	bool notify_socket;       /* init passes it on to who starts the container */
 	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
 	bool caller_keyring;      /* --no-new-keyring */
+	uint32_t preserve_fds;    /* descriptors from 3 upwards that the caller has given it */
 	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */
 	const char *seccomp_metadata;
 	struct string_map annotations;

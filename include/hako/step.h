@@ -10,6 +10,7 @@ enum phase {
 	PHASE_PREPARE, /* parent: opens and makes what init needs */
 	PHASE_MAP,     /* parent: what init of a user namespace waits for */
 	PHASE_ATTACH,  /* parent, while init builds: limits, device filter, seccomp program */
+	PHASE_LIMIT,   /* parent, when init is ready: what was in the way before */
 	PHASE_BUILD,   /* init: the container's view of the world, up to the pivot */
 	PHASE_CONFINE, /* init: privileges only shrink */
 	PHASE_START,   /* init, released: nothing but execve comes after it */
@@ -28,6 +29,8 @@ struct step {
 	int (*undo)(const struct state *state, struct handles *h, struct error *e);
 	/* Would it work here? Looks at the host, changes nothing; any user. */
 	int (*probe)(const struct plan *plan, struct error *e);
+	/* Is it still as the plan has it? Looks at the process, changes nothing. */
+	void (*verify)(const struct plan *plan, struct observed *o, struct verdicts *v);
 };
 
 /* THE table: ends with a NULL name. */
@@ -43,6 +46,10 @@ steps_plan(struct planner *p, enum when when, struct error *e);
 /* Look at the host for all steps. For a config whose problems are collected. */
 int
 steps_probe(const struct plan *plan, enum when when, struct error *e);
+
+/* Look at a process of the container for all steps. */
+void
+steps_verify(const struct plan *plan, struct observed *o, struct verdicts *v);
 
 /* Run the steps of a phase. An error says which step, and where in config.json. */
 int

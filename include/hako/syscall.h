@@ -51,9 +51,14 @@ struct sched_attributes {
 };
 int
 sys_sched_setattr(pid_t pid, struct sched_attributes *attr);
+int
+sys_sched_getattr(pid_t pid, struct sched_attributes *ret);
 /* which: IOPRIO_WHO_..., priority: IOPRIO_PRIO_VALUE(class, level). */
 int
 sys_ioprio_set(int which, int who, int priority);
+/* What sys_ioprio_set() takes. */
+int
+sys_ioprio_get(int which, int who);
 /* maxnode: the number of bits in nodes, and one. */
 int
 sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode);

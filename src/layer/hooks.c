@@ -13,6 +13,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -286,11 +287,13 @@ execute(const struct config_hook *hook, const struct hook_call *call, struct err
 static int
 run_hook(const struct config_hook *hook, const struct hook_call *call, struct error *e)
 {
-	if (execute(hook, call, e) == 0)
-		return 0;
-	if (call->places != NULL)
+	unsigned span = trace_begin("hook", call->name, hook->path);
+	int rc = execute(hook, call, e);
+
+	if (rc < 0 && call->places != NULL)
 		config_place(call->places, e);
-	return -1;
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
 }
 
 /* Of the runtime's namespace; what this user cannot see is no error yet. */

@@ -25,6 +25,7 @@
 #include "hako/step.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 #include "hako/unixsock.h"
 
 #include <errno.h>
@@ -164,10 +165,11 @@ handle_signals(void)
 static int
 wait_for_start(struct handles *h, struct error *e)
 {
-	int sock;
+	int sock, trace = -1;
 
 	if (sync_expect(&h->sync, SYNC_RELEASE, NULL, e) < 0)
 		return -1;
+	trace_leave(); /* the command that made this container ends here */
 	handle_signals();
 	close(h->sync.fd);
 	do
@@ -179,7 +181,10 @@ wait_for_start(struct handles *h, struct error *e)
 	h->sync.fd = sock;
 	if (pass_notify_socket(h, e) < 0)
 		return -1;
-	return sync_expect(&h->sync, SYNC_START, NULL, e);
+	if (sync_expect_with_fd(&h->sync, SYNC_START, &trace, e) < 0)
+		return -1;
+	trace_join(trace);
+	return 0;
 }
 
 static int
@@ -259,6 +264,7 @@ init_main(const struct plan *plan, struct handles *h)
 {
 	struct error e;
 
+	trace_enter(TRACE_INIT);
 	(void)live(plan, h, &e);
 	die(h->sync.fd, &e);
 }
@@ -316,6 +322,7 @@ init_exec_main(const struct plan *plan, struct handles *h)
 {
 	struct error e;
 
+	trace_enter(TRACE_INIT);
 	(void)live_exec(plan, h, &e);
 	die(h->sync.fd, &e);
 }

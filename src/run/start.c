@@ -105,7 +105,7 @@ start_init(const struct container *c, const struct sync *sync, struct error *e)
 	autofree char *message = NULL;
 
 	if (state->seccomp_listener == NULL)
-		return sync_send(sync, SYNC_START, 0, e);
+		return sync_send_start(sync, e);
 	message = state_json_of_process(state, STATUS_CREATED, (pid_t)*state->pid,
 	                                state->seccomp_metadata);
 	return listener_start(sync, &listener, message, e);
@@ -133,6 +133,6 @@ container_start(struct container *c, const char *notify_socket, struct error *e)
 	}
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */
 	c->status = STATUS_RUNNING;
-	(void)container_delete(c, true, &ignored);
+	(void)container_take_down(c, &ignored);
 	return -1;
 }

@@ -43,6 +43,7 @@ static const struct field state_rows[] = {
 	ROW(notify_socket, "notifySocket", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
 	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
+	ROW(preserve_fds, "preserveFds", FIELD_U32, .max = UINT32_MAX),
 	ROW(seccomp_listener, "seccompListener", FIELD_STRING),
 	ROW(seccomp_metadata, "seccompMetadata", FIELD_STRING),
 	ROW(annotations, "annotations", FIELD_MAP),
@@ -168,6 +169,8 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
 	if (!plan->options.new_keyring)
 		json_put_bool(w, "callerKeyring", true);
+	if (plan->options.preserve_fds > 0)
+		json_put_int(w, "preserveFds", plan->options.preserve_fds);
 	if (plan->listener.path != NULL)
 		json_put_string(w, "seccompListener", plan->listener.path);
 	if (plan->listener.path != NULL && plan->listener.metadata != NULL)

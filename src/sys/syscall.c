@@ -80,6 +80,18 @@ sys_sched_setattr(pid_t pid, struct sched_attributes *attr)
 }
 
 int
+sys_sched_getattr(pid_t pid, struct sched_attributes *ret)
+{
+	return (int)syscall(SYS_sched_getattr, pid, ret, (unsigned)sizeof(*ret), 0U);
+}
+
+int
+sys_ioprio_get(int which, int who)
+{
+	return (int)syscall(SYS_ioprio_get, which, who);
+}
+
+int
 sys_ioprio_set(int which, int who, int priority)
 {
 	return (int)syscall(SYS_ioprio_set, which, who, priority);
