@@ -303,7 +303,7 @@ class UserBox:
 
 @pytest.fixture(params=[True, False], ids=["from a session", "from outside"])
 def user_box(request, session, nothing_left, template):
-    folder = pathlib.Path(f"/home/user/{uuid.uuid4().hex[:8]}")
+    folder = pathlib.Path("/home", "user", uuid.uuid4().hex[:8])
     folder.mkdir()
     bundle = Bundle(folder / "bundle", template, SLEEP)
     bundle.user_namespace([(0, 1000, 1)])
