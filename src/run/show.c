@@ -155,10 +155,10 @@ show_net_devices(struct sheet *s, const struct plan *plan)
 /* ATTACH ---------------------------------------------------------------------- */
 
 static void
-show_cgroup_values(struct sheet *s, const struct plan *plan, bool late)
+show_limits_of(struct sheet *s, const struct cgroup_plan *cgroup, bool late)
 {
-	for (size_t i = 0; i < plan->cgroup.value_count; i++) {
-		const struct cgroup_value *v = &plan->cgroup.values[i];
+	for (size_t i = 0; i < cgroup->value_count; i++) {
+		const struct cgroup_value *v = &cgroup->values[i];
 
 		if (v->late != late)
 			continue;
@@ -171,13 +171,13 @@ show_cgroup_values(struct sheet *s, const struct plan *plan, bool late)
 static void
 show_limits(struct sheet *s, const struct plan *plan)
 {
-	show_cgroup_values(s, plan, false);
+	show_limits_of(s, &plan->cgroup, false);
 }
 
 static void
 show_late_limits(struct sheet *s, const struct plan *plan)
 {
-	show_cgroup_values(s, plan, true);
+	show_limits_of(s, &plan->cgroup, true);
 }
 
 static void
