@@ -59,6 +59,7 @@ def test_complete(features):
         assert sorted(found[pointer]) == sorted(node["enum"]), pointer
     assert found["seccomp/supportedFlags"] == found["seccomp/knownFlags"]
     assert set(MOUNT_OPTIONS) <= set(features["mountOptions"])
+    assert features["mountOptions"] == sorted(features["mountOptions"])  # it is searched by halves
     assert features["hooks"] == ["prestart", "createRuntime", "createContainer", "startContainer",
                                  "poststart", "poststop"]
     assert set(features) == {"ociVersionMin", "ociVersionMax", "hooks", "mountOptions", "linux",

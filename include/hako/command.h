@@ -97,8 +97,11 @@ struct options {
 	bool force;
 	bool quiet;
 	const char *format;
+	const char *fail_on;
 	bool host;
 	bool rootless;
+	const char *profile;
+	struct option_list set;
 	const char *file;
 
 	char **argv; /* the whole line, to execute hako again */
@@ -137,6 +140,7 @@ enum command_bit {
 	FOR_EVENTS = 1 << 16,
 	FOR_CHECK = 1 << 17,
 	FOR_VERIFY = 1 << 18,
+	FOR_EXPLAIN = 1 << 19,
 };
 
 /* All commands; ends with a NULL name. */
@@ -205,6 +209,8 @@ int
 command_check(const struct options *o, struct error *e);
 int
 command_verify(const struct options *o, struct error *e);
+int
+command_explain(const struct options *o, struct error *e);
 int
 command_plan(const struct options *o, struct error *e);
 int

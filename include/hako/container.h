@@ -117,6 +117,10 @@ int
 bundle_load(struct arena *arena, const char *bundle, const char *config,
             const struct config **ret_config, struct json_doc **ret_doc, struct error *e);
 
+/* The name of that file as an editor started here would open it. */
+const char *
+bundle_file(struct arena *arena, const char *bundle, const char *config);
+
 struct check_request {
 	const char *bundle;
 	const char *config; /* --config, or NULL */
@@ -158,7 +162,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 
 /* Wait until a container that is to be run is built and confined: then it can be looked at. */
 int
-container_settle(struct handles *h, struct error *e);
+container_settle(const struct plan *plan, struct handles *h, struct error *e);
 
 /* Take back a container that was to be run, before container_run(). */
 void

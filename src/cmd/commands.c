@@ -28,6 +28,7 @@ const struct command commands[] = {
 	{"check", FOR_CHECK, "[BUNDLE]", "show all that is wrong with a bundle", 0, 1, command_check, 2},
 	{"plan", FOR_PLAN, "[BUNDLE]", "show what `create` would do, without doing it", 0, 1, command_plan, 1},
 	{"verify", FOR_VERIFY, "[ID]", "compare a container with the config it was created from", 0, 1, command_verify, 2},
+	{"explain", FOR_EXPLAIN, "[BUNDLE|ID]", "show what a container may do to the host", 0, 1, command_explain, 2},
 	{"features", FOR_FEATURES, "", "show what hako supports as JSON", 0, 0, command_features, 1},
 	{0},
 };
