@@ -85,6 +85,16 @@ bomb() {
 }
 check timeout_ends_a_fork_bomb bomb
 
+# Limits are verified when they are written, that of memory last.
+verified() {
+	report '"memory": {"limit": 67108864}, "pids": {"limit": 50}' 'exit 5' --verify
+	[ $status = 5 ]
+	grep -q '"id": "cgroup.memory.max"' /tmp/report
+	grep -q '"id": "cgroup.pids.max"' /tmp/report
+	not grep -q '"outcome": "drift"' /tmp/report
+}
+check report_of_a_verified_container verified
+
 io() {
 	report '' 'cat /bin/busybox >/dev/null'
 	[ $status = 0 ]
