@@ -8,7 +8,7 @@ import time
 from .conftest import RUNTIMES
 from .podman import Podman
 
-ROUNDS = 8
+ROUNDS = 6
 
 
 def timed(function):
