@@ -146,8 +146,9 @@ check-guest:
 	@$(submake) -j$(JOBS) all
 	@$(CHECK) --integration tests/test_guest.py
 
-# A guest for each word, two at a time; ENGINES: what pytest shall run there.
-RUNTIMES = hako crun runc
+# A guest for each word, two at a time; ENGINES: what pytest shall run there. Other runtimes,
+# and systemd, have the essential tests, with ENGINES=--whole all.
+RUNTIMES = hako hako:systemd crun,runc
 ENGINES =
 check-engines:
 	@tests/install-deps build engines
@@ -219,7 +220,8 @@ help:
 	@echo 'all check check-unit check-integration check-guest check-engines memcheck lint format san fuzz cov bench demo'
 	@echo 'install uninstall dist clean compile_commands.json; V=1 shows commands'
 	@echo 'JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) HAKO_MUST_RUN=1 (a skipped test fails) BENCH="--help"'
-	@echo 'RUNTIMES="hako crun runc" ENGINES="-k exec" (of check-engines)'
+	@echo 'HAKO_PROVE=1 (each property of config.json is left out, and its test must fail: test_properties.py)'
+	@echo 'RUNTIMES="hako:systemd crun" ENGINES="--whole -k exec" (of check-engines)'
 
 FORCE:
 .PHONY: all units fuzzers benchers format install preprocess-flags FORCE $(WRAPPERS)

@@ -8,19 +8,21 @@
 #include "hako/command.h"
 #include "hako/caller.h"
 #include "hako/mem.h"
+#include "hako/syscall.h"
+#include "hako/trace.h"
 #include "hako/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64, KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
+enum { KERNEL_MAJOR = 5, KERNEL_MINOR = 12 };
 
 /* The heap grows once, not in small steps; pages cost nothing until they are touched. */
 enum { HEAP_STEP = 1 << 20 };
@@ -49,12 +51,11 @@ secure_descriptors(struct error *e)
 static void
 reset_signals(void)
 {
-	static const int ignorable[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2,
-	                                SIGPIPE, SIGALRM, SIGTERM, SIGCHLD, SIGTSTP,
-	                                SIGTTIN, SIGTTOU, SIGXFSZ};
+	uint64_t ignored = caller_ignored_signals();
 
-	for (size_t i = 0; i < ARRAY_SIZE(ignorable); i++)
-		(void)signal(ignorable[i], SIG_DFL);
+	for (int signal = 1; ignored != 0; signal++, ignored >>= 1)
+		if ((ignored & 1) != 0)
+			(void)sys_reset_signal(signal);
 }
 
 /* A system call is missing: on a kernel below the floor that is the whole story. */
@@ -176,15 +177,13 @@ check_args(const struct command *command, const struct options *o, struct error 
 static int
 fail(const struct command *command, const struct options *o, struct error *e)
 {
-	bool usage = strcmp(e->id, "usage") == 0;
-
 	explain_refusal(e);
 	if (command != NULL && command->min_args > 0 && o->arg_count > 0)
 		error_context(e, "%s %s", command->name, o->args[0]);
 	else if (command != NULL)
 		error_context(e, "%s", command->name);
 	log_error(e);
-	return usage ? EXIT_USAGE : command != NULL ? command->failure : 1;
+	return command_failure(e, command != NULL ? command->failure : EXIT_FAILURE);
 }
 
 /* What help and version have printed is output like any other: a full disk is an error. */
@@ -197,6 +196,33 @@ end_output(struct error *e)
 		return 0;
 	(void)error_set(e, errno, "output-failed", "write to standard output");
 	return fail(NULL, &none, e);
+}
+
+/* The whole command is the span that the others lie in. */
+static int
+run_traced(const struct command *command, const struct options *o, struct error *e)
+{
+	unsigned span = trace_begin("command", command->name, o->arg_count > 0 ? o->args[0] : NULL);
+	int status = command->run(o, e);
+
+	trace_end(span, status < 0 ? e->msg : NULL);
+	return status;
+}
+
+/* An error of the command is worth more than one of its trace. */
+static int
+end_trace(const struct command *command, const struct options *o, int status, struct error *e)
+{
+	struct error other;
+	char title[128];
+
+	snprintf(title, sizeof(title), "hako %s%s%s", command->name, o->arg_count > 0 ? " " : "",
+	         o->arg_count > 0 ? o->args[0] : "");
+	if (trace_write(title, &other) == 0)
+		return status;
+	if (status >= 0)
+		*e = other;
+	return -1;
 }
 
 static int
@@ -222,7 +248,11 @@ run_command(const struct command *command, int argc, char **argv, struct options
 		return fail(command, o, &other);
 	if (!good || check_global(o, e) < 0 || check_args(command, o, e) < 0)
 		return fail(command, o, e);
-	status = command->run(o, e);
+	if (o->trace != NULL && trace_open(o->trace, e) < 0)
+		return fail(command, o, e);
+	status = run_traced(command, o, e);
+	if (o->trace != NULL)
+		status = end_trace(command, o, status, e);
 	return status >= 0 ? status : fail(command, o, e);
 }
 

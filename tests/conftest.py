@@ -26,6 +26,7 @@ collect_ignore = ["engines"]  # they run in a guest: make check-engines
 if ROOT:  # before any thread exists; xdist's workers make one each
     private.enter()
     private.become_subreaper()
+    private.inherit_no_signals()
 
 
 def pytest_configure(config):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Conversations of Podman, containerd, Buildah and CRI-O with runc, replayed against hako: what
+"""Conversations of Podman, containerd, Docker, Buildah and CRI-O with runc, replayed against hako: what
 they look at must be the same. The replay against runc itself shows that it is the conversation
 that was recorded."""
 
@@ -177,7 +177,8 @@ def look_at_failure(answer):
 
 def left():
     """State of containers in the folders where a runtime keeps it when it is not told."""
-    roots = [pathlib.Path("/run", name) for name in ("hako", "runc", "containerd/runc/default")]
+    roots = [pathlib.Path("/run", name) for name in (
+        "hako", "runc", "containerd/runc/default", "docker/runtime-runc/moby")]
     return leak.states(roots)
 
 

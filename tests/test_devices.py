@@ -283,19 +283,39 @@ def test_refused_rules(runtime, bundle, row, pointer):
     refused(runtime, b, "/linux/resources/devices/1" + (f"/{pointer}" if pointer else ""))
 
 
-def test_devices_in_user_namespace_are_the_hosts(runtime, bundle):
+def test_devices_in_user_namespace(runtime, bundle):
     b = bundle().user_namespace()
     seen = runtime.probe(b, *(f"w:/dev/{name}" for name in DEFAULTS if name != "tty"))
     assert set(seen["tests"].values()) == {"ok"}
     found = mountinfo.parse(seen["mounts"])
-    assert {f"/dev/{name}" for name in DEFAULTS} <= found.keys()
-    assert listed(runtime, b, "/dev/null") == {"/dev/null": (CHARACTER, "666", "65534:65534",
-                                                             "1:3")}
+    for name in DEFAULTS:
+        assert {"nosuid", "noexec"} <= set(found[f"/dev/{name}"].options)
+    assert [point for point in found if found[point].source == "devices"] == [
+        f"/dev/{name}" for name in DEFAULTS]
+    assert listed(runtime, b, "/dev/null", "/dev/tty") == {
+        "/dev/null": (CHARACTER, "666", "0:0", "1:3"), "/dev/tty": (CHARACTER, "666", "0:0", "5:0")}
 
 
-def test_devices_in_user_namespace_that_the_host_lacks(runtime, bundle):
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_devices_in_user_namespace_need_no_node_on_the_host(runtime, bundle, umask):
     b = bundle().user_namespace()
+    b.linux["devices"] = [device("/dev/absent-here", fileMode=0o640, uid=5, gid=7),
+                          device("/dev/a/b", "b", 7, 200), device("/dev/null2", "p", None)]
+    assert listed(runtime, b, "/dev/absent-here", "/dev/a/b", "/dev/null2") == {
+        "/dev/absent-here": (CHARACTER, "640", "5:7", "1:3"),
+        "/dev/a/b": (BLOCK, "666", "0:0", "7:200"), "/dev/null2": (FIFO, "666", "0:0", "0:0")}
+    assert not os.path.exists("/dev/absent-here")
+
+
+def test_devices_in_user_namespace_with_unmapped_owner(runtime, bundle):
+    b = bundle().user_namespace()
+    b.linux["devices"] = [device("/dev/theirs", gid=70000)]
+    assert "group 70000 is not mapped" in refused(runtime, b, "/linux/devices/0")
+
+
+def test_devices_of_an_ordinary_user_are_the_hosts(rootless, bundle, user):
+    b = bundle(owner=user).rootless()
+    assert listed(rootless, b, "/dev/null") == {"/dev/null": (CHARACTER, "666", "65534:65534",
+                                                              "1:3")}
     b.linux["devices"] = [device("/dev/absent-here")]
-    assert "mknod is not allowed here" in refused(runtime, b, "/linux/devices/0")
-    b.linux["devices"] = [device("/dev/null2", "p", None)]
-    assert listed(runtime, b, "/dev/null2")["/dev/null2"][0] == FIFO
+    assert "mknod is not allowed here" in refused(rootless, b, "/linux/devices/0")

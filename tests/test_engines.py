@@ -2,6 +2,8 @@
 """First contact with Podman and containerd, as far as a host without controllers goes: each has
 its own folders, and a /run that the machine does not see. engines/ has the rest, in a guest."""
 
+import concurrent.futures
+import json
 import os
 import pathlib
 import shutil
@@ -9,9 +11,9 @@ import subprocess
 
 import pytest
 
-from engines import image
+from engines import image, manual
 from engines.containerd import Containerd, Task
-from engines.podman import Podman, write_config
+from engines.podman import MANUAL, Podman, write_config
 from harness.kernel import alive, cgroup_path, cmdline, eventually, frozen, namespaces, ppid
 
 SLEEP = ("sleep", "1000")
@@ -94,14 +96,30 @@ def no_state(folder):
 def task(containerd, bundle, token):
     """task(*argv): with a config of ours, because ctr's asks for limits."""
 
-    def make(*argv):
+    def make(*argv, id=token):
         b = bundle(*argv)
         b.config["root"]["path"] = str(b.rootfs)  # containerd makes a bundle of its own
+        b.linux["cgroupsPath"] = f"/{id}"
         containerd.ctr("run", "--detach", "--runc-binary", containerd.runtime,
-                       "--config", b.save().path / "config.json", token)
-        return Task(containerd, token)
+                       "--config", b.save().path / "config.json", id)
+        return Task(containerd, id)
 
     return make
+
+
+# --- hako-engines(7) ---
+
+def test_manual():
+    """Its files can be read, name one program, and README has that of Podman. The rest of what is
+    in them shows where the engines are."""
+    tomllib = pytest.importorskip("tomllib")
+    files = manual.files()
+    for path, text in files.items():
+        (json.loads if path.endswith(".json") else tomllib.loads)(text)
+        assert manual.HAKO in text
+    assert f"```toml\n{files[MANUAL].strip()}\n```" in (manual.PAGE.parent.parent / "README.md").read_text()
+    crio = tomllib.loads(files["/etc/crio/crio.conf.d/10-hako.conf"])["crio"]["runtime"]
+    assert crio["runtimes"][crio["default_runtime"]]["runtime_path"] == manual.HAKO
 
 
 # --- Podman ---
@@ -172,3 +190,19 @@ def test_containerd_task(task):
 def test_containerd_shows_the_error(task):
     with pytest.raises(AssertionError, match="nonesuch.*no such file or directory"):
         task("/nonesuch")
+
+
+@pytest.mark.timeout(300)
+def test_hundred_tasks(containerd, task, token):
+    """At once; nothing of them is left."""
+    ids = [f"{token}-{number}" for number in range(100)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda id: task(*SLEEP, id=id), ids))
+    listed = containerd.ctr("tasks", "ls").stdout.splitlines()[1:]
+    pids = {line.split()[0]: int(line.split()[1]) for line in listed}
+    assert set(pids) >= set(ids)
+    assert all(cmdline(pids[id]) == list(SLEEP) for id in ids)
+    assert len({namespaces(pids[id])["pid"] for id in ids}) == len(ids)
+    containerd.ctr("tasks", "delete", "--force", *ids)
+    containerd.ctr("containers", "delete", *ids)
+    assert not any(alive(pids[id]) or os.path.exists(f"/sys/fs/cgroup/{id}") for id in ids)

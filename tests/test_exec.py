@@ -97,6 +97,7 @@ def test_failure(bundle, running, options, command, message):
     "--user root ID /bin/true", "--user 1: ID /bin/true",
     "--user :1 ID /bin/true", "--user 1:2:3 ID /bin/true", "--user 1:x ID /bin/true",
     "--additional-gids x ID /bin/true", "--additional-gids -1 ID /bin/true", "--env A ID /bin/true",
+    "--cap CAP_NONE ID /bin/true", "--cap KILL ID /bin/true",
     "--env =A ID /bin/true", "--cwd relative ID /bin/true"])
 def test_usage(runtime, box, argv):
     result = runtime.run("exec", *[box.id if word == "ID" else word for word in argv.split()],

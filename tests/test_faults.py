@@ -199,11 +199,11 @@ def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
             continue
         if result.stdout == "here\n":
             # a poststop hook that fails is a warning
-            assert (result.stderr == "" or "warning: poststop hook: " in result.stderr
+            assert (result.stderr == "" or ": poststop hook: " in result.stderr
                     or result.returncode == 1), where
         else:
             lines = [line for line in result.stderr.splitlines()
-                     if "warning: poststop hook: " not in line]
+                     if ": poststop hook: " not in line]
             assert (result.returncode, len(lines)) == (1, 1), where
         runtime.run("delete", "--force", id)  # after a failing clean-up
         left = leaks.wait()

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -237,7 +238,10 @@ def test_create_hooks_see_the_mounts_before_the_pivot(scene):
 
 def test_a_mount_of_a_hook_is_kept(scene):
     scene.add("createContainer", "mkdir -p mnt && mount -t tmpfs -o size=64k made-by-hook mnt")
+    scene.box.runtime.verifies = False
     scene.box.create()
+    result = scene.box.runtime.run("verify", scene.box.id, check=False)
+    assert result.returncode == 2 and "mnt: a hook may have mounted it" in result.stdout
     scene.box.start()
     assert "made-by-hook /mnt tmpfs" in scene.box.exec("/bin/cat", "/proc/mounts").stdout
 
@@ -262,6 +266,15 @@ def test_signals_and_descriptors(runtime, scene, command):
 
 # --- failures ------------------------------------------------------------------------------
 
+def place(scene, pointer):
+    """config.json:LINE:COLUMN POINTER of a hook as an editor shows it."""
+    lines = (scene.bundle.path / "config.json").read_text().splitlines()
+    kind, index = pointer.split("/")[2:]
+    at = next(n for n, line in enumerate(lines) if line == f'  "{kind}": [')
+    begins = [n for n, line in enumerate(lines) if n > at and line == "   {"]
+    return f"config.json:{begins[int(index)] + 1}:4 {pointer}: "
+
+
 def marks(scene):
     return sorted(os.listdir(scene.log))
 
@@ -274,6 +287,7 @@ def test_failure(scene, leaks, kind):
     result = scene.reach(kind)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
     assert f"{kind} hook: /bin/sh exited with status 7: this is why" in result.stderr
+    assert result.stderr.startswith("hako: " + place(scene, f"/hooks/{kind}/0")), result
     assert marks(scene) == ["poststop"]  # steps 12 and 13 of the lifecycle, and no other
     assert json.loads(scene.text("poststop"))["status"] == "stopped"
     assert leaks.wait() == []
@@ -286,6 +300,7 @@ def test_failure_in_run(runtime, scene, leaks, kind):
     result = runtime.run_bundle(scene.bundle, check=False)
     assert result.returncode == 1
     assert f"{kind} hook: /bin/sh exited with status 7" in result.stderr
+    assert result.stderr.startswith("hako: " + place(scene, f"/hooks/{kind}/0")), result
     assert "poststop" in marks(scene)
     assert "program" not in marks(scene) or kind == "poststart"
     assert leaks.wait() == []
@@ -304,8 +319,9 @@ def test_failing_poststop_hooks_are_warnings(runtime, scene, tmp_path, log):
     assert (result.stderr == "") == log
     lines = ((tmp_path / "warnings").read_text() if log else result.stderr).splitlines()
     assert len(lines) == 2
-    assert "poststop hook: /bin/sh exited with status 3: why" in lines[0]
-    assert "poststop hook: /bin/sh was killed by signal 9" in lines[1]
+    first, second = (place(scene, f"/hooks/poststop/{i}") for i in range(2))
+    assert f"{first}poststop hook: /bin/sh exited with status 3: why" in lines[0]
+    assert f"{second}poststop hook: /bin/sh was killed by signal 9" in lines[1]
 
 
 BROKEN = {
@@ -458,14 +474,15 @@ def test_output_that_is_gone(scene, tmp_path):
     (folder / "out").unlink()
     folder.rmdir()
     scene.box.start()
-    scene.box.delete("--force")
+    named = r"config\.json:\d+:\d+ /annotations/run\.oci\.hooks\.stdout: .*open " + str(folder)
+    assert re.search(named, scene.box.delete("--force").stderr)
     assert marks(scene) == ["poststop"]
     folder.mkdir()
     scene.add("poststart", "true").box.create()
     (folder / "out").unlink()
     folder.rmdir()
     result = scene.box.start(check=False)
-    assert (result.returncode, f"open {folder}/out" in result.stderr) == (1, True), result
+    assert (result.returncode, bool(re.search(named, result.stderr))) == (1, True), result
 
 
 def test_output_is_closed_for_the_program(runtime, bundle, tmp_path):

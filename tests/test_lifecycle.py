@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import select
 import signal
 import subprocess
@@ -236,6 +237,8 @@ def test_bad_ids(runtime, bundle, command, code):
         result = runtime.run(*command.split(), id, *operands, check=False, cwd=b.path)
         assert result.returncode == code, result
         assert "invalid container ID format" in result.stderr, result
+        if id == "a/b":
+            assert "invalid character '/'" in result.stderr
     assert os.listdir(runtime.root) == []
     assert (runtime.base / "a").exists()
 
@@ -462,10 +465,10 @@ def test_create_gives_its_streams_to_the_process(runtime, bundle, tmp_path):
     assert started.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["CHLD", "PIPE", "HUP", "INT", "USR1"])
+@pytest.mark.parametrize("name", ["CHLD", "PIPE", "HUP", "INT", "USR1", "RTMIN-2", "RTMAX"])
 def test_signals_that_the_caller_ignores(runtime, bundle, name):
     """conmon ignores SIGPIPE, nohup SIGHUP; without SIGCHLD nobody could be waited for."""
-    ignore = {"preexec_fn": lambda: signal.signal(number(name), signal.SIG_IGN), "timeout": 10}
+    ignore = {"preexec_fn": lambda: private.set_signal(number(name), private.SIG_IGN), "timeout": 10}
     b = bundle().sh("grep SigIgn /proc/self/status; exit 3")
     marker = b.path / "hook"
     b.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
@@ -487,7 +490,7 @@ FORWARDED = ("HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "ALRM", "CONT", "TSTP
 
 
 def number(name):
-    base, _, offset = name.partition("+")
+    base, offset = re.fullmatch(r"([A-Z0-9]+?)([+-]\d+)?", name).groups()
     return getattr(signal, f"SIG{base}") + int(offset or 0)
 
 

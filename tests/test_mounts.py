@@ -218,6 +218,14 @@ def test_relative_source_is_below_the_bundle(runtime, bundle, tmp_path):
     assert runtime.run_bundle(b, cwd=tmp_path).stdout == "the bundle's" * 2
 
 
+def test_destination_that_the_host_sees_in_the_rootfs(runtime, bundle, volume):
+    """runc takes the one for the other."""
+    b = bundle()
+    b.mount(f"{b.rootfs}/a/b", volume(), "bind").mount(f"{b.rootfs}-not", volume("v2"), "bind")
+    points = mounted(runtime, b).keys()
+    assert {"/a/b", f"{b.rootfs}-not"} <= points and f"{b.rootfs}/a/b" not in points
+
+
 def test_relative_destination_is_below_the_root(runtime, bundle, volume):
     b = bundle().mount("data", volume(), "bind").mount("./more//of/../it/", volume("v2"), "bind")
     assert {"/data", "/more/it"} <= mounted(runtime, b).keys()

@@ -265,6 +265,7 @@ def test_exec_joins_all(runtime, bundle):
     ({"monotonic": {"secs": 1000, "nanosecs": 5}, "boottime": {"secs": 864000}},
      ["monotonic 1000 5", "boottime 864000 0"]),
     ({"boottime": {"secs": 3600}}, ["monotonic 0 0", "boottime 3600 0"]),
+    ({"boottime": {"secs": -1, "nanosecs": 7}}, ["monotonic 0 0", "boottime -1 7"]),
     ({"monotonic": {"nanosecs": 999999999}}, ["monotonic 0 999999999", "boottime 0 0"]),
     ({}, ["monotonic 0 0", "boottime 0 0"]),
     (None, ["monotonic 0 0", "boottime 0 0"]),

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 
@@ -311,6 +312,24 @@ def test_what_capabilities_are_good_for(runtime, bundle):
     assert runtime.run_bundle(b.capabilities("CAP_CHOWN")).stdout == "5\n"
     os.chown(b.rootfs / "tmp/x", 0, 0)
     assert runtime.run_bundle(b.capabilities("CAP_KILL")).stdout == "0\n"
+
+
+@pytest.mark.parametrize("effective, code", [(["CAP_DAC_OVERRIDE"], 0), ([], 1)])
+def test_effective_capabilities_last_until_the_program(runtime, bundle, effective, code):
+    """Of a user without ambient ones execve takes all away; but the program could be executed."""
+    b = bundle("/bin/probe").capabilities("CAP_DAC_OVERRIDE", sets=("bounding", "permitted"))
+    b.process["capabilities"]["effective"] = effective
+    b.process["user"] = {"uid": 1000, "gid": 1000}
+    program = b.rootfs / "bin/probe"
+    shutil.copy(program, b.rootfs / "copy")  # the file may be that of all bundles
+    (b.rootfs / "copy").replace(program)
+    program.chmod(0o700)
+    result = runtime.run_bundle(b, check=False)
+    assert result.returncode == code
+    if code == 0:
+        assert int(result.json()["status"]["CapEff"], 16) == 0
+    else:
+        assert 'exec: "/bin/probe": permission denied' in result.stderr
 
 
 def test_unknown_capability(runtime, bundle):

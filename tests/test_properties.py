@@ -1,27 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""Every property of the specification: hako knows it, and applies or plans it in a test, refuses
-it, or says that it has no effect here. (tests/unit/test_schema.c compares types, words and
-ranges.)"""
+"""Every property of the specification: hako knows it, and a test sees its effect, or a list says
+why not. (tests/unit/test_schema.c compares types, words and ranges.)"""
 
+import ast
+import collections
 import json
+import os
 import pathlib
+import re
 
 import pytest
 
-from harness import schema
+from harness import observed, schema
 from harness.runtime import run
 
 TESTS = pathlib.Path(__file__).resolve().parent
 NO_EFFECT = ("config-ignored", "cgroup-v1-only")
 # Other systems' sections are not looked into.
 FOREIGN = ("/freebsd", "/solaris", "/vm", "/windows", "/zos")
-# Applied, but not seen by a test of its own.
-UNTESTED = {
-    "/linux/resources/memory/useHierarchy": "cgroup v2 knows nothing else",
-    "/linux/resources/memory/checkBeforeUpdate": "for changes of a limit",
-}
-# What tests/harness/bundle.py gives to every test.
-GIVEN = {"linux", "process", "root", "mounts", "hooks", "resources"}
 
 
 def properties(node, file, prefix=""):
@@ -47,7 +43,8 @@ STRINGS = {"/linux/resources/hugepageLimits/-/pageSize": "2MB", "/linux/intelRdt
            "MB:0=10", "/process/rlimits/-/type": "RLIMIT_CORE", "/linux/devices/-/type": "c",
            "/linux/resources/devices/-/type": "a", "/linux/resources/devices/-/access": "r",
            "/ociVersion": "1.3.0", "/process/execCPUAffinity/initial": "0",
-           "/process/execCPUAffinity/final": "0"}
+           "/process/execCPUAffinity/final": "0",
+           "/linux/seccomp/syscalls/-/args/-/op": "SCMP_CMP_MASKED_EQ"}
 
 
 def sample(node, file, prefix=""):
@@ -56,7 +53,7 @@ def sample(node, file, prefix=""):
     if prefix in FOREIGN:
         return {}
     if "enum" in node:
-        return node["enum"][0]
+        return STRINGS.get(prefix, node["enum"][0])
     value = {}
     for part in node.get("allOf", []) + node.get("anyOf", []):
         value |= sample(part, file, prefix)
@@ -93,28 +90,71 @@ def test_all_are_known(checked):
         assert not {"config-unknown", "config-type", "config-missing"} & set(ids), pointer
 
 
-def has(text, name):
-    return f'"{name}"' in text or f" {name}=" in text or f"({name}=" in text or f".{name}" in text
+# --- effects ------------------------------------------------------------------------------------
+
+LEAVES = [p for p in ALL if p not in FOREIGN and not any(o.startswith(p + "/") for o in ALL)]
+OBSERVED = {pointer: test for test, pointers in observed.TESTS.items() for pointer in pointers}
+SEEN_IN_GUEST = {pointer: name for name, pointers in observed.GUEST.items() for pointer in pointers}
 
 
-def test_all_are_tested(checked):
-    """In one file with the names of what they are in."""
-    texts = [path.read_text() for path in (*TESTS.glob("test_*.py"), *TESTS.glob("guest/*.sh"))
-             if path.name not in ("test_properties.py", "test_check.py")]
-    texts += [(TESTS / "harness/bundle.py").read_text(),
-              *(path.read_text() for path in TESTS.glob("golden/plans/*/config.json"))]
-    refused = [p for p, ids in checked.items() if "config-unsupported" in ids]
-    leaves = [p for p in ALL if p not in FOREIGN and not any(o.startswith(p + "/") for o in ALL)]
-    untested = set()
-    for pointer in leaves:
-        names = set(pointer.split("/")) - GIVEN - {"", "-"}
-        if any(pointer == p or pointer.startswith(p + "/") for p in refused) or \
-                set(checked.get(pointer, ())) & set(NO_EFFECT):
+def functions(path):
+    return {node.name for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef)}
+
+
+def guest_check(name):
+    """The lines of a check of guest/*.sh, with the functions of that file that it calls."""
+    for script in (TESTS / "guest").glob("*.sh"):
+        text = script.read_text()
+        found = re.search(rf"^check {name}\b.*(\n\t.*)*", text, re.MULTILINE)
+        if found is None:
             continue
-        if not any(all(has(text, name) for name in names) for text in texts):
-            untested.add(pointer)
-    assert untested <= UNTESTED.keys(), sorted(untested - UNTESTED.keys())
+        bodies = dict(re.findall(r"^(\w+)\(\) {\n((?:.*\n)*?)}", text, re.MULTILINE))
+        lines = found[0]
+        while called := [word for word in bodies if re.search(rf"\b{word}\b", lines)]:
+            lines += "".join(bodies.pop(word) for word in called)
+        return lines
+    return ""
 
+
+def test_all_have_an_effect_or_a_reason(checked):
+    """In one list of harness/observed.py, or among those that `check` says to be ignored."""
+    ignored = {p for p in LEAVES if set(checked.get(p, ())) & set(NO_EFFECT)}
+    lists = [OBSERVED, SEEN_IN_GUEST, observed.NOT_OBSERVED, observed.NO_EFFECT, ignored]
+    counts = collections.Counter(p for pointers in lists for p in pointers)
+    assert {p: counts[p] for p in {*LEAVES, *counts} if counts[p] != (p in LEAVES)} == {}
+    assert not [p for p in LEAVES if "config-unsupported" in checked.get(p, ())]
+    assert len(OBSERVED) + len(SEEN_IN_GUEST) > 120
+    assert set(observed.CHANGES) <= set(OBSERVED)
+
+
+def test_all_named_tests_are_there():
+    for test, pointers in observed.TESTS.items():
+        file, name = test.split("::")
+        assert name in functions(TESTS / file) and pointers, test
+    for name, pointers in observed.GUEST.items():
+        text = guest_check(name)
+        for pointer in pointers:
+            word = [step for step in pointer.split("/") if step != "-"][-1]
+            assert re.search(rf'\b{word}\\*"', text), (name, pointer)
+
+
+SAMPLE = ("/process/user/umask", "/linux/maskedPaths", "/linux/seccomp/syscalls/-/args/-/op")
+PROVED = OBSERVED if os.environ.get("HAKO_PROVE") == "1" else SAMPLE
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("pointer", PROVED)
+def test_effect_is_seen(pointer, hako):
+    """With another value of the property the test that sees it fails."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    argv = ["/usr/bin/python3", "-m", "pytest", "-qx", "-p", "no:cacheprovider", "--tb=line"]
+    result = run([*argv, TESTS / OBSERVED[pointer]], cwd=TESTS.parent, check=False, timeout=240,
+                 env=env | {"HAKO": str(hako), "HAKO_CHANGED": pointer})
+    assert result.returncode == 1 and " failed" in result.stdout, (pointer, result.stdout)
+
+
+# --- types ------------------------------------------------------------------------------------
 
 def places(value, pointer=""):
     yield pointer

@@ -79,7 +79,7 @@ def test_spec_of_a_user_whom_no_file_knows(rootless, bundle, user, tmp_path):
     result = run([*map(str, as_somebody), rootless.path, "run", f"{rootless.token}-somebody"],
                  input="id -u; cat /proc/self/uid_map /proc/self/gid_map", **how)
     assert result.stdout.split() == ["0", "0", str(somebody), "1", "0", str(somebody + 1), "1"]
-    assert os.listdir(home) == ["hako"] and os.listdir(home / "hako") == []
+    assert os.listdir(home) == ["hako"] and os.listdir(home / "hako") == [".cache"]
 
 
 def test_run(rootless, own, user):

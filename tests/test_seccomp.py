@@ -6,13 +6,14 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
 import pytest
 
 from harness.refused import refused
-from harness.runtime import wait_exit
+from harness.runtime import run, wait_exit
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 DOCKER = json.loads((TOP / "tests/data/seccomp-docker.json").read_text())
@@ -285,6 +286,21 @@ def test_flags(filtered, flags):
     seccomp = profile(rule("getpgrp")) | ({} if flags is None else {"flags": flags})
     seen = filtered(seccomp, f"s:{GETPGRP}")
     assert seen["tests"] == {f"s:{GETPGRP}": NAME} and seen["status"]["Seccomp"] == "2"
+
+
+@pytest.mark.parametrize("flags, given", [
+    (None, ["SPEC_ALLOW"]), ([], []), (["LOG"], ["LOG"]), (["TSYNC", "LOG"], ["TSYNC", "LOG"]),
+    # there is no listener to wait for
+    (["SPEC_ALLOW", "WAIT_KILLABLE_RECV"], ["SPEC_ALLOW"])])
+def test_flags_that_the_kernel_is_given(runtime, bundle, tmp_path, flags, given):
+    b, trace = bundle(), tmp_path / "trace"
+    b.linux["seccomp"] = profile(rule("getpgrp"))
+    if flags is not None:
+        b.linux["seccomp"]["flags"] = [f"SECCOMP_FILTER_FLAG_{flag}" for flag in flags]
+    run(["strace", "-f", "-o", trace, "-e", "trace=seccomp",
+         *runtime.argv("run", "--bundle", b, runtime.new_id())], env=runtime.environment)
+    call, = re.findall(r"seccomp\(SECCOMP_SET_MODE_FILTER, ([^,]*), \{.*= 0", trace.read_text())
+    assert re.findall(r"SECCOMP_FILTER_FLAG_(\w+)", call) == given and (call == "0") == (not given)
 
 
 # --- privileges ---

@@ -26,6 +26,10 @@ caller_why_no_userns(void);
 bool
 caller_has_capability(int number);
 
+/* Bit n - 1 is signal n; all of them when that cannot be read. */
+uint64_t
+caller_ignored_signals(void);
+
 /* "root (uid 0)", or "uid 1000" when /etc/passwd has no such line. Returns buf. */
 const char *
 caller_user_text(uint32_t uid, char *buf, size_t size);

@@ -91,6 +91,23 @@ cgroup_put_stats(struct json_writer *w, int cgroup);
 uint64_t
 cgroup_oom_kills(int cgroup);
 
+/* The files of a cgroup that say what was used in it, as text; NULL: there is no such file. */
+enum { CGROUP_RECORD_FILES = 12 };
+struct cgroup_record {
+	const char *texts[CGROUP_RECORD_FILES];
+};
+
+void
+cgroup_record_read(struct cgroup_record *record, struct arena *arena, int cgroup);
+
+/* A number of one of them, of the line of that key (NULL: the first); -1: unknown, or "max". */
+int64_t
+cgroup_record_number(const struct cgroup_record *record, const char *file, const char *key);
+
+/* A member for each of them. */
+void
+cgroup_record_put(const struct cgroup_record *record, struct json_writer *w);
+
 /*
  * When the container's process has ended before its time: say so if that was for lack of
  * memory, with the limit. Always returns -1.

@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Milliseconds of the monotonic clock. */
+/* Micro- and milliseconds of the monotonic clock. */
+int64_t
+clock_now_us(void);
 int64_t
 clock_now_ms(void);
 

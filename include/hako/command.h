@@ -36,6 +36,7 @@ struct options {
 	const char *log_level;
 	bool debug;
 	bool strict;
+	const char *trace;
 	bool help;
 	bool version;
 	const char *cgroup_manager;
@@ -58,6 +59,10 @@ struct options {
 	bool no_subreaper;
 	bool detach;
 	bool keep;
+	const char *timeout;
+	const char *report;
+	bool summary;
+	bool verify;
 	const char *process;
 	const char *cwd;
 	const char *user;
@@ -81,14 +86,22 @@ struct options {
 	bool stats;
 	const char *interval;
 
+	/* verify */
+	struct option_list only, skip;
+	const char *pid;
+	bool list;
+
 	/* kill, delete, list, ps, check, spec */
 	bool all;
 	bool regex;
 	bool force;
 	bool quiet;
 	const char *format;
+	const char *fail_on;
 	bool host;
 	bool rootless;
+	const char *profile;
+	struct option_list set;
 	const char *file;
 
 	char **argv; /* the whole line, to execute hako again */
@@ -126,6 +139,8 @@ enum command_bit {
 	FOR_UPDATE = 1 << 15,
 	FOR_EVENTS = 1 << 16,
 	FOR_CHECK = 1 << 17,
+	FOR_VERIFY = 1 << 18,
+	FOR_EXPLAIN = 1 << 19,
 };
 
 /* All commands; ends with a NULL name. */
@@ -193,6 +208,10 @@ command_features(const struct options *o, struct error *e);
 int
 command_check(const struct options *o, struct error *e);
 int
+command_verify(const struct options *o, struct error *e);
+int
+command_explain(const struct options *o, struct error *e);
+int
 command_plan(const struct options *o, struct error *e);
 int
 command_pause(const struct options *o, struct error *e);
@@ -206,6 +225,14 @@ command_resume(const struct options *o, struct error *e);
 /* NOTIFY_SOCKET: where a service manager waits for sd_notify(3); NULL: nowhere. */
 const char *
 command_notify_socket(void);
+
+/* The exit status of a failure with that error, `otherwise` for most of them. */
+int
+command_failure(const struct error *e, int otherwise);
+
+/* "1m30s", "500ms", "1.5s"; a bare number is seconds. From 1 ms to 11 days; -1: it is none. */
+int
+command_duration(const char *text, int *ret_ms);
 
 /* Text to standard output, checked. -1 with *e. */
 int

@@ -432,10 +432,29 @@ id_mappings_text(struct arena *arena, const struct objects *mappings);
 int
 sysctl_namespace(const char *path);
 
+/*
+ * Set what the pointer leads to in a config.json to value, which is JSON or, where a
+ * text is wanted, the text itself; null removes it. What is missing on the way is
+ * made. -1 with *e when config.json has no such property.
+ */
+int
+config_set(struct arena *arena, struct json *root, const char *pointer, const char *value,
+           struct error *e);
+/* Which entries do not count, because a later one has the same name. */
+bool *
+environment_repeated(struct arena *arena, const struct strings *env);
+
 /* An error at that member of object, or at object when it is absent. Always returns -1. */
 int
 config_error(const struct json *object, const char *member, struct error *e, const char *id,
              const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/*
+ * e->at names a copy of that value in another file: make it the place in config.json,
+ * which places has by its pointer.
+ */
+void
+config_place(const struct string_map *places, struct error *e);
 
 /* Unless the config has a namespace of that type: an error there, saying how to get one. */
 int

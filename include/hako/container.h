@@ -7,6 +7,7 @@
 #include "hako/state.h"
 
 #include <stdbool.h>
+#include <sys/resource.h>
 
 /* Containers as the commands see them. -1 with *e everywhere. */
 
@@ -116,6 +117,10 @@ int
 bundle_load(struct arena *arena, const char *bundle, const char *config,
             const struct config **ret_config, struct json_doc **ret_doc, struct error *e);
 
+/* The name of that file as an editor started here would open it. */
+const char *
+bundle_file(struct arena *arena, const char *bundle, const char *config);
+
 struct check_request {
 	const char *bundle;
 	const char *config; /* --config, or NULL */
@@ -155,6 +160,14 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 int
 container_run(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e);
 
+/* Wait until a container that is to be run is built and confined: then it can be looked at. */
+int
+container_settle(const struct plan *plan, struct handles *h, struct error *e);
+
+/* Take back a container that was to be run, before container_run(). */
+void
+container_abandon(const struct plan *plan, struct handles *h, const char *pid_file);
+
 /* Undo everything after the program of container_run() has ended, unless somebody else did. */
 int
 container_finish(const struct plan *plan, struct handles *h, struct error *e);
@@ -177,13 +190,25 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
  */
 int
 container_delete(struct container *c, bool force, struct error *e);
+/* The same for a container that has failed, whatever can be found of it. */
+int
+container_take_down(struct container *c, struct error *e);
+
+/* How a process has ended. */
+struct ending {
+	int status; /* as wait(2) has it */
+	struct rusage usage;
+	bool timed_out; /* it was killed at the deadline */
+};
 
 /* A process in the foreground, a child of hako's. */
 struct served {
 	pid_t pid;
 	int pidfd;
-	int console;        /* where the other side of its terminal comes from; -1: it has none */
-	struct ready ready; /* what it says of itself, and who is to hear it */
+	int cgroup;           /* of the container, to be killed with it at the deadline; -1: none */
+	struct ending ending; /* found out by supervise() */
+	int console;          /* where the other side of its terminal comes from; -1: it has none */
+	struct ready ready;   /* what it says of itself, and who is to hear it */
 };
 
 /*
@@ -198,6 +223,14 @@ supervise(struct served *served, struct error *e);
  */
 int
 supervise_prepare(void);
+
+/*
+ * From now on waiting ends after that time: before there is a process as with any signal
+ * that wants hako to end, later by killing all of the container. 0: no more. For who has
+ * blocked all signals.
+ */
+void
+supervise_until(int timeout_ms);
 
 struct exec_request {
 	const char *process_file; /* --process, or NULL */

@@ -6,4 +6,8 @@
 const char *
 capability_name(int capability);
 
+/* The other way round; -1 when there is no such name. Case does not matter. */
+int
+capability_number(const char *name);
+
 #endif

@@ -15,7 +15,8 @@ struct hook_call {
 	const char *const *env; /* of those that do not say; NULL: hako's own */
 	/* what the process does last before it becomes the hook; NULL: nothing */
 	int (*confine)(const struct plan *plan, struct error *e);
-	const struct plan *plan; /* for confine */
+	const struct plan *plan;         /* for confine */
+	const struct string_map *places; /* of hooks that were saved: see config_place(); or NULL */
 };
 
 /*

@@ -3,8 +3,8 @@
 #define HAKO_INTERRUPT_H
 
 /*
- * A descriptor that is readable while SIGHUP, SIGINT, SIGQUIT or SIGTERM waits to
- * be delivered, for a process that has blocked them; -1 with errno.
+ * A descriptor that is readable while SIGHUP, SIGINT, SIGQUIT, SIGTERM or SIGALRM
+ * waits to be delivered, for a process that has blocked them; -1 with errno.
  */
 int
 interrupt_create(void);

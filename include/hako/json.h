@@ -72,6 +72,23 @@ json_load(struct arena *arena, int dir, const char *path, const char *name,
 const struct json *
 json_member(const struct json *object, const char *name);
 
+/* A new member (key NULL: item) at the end: null. */
+struct json *
+json_append(struct arena *arena, struct json *parent, const char *key);
+/* Take it out of its parent. */
+void
+json_remove(struct json *node);
+/* Make node what value is, which is used up; name and place stay. */
+void
+json_replace(struct json *node, const struct json *value);
+
+/* The member or item that a token of an RFC 6901 pointer names, or NULL. */
+struct json *
+json_step(const struct json *node, const char *token, size_t length);
+/* What an RFC 6901 pointer leads to, or as much of the way as is there. Never NULL. */
+const struct json *
+json_nearest(const struct json *root, const char *pointer);
+
 /* "config.json:57:9 /mounts/3" (RFC 6901 pointer) into buf. node may be NULL: "". */
 void
 json_where(const struct json *node, char *buf, size_t size);

@@ -2,7 +2,9 @@
 #ifndef HAKO_LAYER_H
 #define HAKO_LAYER_H
 
+#include "hako/observed.h"
 #include "hako/plan.h"
+#include "hako/verdict.h"
 
 /*
  * What a layer offers to the step table (src/run/steps.c):
@@ -10,6 +12,8 @@
  *   X_<verb> acts, in the process that its phase names;
  *   X_probe  looks whether the host has what X_<verb> will need: as any user,
  *            without side effects, without waiting; its errors go to json_error();
+ *   X_verify compares what the plan says with a process as the kernel shows it, by
+ *            other means than X_<verb> has used; changes nothing;
  *   X_show   one line a value for `hako plan`.
  * Each is documented where it stands; the table is the overview.
  */
@@ -22,6 +26,8 @@ struct planner {
 #define LAYER_PLAN(name) int name(struct planner *p, struct error *e)
 #define LAYER_RUN(name) int name(const struct plan *plan, struct handles *h, struct error *e)
 #define LAYER_PROBE(name) int name(const struct plan *plan, struct error *e)
+#define LAYER_VERIFY(name)                                                                         \
+	void name(const struct plan *plan, struct observed *o, struct verdicts *v)
 
 /* seccomp: compiled with libseccomp or taken from the cache, loaded by seccomp(2) */
 LAYER_PLAN(seccomp_plan);   /* validates, makes the shared mapping (anonymous memory only) */
@@ -82,6 +88,7 @@ LAYER_RUN(rootfs_enter);         /* BUILD, init: pivot_root */
 
 /* devices, masks, sysctl, hostname, loopback: BUILD, init */
 LAYER_PLAN(devices_plan);
+LAYER_RUN(devices_prepare); /* PREPARE, parent */
 LAYER_RUN(devices_create);
 LAYER_PLAN(masks_plan);
 LAYER_RUN(masks_make_readonly);
@@ -162,5 +169,38 @@ LAYER_PROBE(sysctl_probe);
 LAYER_PROBE(credentials_probe);
 LAYER_PROBE(netdevices_probe);
 LAYER_PROBE(seccomp_probe);
+
+/* what is left of it, for `verify` */
+LAYER_VERIFY(namespaces_verify);
+LAYER_VERIFY(namespaces_verify_time);
+LAYER_VERIFY(rootfs_verify);
+LAYER_VERIFY(mounts_verify);
+LAYER_VERIFY(mounts_verify_extra);
+LAYER_VERIFY(cgroup_verify);
+LAYER_VERIFY(process_verify_oom_score);
+LAYER_VERIFY(rlimits_verify);
+LAYER_VERIFY(affinity_verify);
+LAYER_VERIFY(scheduler_verify);
+LAYER_VERIFY(io_priority_verify);
+LAYER_VERIFY(idmap_verify);
+LAYER_VERIFY(netdevices_verify);
+LAYER_VERIFY(loopback_verify);
+LAYER_VERIFY(resources_verify);
+LAYER_VERIFY(device_filter_verify);
+LAYER_VERIFY(intel_rdt_verify);
+LAYER_VERIFY(hostname_verify);
+LAYER_VERIFY(devices_verify);
+LAYER_VERIFY(sysctl_verify);
+LAYER_VERIFY(label_verify);
+LAYER_VERIFY(masks_verify_readonly);
+LAYER_VERIFY(masks_verify);
+LAYER_VERIFY(process_verify_keyring);
+LAYER_VERIFY(process_verify_personality);
+LAYER_VERIFY(process_verify_cwd);
+LAYER_VERIFY(process_verify_env);
+LAYER_VERIFY(process_verify_descriptors);
+LAYER_VERIFY(credentials_verify);
+LAYER_VERIFY(memory_policy_verify);
+LAYER_VERIFY(seccomp_verify);
 
 #endif

@@ -9,7 +9,7 @@ struct error;
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* The one mutable global of the program. */
+/* With trace_settings the only mutable global of the program. */
 struct log_settings {
 	enum log_level level;
 	enum log_format format;

@@ -31,6 +31,13 @@ arena_printf(struct arena *arena, const char *format, ...) __attribute__((format
 void
 arena_free(struct arena *arena);
 
+/*
+ * Ask for the pages of the stack that the next size bytes will be on, all at once: less
+ * than a page fault for each. It is no error when the kernel (before 5.14) cannot.
+ */
+void
+stack_populate(size_t size);
+
 /* Cleaners: they keep errno, and a value taken over by take_fd() is not closed. */
 void
 close_cleaner(int *fd);

@@ -22,7 +22,7 @@ struct mount_option {
 	bool copy_symlink;
 };
 
-/* Ends with a NULL name; sorted: `features` prints it. */
+/* Ends with a NULL name; sorted: it is searched, and `features` prints it. */
 extern const struct mount_option mount_options[];
 
 /* The row of that word, or NULL: an option of the filesystem. "idmap=..." is found as "idmap". */

@@ -369,6 +369,7 @@ struct handles {
 	int rootfs;                      /* the container's root mount */
 	int mount_ns;                    /* init's own, when it may stand in a chroot */
 	int dev;                         /* its /dev */
+	int device_nodes;                /* a tmpfs of nodes that init may not make */
 	int proc;                        /* hako's own detached procfs (init) */
 	int resctrl;                     /* the root of resctrl */
 	const char *resctrl_path;        /* what delete must remove below it; NULL: nothing */
@@ -386,6 +387,7 @@ struct handles {
 	struct net_move *net_moves; /* those devices */
 	size_t net_move_count;
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
+	bool ready; /* init has said READY (parent) */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */
 	pid_t init_pid;           /* as the runtime sees it */

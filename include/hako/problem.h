@@ -13,7 +13,13 @@
  * at the first error, as `create` needs it; with one (json_doc.problems) the same
  * functions note the error there and go on, as `check` needs it.
  */
-enum problem_severity { PROBLEM_ERROR, PROBLEM_WARNING };
+enum problem_severity {
+	PROBLEM_ERROR,
+	PROBLEM_WARNING,
+	PROBLEM_NOTE, /* this and the next only of explain_plan() */
+	PROBLEM_OK,
+	PROBLEM_SEVERITIES,
+};
 enum problem_kind {
 	PROBLEM_SYNTAX, /* not JSON, or JSON that can be read in two ways */
 	PROBLEM_SCHEMA, /* a property by itself */
@@ -28,7 +34,8 @@ struct problem {
 	const struct json *node;
 	size_t offset; /* of its first byte in the text */
 	const char *message;
-	const char *hint; /* what may have been meant; NULL: none */
+	const char *hint; /* what may have been meant, or what to change; NULL: none */
+	const char *why;  /* what follows from it; NULL: nothing to say */
 
 	/* filled in by problems_sort() */
 	const char *pointer; /* RFC 6901; "" for the document */
@@ -66,6 +73,11 @@ problems_step(struct problems *problems, enum problem_kind kind, bool derived);
 void
 problems_add(struct problems *problems, enum problem_severity severity, const char *id,
              const struct json *node, size_t offset, const char *message);
+
+/* One with all that is to be said of it; the texts stay where they are. Never left out. */
+void
+problems_explain(struct problems *problems, enum problem_severity severity, const char *id,
+                 const struct json *node, const char *message, const char *why, const char *hint);
 
 /* A function has failed with *e: note that, unless it did when `found` was this. */
 void

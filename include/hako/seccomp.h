@@ -61,6 +61,26 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 bool
 seccomp_knows(const char *name);
 
+/* The name of a system call of an architecture (AUDIT_ARCH_...), freed by the caller, or NULL. */
+char *
+seccomp_name_of(uint32_t audit_arch, int number);
+
+/* An ABI of this machine. */
+struct seccomp_abi {
+	const char *name;
+	uint32_t arch;       /* SCMP_ARCH_... */
+	uint32_t audit_arch; /* as in struct seccomp_table */
+	uint32_t base;
+};
+
+/* Number i of them; false: there are no more. */
+bool
+seccomp_list_abi(size_t i, struct seccomp_abi *ret);
+
+/* The name of a system call by its place among those of the ABI, or "?". */
+const char *
+seccomp_name_call(const struct seccomp_abi *abi, long number);
+
 /* major, minor, micro */
 void
 seccomp_library_version(unsigned ret_version[3]);

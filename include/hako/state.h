@@ -28,10 +28,12 @@ struct state {
 	bool notify_socket;       /* init passes it on to who starts the container */
 	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
 	bool caller_keyring;      /* --no-new-keyring */
+	uint32_t preserve_fds;    /* descriptors from 3 upwards that the caller has given it */
 	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */
 	const char *seccomp_metadata;
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */
+	struct string_map places;         /* where config.json has them, and what they use */
 };
 
 extern const struct field_table state_fields;

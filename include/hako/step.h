@@ -29,6 +29,8 @@ struct step {
 	int (*undo)(const struct state *state, struct handles *h, struct error *e);
 	/* Would it work here? Looks at the host, changes nothing; any user. */
 	int (*probe)(const struct plan *plan, struct error *e);
+	/* Is it still as the plan has it? Looks at the process, changes nothing. */
+	void (*verify)(const struct plan *plan, struct observed *o, struct verdicts *v);
 };
 
 /* THE table: ends with a NULL name. */
@@ -45,10 +47,18 @@ steps_plan(struct planner *p, enum when when, struct error *e);
 int
 steps_probe(const struct plan *plan, enum when when, struct error *e);
 
+/* Look at a process of the container for all steps. */
+void
+steps_verify(const struct plan *plan, struct observed *o, struct verdicts *v);
+
 /* Run the steps of a phase. An error says which step, and where in config.json. */
 int
 steps_run(enum phase phase, enum when when, const struct plan *plan, struct handles *h,
           struct error *e);
+
+/* "PREPARE", "MAP", ... */
+const char *
+step_phase_name(enum phase phase);
 
 /* Undo in reverse order; goes on after a failure and returns the first. */
 int

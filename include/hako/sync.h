@@ -20,7 +20,7 @@
 	X(MOUNTED, "init -> parent: the root is built; run the hooks of the runtime namespace")    \
 	X(HOOKED, "parent -> init: those hooks have run")                                          \
 	X(READY, "init -> parent: confined, nothing left but the program")                         \
-	X(START, "parent -> init: execute it")                                                     \
+	X(START, "parent -> init: execute it; with the trace of `start`, if any")                  \
 	X(RELEASE, "parent -> init: created; wait for `start` on the socket")                      \
 	X(LISTENER, "init -> parent: the filter is loaded; with its listener's descriptor")        \
 	X(LISTENED, "parent -> init: an agent has the listener")
@@ -48,6 +48,10 @@ sync_send(const struct sync *sync, enum sync_type type, int64_t value, struct er
 int
 sync_send_fd(const struct sync *sync, enum sync_type type, int fd, struct error *e);
 
+/* START: with the trace of this command, if there is one, for an init that knows of none. */
+int
+sync_send_start(const struct sync *sync, struct error *e);
+
 /* Pass an error on; the peer's sync_expect() returns it as its own. */
 void
 sync_send_error(int fd, const struct error *e);
@@ -58,6 +62,10 @@ sync_send_error(int fd, const struct error *e);
  */
 int
 sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e);
+
+/* The same for a message that may bring a descriptor, close-on-exec; -1 without. */
+int
+sync_expect_with_fd(const struct sync *sync, enum sync_type type, int *ret_fd, struct error *e);
 
 /* The same for a message of sync_send_fd(): the descriptor, close-on-exec. */
 int

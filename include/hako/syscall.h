@@ -24,6 +24,9 @@ int
 sys_pidfd_open(pid_t pid, unsigned flags);
 int
 sys_pidfd_send_signal(int pidfd, int signal);
+/* SIG_DFL; unlike signal(3), also for those that libc keeps to itself (32, 33). */
+int
+sys_reset_signal(int signal);
 long
 sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 /* The kernel's getcwd: "(unreachable)/..." is not hidden. Length with NUL, or -1. */
@@ -48,9 +51,14 @@ struct sched_attributes {
 };
 int
 sys_sched_setattr(pid_t pid, struct sched_attributes *attr);
+int
+sys_sched_getattr(pid_t pid, struct sched_attributes *ret);
 /* which: IOPRIO_WHO_..., priority: IOPRIO_PRIO_VALUE(class, level). */
 int
 sys_ioprio_set(int which, int who, int priority);
+/* What sys_ioprio_set() takes. */
+int
+sys_ioprio_get(int which, int who);
 /* maxnode: the number of bits in nodes, and one. */
 int
 sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode);

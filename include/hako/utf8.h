@@ -12,4 +12,8 @@ utf8_length(const char *text);
 bool
 utf8_is_valid(const char *text);
 
+/* What stands between the quotes of a JSON string of text, cut where it no longer fits. */
+void
+utf8_quote(const char *text, char *out, size_t size);
+
 #endif

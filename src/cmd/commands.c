@@ -27,6 +27,8 @@ const struct command commands[] = {
 	{"spec", FOR_SPEC, "", "write a config.json to begin with", 0, 0, command_spec, 1},
 	{"check", FOR_CHECK, "[BUNDLE]", "show all that is wrong with a bundle", 0, 1, command_check, 2},
 	{"plan", FOR_PLAN, "[BUNDLE]", "show what `create` would do, without doing it", 0, 1, command_plan, 1},
+	{"verify", FOR_VERIFY, "[ID]", "compare a container with the config it was created from", 0, 1, command_verify, 2},
+	{"explain", FOR_EXPLAIN, "[BUNDLE|ID]", "show what a container may do to the host", 0, 1, command_explain, 2},
 	{"features", FOR_FEATURES, "", "show what hako supports as JSON", 0, 0, command_features, 1},
 	{0},
 };
@@ -82,6 +84,20 @@ command_notify_socket(void)
 	const char *path = getenv("NOTIFY_SOCKET");
 
 	return path != NULL && path[0] != '\0' ? path : NULL;
+}
+
+int
+command_failure(const struct error *e, int otherwise)
+{
+	static const struct {
+		const char *id;
+		int status;
+	} rows[] = {{"usage", 64}, {"timeout", 124}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (strcmp(e->id, rows[i].id) == 0)
+			return rows[i].status;
+	return otherwise;
 }
 
 int

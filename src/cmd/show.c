@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int
 print_owned(char *text, struct error *e)
@@ -22,6 +23,16 @@ command_features(const struct options *o, struct error *e)
 {
 	(void)o;
 	return print_owned(features_show(), e) < 0 ? -1 : command_print("\n", e);
+}
+
+/* "text" or "json". */
+static int
+find_format(const char *name, enum sheet_format *ret, struct error *e)
+{
+	if (name != NULL && strcmp(name, "text") != 0 && strcmp(name, "json") != 0)
+		return error_set(e, 0, "usage", "--format %s: not one of text, json", name);
+	*ret = name != NULL && strcmp(name, "json") == 0 ? SHEET_JSON : SHEET_TEXT;
+	return 0;
 }
 
 int
@@ -42,9 +53,11 @@ command_plan(const struct options *o, struct error *e)
 	const struct config *config;
 	const struct plan *plan;
 	struct json_doc *doc;
+	enum sheet_format format;
 
-	if (bundle_load(&arena, path, o->config, &config, &doc, e) < 0 ||
+	if (find_format(o->format, &format, e) < 0 ||
+	    bundle_load(&arena, path, o->config, &config, &doc, e) < 0 ||
 	    plan_make(&arena, config, &options, &plan, e) < 0)
 		return -1;
-	return print_owned(plan_show(plan), e);
+	return print_owned(plan_show(plan, format), e);
 }

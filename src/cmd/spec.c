@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `spec`: a config.json to begin with. The default is what other runtimes write
- * too: a shell with few capabilities in namespaces of its own. With --rootless
- * the caller's id becomes root of a user namespace, and what an ordinary user may
- * not do is left out.
+ * too, with a filter for system calls: a shell with few capabilities in namespaces of
+ * its own. For an ordinary user the caller's id becomes root of a user namespace, and
+ * what that user may not do is left out. Profiles and --set change the document, which
+ * is then read as `create` would read it.
  */
 #include "hako/command.h"
+#include "hako/config.h"
 #include "hako/file.h"
-#include "hako/json.h"
+#include "hako/spec.h"
 #include "hako/version.h"
 
 #include <errno.h>
@@ -27,6 +29,7 @@ static const char *const capabilities[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_N
 static const char *const masked_paths[] = {
 	"/proc/acpi",
 	"/proc/asound",
+	"/proc/interrupts",
 	"/proc/kcore",
 	"/proc/keys",
 	"/proc/latency_stats",
@@ -144,8 +147,10 @@ put_namespace(struct json_writer *w, const char *type)
 }
 
 static void
-put_linux(struct json_writer *w, bool rootless)
+put_linux(struct json_writer *w, const struct spec_profile *profile)
 {
+	bool rootless = profile->rootless;
+
 	json_begin_object(w, "linux");
 	if (rootless) {
 		put_mapping(w, "uidMappings", geteuid());
@@ -168,11 +173,12 @@ put_linux(struct json_writer *w, bool rootless)
 	json_end_array(w);
 	put_strings(w, "maskedPaths", masked_paths);
 	put_strings(w, "readonlyPaths", readonly_paths);
+	spec_put_seccomp(w, profile->calls);
 	json_end_object(w);
 }
 
 static struct json_writer *
-write_spec(bool rootless)
+write_spec(const struct spec_profile *profile)
 {
 	struct json_writer *w = json_writer_new(JSON_INDENT);
 
@@ -186,31 +192,106 @@ write_spec(bool rootless)
 	json_put_string(w, "hostname", "hako");
 	json_begin_array(w, "mounts");
 	for (const struct mount_row *m = mounts; m->destination != NULL; m++)
-		put_mount(w, m, rootless);
+		put_mount(w, m, profile->rootless);
 	json_end_array(w);
-	put_linux(w, rootless);
+	put_linux(w, profile);
 	json_end_object(w);
 	return w;
+}
+
+/* --set /POINTER=VALUE */
+static int
+set_option(struct arena *arena, struct json *root, const char *option, struct error *e)
+{
+	size_t length = strcspn(option, "=");
+
+	if (option[length] == '\0')
+		return error_set(e, 0, "usage", "--set %s: want /POINTER=VALUE", option);
+	return config_set(arena, root, arena_strndup(arena, option, length), option + length + 1,
+	                  e);
+}
+
+static int
+change(struct arena *arena, struct json *root, const struct spec_profile *profile,
+       const struct option_list *set, struct error *e)
+{
+	for (const struct spec_setting *s = profile->settings; s->pointer != NULL; s++)
+		if (config_set(arena, root, s->pointer, s->value, e) < 0)
+			return -1;
+	for (size_t i = 0; i < set->count; i++)
+		if (set_option(arena, root, set->items[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+/* What was written, in the arena; the writer is gone. */
+static const char *
+take_text(struct arena *arena, struct json_writer *w)
+{
+	const char *text = arena_strdup(arena, json_writer_text(w, NULL));
+
+	json_writer_free(w);
+	return text;
+}
+
+/* The document of that profile, changed, and read again. The text is the arena's. */
+static int
+make_spec(struct arena *arena, const struct spec_profile *profile, const struct option_list *set,
+          const char *name, const char **ret_text, struct error *e)
+{
+	const char *text = take_text(arena, write_spec(profile));
+	const struct config *config;
+	struct json_writer *w;
+	struct json_doc *doc;
+
+	if (json_parse(arena, name, text, strlen(text), &doc, e) < 0 ||
+	    change(arena, doc->root, profile, set, e) < 0)
+		return -1;
+	w = json_writer_new(JSON_INDENT);
+	json_put_json(w, NULL, doc->root);
+	text = take_text(arena, w);
+	if (json_parse(arena, name, text, strlen(text), &doc, e) < 0 ||
+	    config_decode(arena, doc, &config, e) < 0)
+		return -1;
+	*ret_text = text;
+	return 0;
+}
+
+static const struct spec_profile *
+find_profile(const struct options *o, struct error *e)
+{
+	const char *name = o->profile != NULL ? o->profile : o->rootless ? "rootless" : "default";
+
+	for (const struct spec_profile *p = spec_profiles; p->name != NULL; p++) {
+		if (strcmp(p->name, name) != 0)
+			continue;
+		if (o->rootless && !p->rootless)
+			break;
+		return p;
+	}
+	error_set(e, 0, "usage", "--profile %s%s", name,
+	          o->rootless ? " and --rootless exclude each other"
+	                      : ": not one of default, rootless, hardened, ci");
+	return NULL;
 }
 
 int
 command_spec(const struct options *o, struct error *e)
 {
+	static struct arena arena;
 	const char *bundle = o->bundle != NULL ? o->bundle : ".";
 	const char *name = o->file != NULL ? o->file : "config.json";
-	autoclose int dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct json_writer *w;
+	const struct spec_profile *profile = find_profile(o, e);
+	autoclose int dir = -1;
 	const char *text;
-	size_t length;
-	int rc;
 
+	if (profile == NULL || make_spec(&arena, profile, &o->set, name, &text, e) < 0)
+		return -1;
+	dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return error_set(e, errno, "bundle-missing", "bundle %s", bundle);
-	w = write_spec(o->rootless);
-	text = json_writer_text(w, &length);
-	rc = file_create_at(dir, name, 0666, text, length);
-	json_writer_free(w);
-	if (rc < 0 && errno == EEXIST)
-		return error_set(e, 0, "spec-exists", "%s exists: remove it first", name);
-	return rc < 0 ? error_set(e, errno, "spec-failed", "write %s", name) : 0;
+	if (file_create_at(dir, name, 0666, text, strlen(text)) == 0)
+		return 0;
+	return errno == EEXIST ? error_set(e, 0, "spec-exists", "%s exists: remove it first", name)
+	                       : error_set(e, errno, "spec-failed", "write %s", name);
 }

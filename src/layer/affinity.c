@@ -7,10 +7,12 @@
  * runs before the process is in the container's cgroup, and where the process
  * runs from then on.
  */
+#include "hako/file.h"
 #include "hako/layer.h"
 #include "hako/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 
@@ -99,4 +101,48 @@ LAYER_RUN(affinity_set_final)
 	if (affinity->final_cpus == NULL || set(h->init_pid, affinity->final_cpus) == 0)
 		return 0;
 	return fail(affinity, "final", affinity->final, e);
+}
+
+/* What its cgroup has; without the controller there, all that are online. */
+static bool
+read_allowed(const struct observed *o, char *buf, size_t size)
+{
+	static const char online[] = "/sys/devices/system/cpu/online";
+
+	if (o->cgroup >= 0 && file_read_at(o->cgroup, "cpuset.cpus.effective", buf, size) > 0)
+		return true;
+	return file_read_at(AT_FDCWD, online, buf, size) > 0;
+}
+
+/* With cgroup v1 there is another cpuset, which may leave less. */
+static bool
+is_in_another_cpuset(const struct observed *o)
+{
+	const char *cpuset = observed_read(o, "cpuset", NULL);
+
+	return o->cgroup_path == NULL || cpuset == NULL ||
+	       (strcmp(cpuset, "/") != 0 && path_below(cpuset, o->cgroup_path) == NULL &&
+	        path_below(o->cgroup_path, cpuset) == NULL);
+}
+
+LAYER_VERIFY(affinity_verify)
+{
+	const struct claim claim = {CHECK_AFFINITY, NULL};
+	const char *list = observed_status(o, "Cpus_allowed_list");
+	struct number_set all, found;
+	char text[4096];
+
+	(void)plan;
+	if (list == NULL || !read_allowed(o, text, sizeof(text)) ||
+	    number_set_parse(text, CPU_NUMBERS, &all) < 0 ||
+	    number_set_parse(list, CPU_NUMBERS, &found) < 0) {
+		verdict_unknown(v, claim, "list the processors: %s", error_text(errno));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(all.words); i++)
+		if ((all.words[i] & ~found.words[i]) != 0 && !is_in_another_cpuset(o)) {
+			verdict_add(v, claim, false, text, list);
+			return;
+		}
+	verdict_add(v, claim, true, text, list);
 }

@@ -136,8 +136,10 @@ probe_parent(const struct plan *plan, int parent, struct error *e)
 		                  "cgroup-denied",
 		                  "a cgroup %s cannot be made: delegate a cgroup to this user",
 		                  plan->cgroup.path);
-	return json_fallback(plan->cgroup.at, e, "cgroup-none",
-	                     "the container will have no cgroup of its own");
+	/* as in cgroup_create(): none was asked for, so that is no fallback */
+	json_warning(plan->config->at, "cgroup-none",
+	             "the container will have no cgroup of its own");
+	return 0;
 }
 
 /* Whoever has one of that name already keeps it. */

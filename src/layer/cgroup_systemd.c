@@ -252,7 +252,8 @@ add_annotation(struct planner *p, const struct string_pair *pair, const char *na
 
 LAYER_PLAN(cgroup_plan_properties)
 {
-	static const char prefix[] = "org.systemd.property.";
+	const char *prefix = annotation_names[ANNOTATION_SYSTEMD_PROPERTY];
+	size_t length = strlen(prefix);
 	const struct string_map *annotations = &p->config->annotations;
 	struct cgroup_plan *cgroup = &p->plan->cgroup;
 	struct string_map *properties = &cgroup->properties;
@@ -270,9 +271,9 @@ LAYER_PLAN(cgroup_plan_properties)
 	add(p->arena, properties, "TasksAccounting", "true");
 	add_limits(p->arena, properties, cgroup);
 	for (size_t i = 0; i < annotations->count; i++)
-		if (strncmp(annotations->items[i].key, prefix, sizeof(prefix) - 1) == 0 &&
-		    add_annotation(p, &annotations->items[i],
-		                   annotations->items[i].key + sizeof(prefix) - 1, e) < 0)
+		if (strncmp(annotations->items[i].key, prefix, length) == 0 &&
+		    add_annotation(p, &annotations->items[i], annotations->items[i].key + length,
+		                   e) < 0)
 			return -1;
 	return 0;
 }

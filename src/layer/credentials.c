@@ -44,7 +44,7 @@ bit(int capability)
 /* Plan -------------------------------------------------------------------------- */
 
 /* libcap also takes bare numbers; config.json has names alone. */
-static int
+int
 capability_number(const char *name)
 {
 	cap_value_t value;
@@ -172,7 +172,8 @@ plan_user(struct planner *p, const struct config_user *user)
 static bool
 keeps_groups(const struct config *config)
 {
-	const char *value = string_map_find(&config->annotations, "run.oci.keep_original_groups");
+	const char *value =
+		string_map_find(&config->annotations, annotation_names[ANNOTATION_KEEP_GROUPS]);
 
 	return value != NULL && strcmp(value, "1") == 0;
 }

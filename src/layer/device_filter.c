@@ -401,8 +401,8 @@ sys_bpf(int command, union bpf_attr *attr)
 enum { LOAD_TRIES = 5 };
 
 /* With a log the kernel takes longer: only to learn what it does not like. */
-static int
-load(const struct bpf_insn *insns, size_t count, char *log, uint32_t log_size)
+int
+device_filter_load(const struct bpf_insn *insns, size_t count, char *log, uint32_t log_size)
 {
 	static const char license[] = "MIT", name[] = "hako_devices";
 	union bpf_attr attr;
@@ -473,11 +473,11 @@ LAYER_RUN(device_filter_attach)
 		return 0;
 	if (h->cgroup < 0)
 		return log_fallback(e, "device-filter-none", "no cgroup, no device filter");
-	program = load(insns, count, NULL, 0);
+	program = device_filter_load(insns, count, NULL, 0);
 	if (program < 0) {
 		code = errno;
 		if (code != EPERM)
-			(void)load(insns, count, log, sizeof(log));
+			(void)device_filter_load(insns, count, log, sizeof(log));
 		return refuse(plan, code, "load the device filter", log, e);
 	}
 	if (attach(h->cgroup, program) < 0)

@@ -4,9 +4,10 @@
  * Devices"). The rootfs may hold anything under these names, /dev itself may be
  * a symbolic link: /dev is opened once inside the rootfs, and every node is made
  * relative to a descriptor without following links (CVE-2026-41579,
- * CVE-2026-47766). Where mknod is not allowed, as in a user namespace, the
- * host's node is bound instead.
+ * CVE-2026-47766). Where mknod is not allowed, as in a user namespace, a node
+ * from outside is bound instead (devices_bind.c).
  */
+#include "hako/devices.h"
 #include "hako/layer.h"
 #include "hako/path.h"
 #include "hako/syscall.h"
@@ -115,15 +116,15 @@ LAYER_PLAN(devices_plan)
 
 /* Probe ---------------------------------------------------------------------- */
 
-/* Where they can be made they are; else the host's are bound. */
+/* Where they can be made they are; else others are bound. */
 static bool
 may_mknod(const struct plan *plan)
 {
 	return !plan_isolates(plan, CLONE_NEWUSER) && plan->options.privileged;
 }
 
-static bool
-is_device(const struct device_plan *d, const struct stat *st)
+bool
+device_matches(const struct device_plan *d, const struct stat *st)
 {
 	return (st->st_mode & S_IFMT) == (d->mode & S_IFMT) &&
 	       (S_ISFIFO(st->st_mode) || st->st_rdev == d->device);
@@ -134,17 +135,17 @@ probe_device(const struct plan *plan, const struct device_plan *d, struct error 
 {
 	struct stat st;
 
-	if (plan_look_up(plan, plan->mount_count, d->path, &st) == 0 && !is_device(d, &st))
+	if (plan_look_up(plan, plan->mount_count, d->path, &st) == 0 && !device_matches(d, &st))
 		return json_error(
 			d->at, e, 0, "device-conflict",
 			"%s exists in the rootfs and is not the device that was asked for",
 			d->path);
-	if (may_mknod(plan) || S_ISFIFO(d->mode))
+	if (may_mknod(plan) || devices_are_prepared(plan) || S_ISFIFO(d->mode))
 		return 0;
 	if (stat(d->path, &st) < 0)
 		return json_error(d->at, e, errno, "device-failed",
 		                  "mknod is not allowed here, and the host has no %s", d->path);
-	if (is_device(d, &st))
+	if (device_matches(d, &st))
 		return 0;
 	return json_error(d->at, e, 0, "device-conflict",
 	                  "mknod is not allowed here, and the host's %s is another device",
@@ -191,33 +192,11 @@ check_existing(const struct device_plan *d, int parent, const char *name, struct
 
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(d, e, "look at");
-	if (is_device(d, &st))
+	if (device_matches(d, &st))
 		return 0;
 	return json_error(d->at, e, 0, "device-conflict",
 	                  "%s exists in the rootfs and is not the device that was asked for",
 	                  d->path);
-}
-
-static int
-bind_host_node(const struct device_plan *d, int parent, const char *name, struct error *e)
-{
-	autoclose int tree = open_tree(AT_FDCWD, d->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	autoclose int target = -1;
-	struct stat st;
-
-	if (tree < 0 || fstat(tree, &st) < 0)
-		return fail(d, e, "mknod is not allowed here, and the host has no");
-	if (!is_device(d, &st))
-		return json_error(d->at, e, 0, "device-conflict",
-		                  "mknod is not allowed here, and the host's %s is another device",
-		                  d->path);
-	if (mknodat(parent, name, S_IFREG | 0666, 0) < 0 && errno != EEXIST)
-		return fail(d, e, "make a file for");
-	target = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (target < 0 ||
-	    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-		return fail(d, e, "bind the host's");
-	return 0;
 }
 
 static int
@@ -231,21 +210,22 @@ set_owner(const struct device_plan *d, int parent, const char *name, struct erro
 }
 
 static int
-make_device(struct handles *h, const struct device_plan *d, bool mknod_allowed, struct error *e)
+make_device(const struct plan *plan, struct handles *h, const struct device_plan *d,
+            struct error *e)
 {
 	char name[NAME_MAX + 1];
 	int parent = open_parent(h, d, name, sizeof(name));
 
 	if (parent < 0)
 		return fail(d, e, "make the directory of");
-	if (!mknod_allowed && !S_ISFIFO(d->mode))
-		return bind_host_node(d, parent, name, e);
+	if (!may_mknod(plan) && !S_ISFIFO(d->mode))
+		return device_bind(plan, h, d, parent, name, e);
 	if (mknodat(parent, name, d->mode, d->device) == 0)
 		return set_owner(d, parent, name, e);
 	if (errno == EEXIST)
 		return check_existing(d, parent, name, e);
 	if (errno == EPERM)
-		return bind_host_node(d, parent, name, e);
+		return device_bind(plan, h, d, parent, name, e);
 	return fail(d, e, "mknod");
 }
 
@@ -271,16 +251,18 @@ make_symlink(struct handles *h, const struct symlink_plan *s, struct error *e)
 
 LAYER_RUN(devices_create)
 {
-	bool mknod_allowed = may_mknod(plan);
-
 	if (plan->symlink_count > 0) {
 		h->dev = path_make_dirs_in_root(h->rootfs, "/dev");
 		if (h->dev < 0)
 			return error_set(e, errno, "device-failed", "open /dev in the rootfs");
 	}
+	if (device_nodes_attach(h, e) < 0)
+		return -1;
 	for (size_t i = 0; i < plan->device_count; i++)
-		if (make_device(h, &plan->devices[i], mknod_allowed, e) < 0)
+		if (make_device(plan, h, &plan->devices[i], e) < 0)
 			return -1;
+	if (device_nodes_detach(h, e) < 0)
+		return -1;
 	for (size_t i = 0; i < plan->symlink_count; i++)
 		if (make_symlink(h, &plan->symlinks[i], e) < 0)
 			return -1;

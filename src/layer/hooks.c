@@ -13,6 +13,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,14 +53,15 @@ int
 hooks_open_output(const struct string_map *annotations, const char *bundle, int ret[2],
                   struct error *e)
 {
-	static const char *const names[] = {"run.oci.hooks.stdout", "run.oci.hooks.stderr"};
+	static const enum annotation outputs[] = {ANNOTATION_HOOKS_STDOUT, ANNOTATION_HOOKS_STDERR};
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		const char *path = string_map_find(annotations, names[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(outputs); i++) {
+		const char *name = annotation_names[outputs[i]];
+		const char *path = string_map_find(annotations, name);
 
 		ret[i] = path != NULL ? open_output(path, bundle) : -1;
 		if (path != NULL && ret[i] < 0)
-			return json_error(json_member(annotations->at, names[i]), e, errno,
+			return json_error(json_member(annotations->at, name), e, errno,
 			                  "hook-output", "open %s", path);
 	}
 	return 0;
@@ -262,7 +264,7 @@ reap(const struct config_hook *hook, pid_t pid, int output, struct error *e)
 }
 
 static int
-run_hook(const struct config_hook *hook, const struct hook_call *call, struct error *e)
+execute(const struct config_hook *hook, const struct hook_call *call, struct error *e)
 {
 	autoclose int input = state_file(call->state);
 	autoclose int output = -1;
@@ -280,6 +282,18 @@ run_hook(const struct config_hook *hook, const struct hook_call *call, struct er
 	if (pid < 0)
 		return json_error(hook->at, e, errno, "hook-failed", "fork for %s", hook->path);
 	return reap(hook, pid, output, e);
+}
+
+static int
+run_hook(const struct config_hook *hook, const struct hook_call *call, struct error *e)
+{
+	unsigned span = trace_begin("hook", call->name, hook->path);
+	int rc = execute(hook, call, e);
+
+	if (rc < 0 && call->places != NULL)
+		config_place(call->places, e);
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
 }
 
 /* Of the runtime's namespace; what this user cannot see is no error yet. */
@@ -358,5 +372,5 @@ hooks_run_poststop(const struct objects *hooks, const struct hook_call *call)
 
 	for (size_t i = 0; i < hooks->count; i++)
 		if (run_hook(&rows[i], call, &e) < 0)
-			log_always(LOG_LEVEL_WARNING, "%s hook: %s", call->name, e.msg);
+			log_always(LOG_LEVEL_WARNING, "%s: %s hook: %s", e.at, call->name, e.msg);
 }

@@ -28,3 +28,16 @@ LAYER_RUN(hostname_set)
 		                  "setdomainname \"%s\"", plan->domainname);
 	return 0;
 }
+
+LAYER_VERIFY(hostname_verify)
+{
+	const struct json *root = plan->config->at;
+
+	if (plan->hostname != NULL)
+		verdict_compare(v, (struct claim){CHECK_HOSTNAME, json_member(root, "hostname")},
+		                plan->hostname, observed_inside(o, "sys/kernel/hostname"));
+	if (plan->domainname != NULL)
+		verdict_compare(v,
+		                (struct claim){CHECK_DOMAINNAME, json_member(root, "domainname")},
+		                plan->domainname, observed_inside(o, "sys/kernel/domainname"));
+}

@@ -394,3 +394,26 @@ intel_rdt_take_back(const struct plan *plan, const struct handles *h)
 	if (dir >= 0 && file_read_at(dir, "tasks", tasks, sizeof(tasks)) == 0)
 		(void)remove_directory(h, group);
 }
+
+/* "res:GROUP/" and "mon:GROUP/", as the kernel tells it of a process; nothing: no resctrl. */
+LAYER_VERIFY(intel_rdt_verify)
+{
+	const struct claim claim = {CHECK_RESCTRL, plan->intel_rdt.at};
+	const char *group = plan->intel_rdt.group, *text, *found;
+
+	if (plan->intel_rdt.at == NULL)
+		return;
+	text = observed_read(o, "cpu_resctrl_groups", NULL);
+	if (text == NULL && errno != ENOENT) {
+		verdict_unknown(v, claim, "/proc/PID/cpu_resctrl_groups: %s", error_text(errno));
+		return;
+	}
+	group += group[0] == '/';
+	found = text != NULL ? strstr(text, "res:") : NULL;
+	if (found == NULL || found[4] == '\n' || found[4] == '\0')
+		verdict_add(v, claim, false, group, "none: there is no resctrl");
+	else
+		verdict_compare(
+			v, claim, group,
+			arena_printf(v->arena, "%.*s", (int)strcspn(found + 4, "/\n"), found + 4));
+}

@@ -34,3 +34,20 @@ LAYER_RUN(io_priority_set)
 	return json_error(io->at, e, errno, "io-priority-failed", "set %s %d",
 	                  name_of(io_class_names, (uint64_t)io->class), io->level);
 }
+
+LAYER_VERIFY(io_priority_verify)
+{
+	const struct io_priority_plan *io = &plan->process.io_priority;
+	int found;
+
+	if (io->at == NULL)
+		return;
+	found = sys_ioprio_get(IOPRIO_WHO_PROCESS, o->pid);
+	verdict_compare(v, (struct claim){CHECK_IO_PRIORITY, io->at},
+	                arena_printf(v->arena, "%s %d",
+	                             name_of(io_class_names, (uint64_t)io->class), io->level),
+	                found >= 0 ? arena_printf(v->arena, "%s %d",
+	                                          name_of(io_class_names, IOPRIO_PRIO_CLASS(found)),
+	                                          (int)IOPRIO_PRIO_DATA(found) & 7)
+	                           : NULL);
+}

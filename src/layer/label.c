@@ -199,3 +199,66 @@ LAYER_RUN(label_write)
 	h->proc = -1;
 	return 0;
 }
+
+/* Verify ------------------------------------------------------------------------------ */
+
+/* Before execve: what was written for it. */
+static const char *
+read_attribute(const struct observed *o, const char *current, const char *next)
+{
+	return observed_read(o, o->executed ? current : next, NULL);
+}
+
+/* "PROFILE (MODE)", "exec PROFILE"; stacked on another one it stands behind "//&". */
+static bool
+names_profile(const char *text, const char *profile)
+{
+	size_t length = strlen(profile);
+
+	for (const char *p = text; (p = strstr(p, profile)) != NULL; p++)
+		if ((p == text || p[-1] == ' ' || p[-1] == '&') &&
+		    (p[length] == '\0' || strncmp(p + length, " (", 2) == 0 ||
+		     strncmp(p + length, "//&", 3) == 0))
+			return true;
+	return false;
+}
+
+static void
+verify_apparmor(const struct plan *plan, const struct observed *o, struct verdicts *v)
+{
+	const struct claim claim = {CHECK_APPARMOR,
+	                            json_member(plan->process.at, "apparmorProfile")};
+	const char *profile = plan->process.label.apparmor;
+	const char *text = read_attribute(o, "attr/apparmor/current", "attr/apparmor/exec");
+
+	if (text == NULL && errno == EINVAL && !o->executed) /* only itself may know that */
+		verdict_pending(v, claim);
+	else if (text == NULL && errno != ENOENT)
+		verdict_unknown(v, claim, "/proc/PID/attr/apparmor: %s", error_text(errno));
+	else if (text == NULL)
+		verdict_add(v, claim, false, profile, "none: AppArmor is not enabled");
+	else
+		verdict_add(v, claim, names_profile(text, profile), profile, text);
+}
+
+/* Without a security module that has attributes they cannot be read: EINVAL. */
+static void
+verify_selinux(const struct plan *plan, const struct observed *o, struct verdicts *v)
+{
+	const struct claim claim = {CHECK_SELINUX, json_member(plan->process.at, "selinuxLabel")};
+	const char *text = read_attribute(o, "attr/current", "attr/exec");
+
+	if (text == NULL && (errno == EINVAL || errno == ENOENT))
+		text = "none: SELinux is not enabled";
+	verdict_compare(v, claim, plan->process.label.selinux, text);
+}
+
+LAYER_VERIFY(label_verify)
+{
+	const struct label_plan *label = &plan->process.label;
+
+	if (label->apparmor != NULL)
+		verify_apparmor(plan, o, v);
+	if (label->selinux != NULL)
+		verify_selinux(plan, o, v);
+}

@@ -34,3 +34,12 @@ LAYER_RUN(loopback_bring_up)
 	fd_drop(&h->dropped, sock);
 	return 0;
 }
+
+LAYER_VERIFY(loopback_verify)
+{
+	const struct json *at = json_member(plan->config->linux_->at, "namespaces");
+
+	if (plan->loopback_up)
+		verdict_compare(v, (struct claim){CHECK_LOOPBACK, at}, "up",
+		                observed_net_link(o, "lo"));
+}

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <string.h>
 
 LAYER_PLAN(memory_policy_plan)
 {
@@ -71,4 +73,56 @@ LAYER_RUN(memory_policy_set)
 	                  code == EINVAL ? " (does the kernel know the mode, and is one of the "
 	                                   "nodes there, and allowed by cpuset.mems?)"
 	                                 : "");
+}
+
+/* As /proc/PID/numa_maps has it: "bind:0-1", "interleave=relative:0", "default". */
+static const char *
+find_policy(struct arena *arena, const char *line)
+{
+	const char *begin = line != NULL ? strchr(line, ' ') : NULL;
+
+	return begin != NULL ? arena_strndup(arena, begin + 1, strcspn(begin + 1, " \n")) : NULL;
+}
+
+static const char *
+expected_policy(struct arena *arena, const struct memory_policy_plan *policy)
+{
+	static const char *const names[] = {"default",
+	                                    "prefer",
+	                                    "bind",
+	                                    "interleave",
+	                                    "local",
+	                                    "prefer (many)",
+	                                    "weighted interleave"};
+	const char *flags = (policy->flags & MPOL_F_STATIC_NODES) != 0     ? "=static"
+	                    : (policy->flags & MPOL_F_RELATIVE_NODES) != 0 ? "=relative"
+	                                                                   : "";
+
+	if (policy->mode < 0 || (size_t)policy->mode >= ARRAY_SIZE(names))
+		return "?";
+	return policy->nodes != NULL
+	               ? arena_printf(arena, "%s%s:%s", names[policy->mode], flags, policy->nodes)
+	               : names[policy->mode];
+}
+
+/* The nodes that the cpuset leaves are all that counts: the mode is what is compared. */
+LAYER_VERIFY(memory_policy_verify)
+{
+	const struct memory_policy_plan *policy = &plan->memory_policy;
+	const struct claim claim = {CHECK_MEMORY_POLICY, policy->at};
+	const char *expected, *found;
+
+	if (policy->at == NULL)
+		return;
+	if (!o->executed) {
+		verdict_pending(v, claim);
+		return;
+	}
+	expected = expected_policy(v->arena, policy);
+	found = find_policy(v->arena, observed_read(o, "numa_maps", NULL));
+	if (found == NULL)
+		verdict_unknown(v, claim, "/proc/PID/numa_maps: %s", error_text(errno));
+	else
+		verdict_add(v, claim, strncmp(expected, found, strcspn(expected, ":= ")) == 0,
+		            expected, found);
 }

@@ -6,6 +6,7 @@
  * the filesystem.
  */
 #include "hako/mount_options.h"
+#include "hako/mem.h"
 #include "hako/syscall.h"
 
 #include <string.h>
@@ -86,11 +87,21 @@ const struct mount_option mount_options[] = {
 const struct mount_option *
 mount_option_find(const char *name)
 {
-	size_t length = strcspn(name, "=");
+	size_t length = strcspn(name, "="), low = 0, high = ARRAY_SIZE(mount_options) - 1;
 
-	for (const struct mount_option *o = mount_options; o->name != NULL; o++)
-		if (o->name[0] == name[0] && strncmp(o->name, name, length) == 0 &&
-		    o->name[length] == '\0' && (name[length] == '\0' || o->idmap))
-			return o;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct mount_option *o = &mount_options[middle];
+		int order = strncmp(o->name, name, length);
+
+		if (order == 0)
+			order = o->name[length] != '\0';
+		if (order == 0)
+			return name[length] == '\0' || o->idmap ? o : NULL;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return NULL;
 }

@@ -121,13 +121,14 @@ count_words(const struct strings *options)
 }
 
 /* devpts' gid=5 is what engines write; a user namespace without that group has no use for it. */
-static void
-drop_unmapped_gid(struct planner *p, struct mount_plan *m)
+static int
+drop_unmapped_gid(struct planner *p, struct mount_plan *m, struct error *e)
 {
 	const struct config_linux *lin = p->config->linux_;
 
-	if (!plan_creates(p->plan, CLONE_NEWUSER) || lin->gid_mappings.count == 0)
-		return;
+	if (m->kind != MOUNT_FILESYSTEM || strcmp(m->type, "devpts") != 0 ||
+	    !plan_creates(p->plan, CLONE_NEWUSER) || lin->gid_mappings.count == 0)
+		return 0;
 	for (size_t i = 0; i < m->data.count; i++) {
 		uint64_t gid;
 
@@ -135,12 +136,16 @@ drop_unmapped_gid(struct planner *p, struct mount_plan *m)
 		    parse_uint(m->data.items[i].value, UINT32_MAX, &gid) < 0 ||
 		    id_mappings_find(&lin->gid_mappings, (uint32_t)gid) != NULL)
 			continue;
-		log_debug("devpts: gid %s is not mapped: left out", m->data.items[i].value);
+		if (json_fallback(json_member(m->at, "options"), e, "gid-unmapped",
+		                  "gid=%s of %s is not mapped: left out", m->data.items[i].value,
+		                  m->destination) < 0)
+			return -1;
 		memmove(&m->data.items[i], &m->data.items[i + 1],
 		        (m->data.count - i - 1) * sizeof(m->data.items[0]));
 		m->data.count--;
-		return;
+		break;
 	}
+	return 0;
 }
 
 static void
@@ -158,8 +163,6 @@ decide_kind(struct planner *p, struct mount_plan *m, const struct option_state *
 		m->kind = MOUNT_FILESYSTEM;
 	if (m->kind == MOUNT_CGROUP)
 		m->type = "cgroup2";
-	if (m->kind == MOUNT_FILESYSTEM && strcmp(m->type, "devpts") == 0)
-		drop_unmapped_gid(p, m);
 	if (!readonly || m->kind == MOUNT_REMOUNT || m->kind == MOUNT_BIND_REMOUNT)
 		return;
 	m->readonly_late = (m->kind == MOUNT_FILESYSTEM && strcmp(m->type, "tmpfs") == 0) ||
@@ -258,6 +261,18 @@ plan_label(const struct plan *plan, struct mount_plan *m)
 	m->label = strcmp(m->type, "mqueue") == 0 ? MOUNT_LABEL_ROOT : MOUNT_LABEL_OPTION;
 }
 
+/* The host's name of a place in the rootfs: runc takes it for that place, and so do its callers. */
+static const char *
+strip_rootfs(const struct plan *plan, const char *destination)
+{
+	size_t length = strlen(plan->rootfs);
+
+	return length > 1 && strncmp(destination, plan->rootfs, length) == 0 &&
+	                       destination[length] == '/'
+	               ? destination + length
+	               : destination;
+}
+
 static int
 plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m, struct error *e)
 {
@@ -270,7 +285,7 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 		return json_error(json_member(c->at, "destination"), e, errno, "mount-invalid",
 		                  "destination");
 	m->at = c->at;
-	m->destination = arena_strdup(p->arena, destination);
+	m->destination = arena_strdup(p->arena, strip_rootfs(p->plan, destination));
 	m->type = c->type != NULL ? c->type : "none";
 	m->source = c->source;
 	m->flags.items = arena_array(p->arena, words, sizeof(char *));
@@ -280,8 +295,8 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 			return -1;
 	decide_kind(p, m, &s);
 	plan_label(p->plan, m);
-	if (check_bind(m, &s, e) < 0 || check_links(m, e) < 0 || check_destination(m, e) < 0 ||
-	    mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
+	if (drop_unmapped_gid(p, m, e) < 0 || check_bind(m, &s, e) < 0 || check_links(m, e) < 0 ||
+	    check_destination(m, e) < 0 || mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
 		return -1;
 	if (m->kind == MOUNT_BIND && m->source[0] != '/')
 		m->source = arena_printf(p->arena, "%s/%s", p->plan->options.bundle, m->source);
@@ -299,23 +314,21 @@ plan_mount_label(struct planner *p, struct error *e)
 {
 	const struct string_map *annotations = &p->config->annotations;
 	struct string_pair *label = &p->plan->mount_label;
-	const struct string_pair *wanted = NULL;
+	const char *name = annotation_names[ANNOTATION_MOUNT_CONTEXT];
+	const char *wanted = string_map_find(annotations, name);
 
 	label->value = p->config->linux_->mount_label;
 	label->key = context_types[0];
-	for (size_t i = 0; i < annotations->count; i++)
-		if (strcmp(annotations->items[i].key, "run.oci.mount_context_type") == 0)
-			wanted = &annotations->items[i];
 	if (wanted == NULL)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(context_types); i++)
-		if (strcmp(wanted->value, context_types[i]) == 0) {
+		if (strcmp(wanted, context_types[i]) == 0) {
 			label->key = context_types[i];
 			return 0;
 		}
-	return json_error(wanted->at, e, 0, "mount-invalid",
+	return json_error(json_member(annotations->at, name), e, 0, "mount-invalid",
 	                  "expected context, fscontext, defcontext or rootcontext, found \"%.40s\"",
-	                  wanted->value);
+	                  wanted);
 }
 
 /* Where the socket of notify.c is bound. The last of all: another one may cover /run. */

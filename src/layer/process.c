@@ -29,29 +29,6 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/* FNV-1a of the name: most pairs of names need not be compared. */
-static uint32_t
-hash_name(const char *entry)
-{
-	uint32_t hash = 2166136261U;
-
-	for (; *entry != '=' && *entry != '\0'; entry++)
-		hash = (hash ^ (unsigned char)*entry) * 16777619U;
-	return hash;
-}
-
-/* Is there a later entry with the same name? The last one wins. */
-static bool
-is_overridden(const struct strings *env, const uint32_t *hashes, size_t i)
-{
-	size_t length = strcspn(env->items[i], "=") + 1;
-
-	for (size_t k = i + 1; k < env->count; k++)
-		if (hashes[i] == hashes[k] && strncmp(env->items[i], env->items[k], length) == 0)
-			return true;
-	return false;
-}
-
 enum { OWN_ENTRIES = 4 };
 
 /* What sd_listen_fds(3) and sd_notify(3) read is said by hako where it has something for them. */
@@ -96,18 +73,15 @@ plan_environment(struct planner *p, const struct strings *env)
 	struct process_plan *process = &p->plan->process;
 	/* room for HOME and the end */
 	char **items = arena_array(p->arena, env->count + OWN_ENTRIES + 2, sizeof(*items));
-	uint32_t *hashes = arena_array(p->arena, env->count, sizeof(*hashes));
+	const bool *repeated = environment_repeated(p->arena, env);
 	size_t n = 0;
 
-	for (size_t i = 0; i < env->count; i++)
-		hashes[i] = hash_name(env->items[i]);
 	process->home_missing = true;
 	process->search_path = default_path;
 	for (size_t i = 0; i < env->count; i++) {
 		const char *item = env->items[i];
 
-		if (is_overridden(env, hashes, i) || is_replaced(p->plan, item) ||
-		    strcmp(item, "HOME=") == 0)
+		if (repeated[i] || is_replaced(p->plan, item) || strcmp(item, "HOME=") == 0)
 			continue;
 		if (strncmp(item, "HOME=", 5) == 0)
 			process->home_missing = false;

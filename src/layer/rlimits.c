@@ -15,6 +15,8 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 
 LAYER_PLAN(rlimits_plan)
@@ -105,4 +107,46 @@ LAYER_RUN(rlimits_set)
 			                  name_of(rlimit_names, (uint64_t)r->resource + 1));
 	}
 	return 0;
+}
+
+/*
+ * /proc/PID/limits, which everybody may read: a line a limit in the order of their
+ * numbers, the name in the first 26 columns.
+ */
+static const char *
+find_limit(struct arena *arena, const char *text, int resource)
+{
+	enum { NAME_COLUMNS = 26 };
+	char soft[24], hard[24];
+
+	for (int i = 0; i <= resource && text != NULL; i++) {
+		text = strchr(text, '\n');
+		text = text != NULL ? text + 1 : NULL;
+	}
+	if (text == NULL || strcspn(text, "\n") <= NAME_COLUMNS ||
+	    sscanf(text + NAME_COLUMNS, "%23s %23s", soft, hard) != 2)
+		return NULL;
+	return arena_printf(arena, "%s %s", soft, hard);
+}
+
+static const char *
+limit_text(struct arena *arena, uint64_t limit)
+{
+	return limit == RLIM_INFINITY ? "unlimited" : arena_printf(arena, "%" PRIu64, limit);
+}
+
+LAYER_VERIFY(rlimits_verify)
+{
+	const char *text = observed_read(o, "limits", NULL);
+
+	for (size_t i = 0; i < plan->process.rlimit_count; i++) {
+		const struct rlimit_plan *r = &plan->process.rlimits[i];
+		const struct claim claim = {CHECK_RLIMIT, r->at,
+		                            name_of(rlimit_names, (uint64_t)r->resource + 1)};
+
+		verdict_compare(v, claim,
+		                arena_printf(v->arena, "%s %s", limit_text(v->arena, r->soft),
+		                             limit_text(v->arena, r->hard)),
+		                find_limit(v->arena, text, r->resource));
+	}
 }

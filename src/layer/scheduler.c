@@ -82,3 +82,46 @@ LAYER_RUN(scheduler_set)
 	                  name_of(scheduler_names, (uint64_t)s->policy + 1),
 	                  hint(errno, s->policy));
 }
+
+/* Only what the policy has a use for. */
+static const char *
+describe(struct arena *arena, const struct sched_attributes *attr)
+{
+	const char *policy = name_of(scheduler_names, (uint64_t)attr->policy + 1);
+	const char *flags = arena_printf(arena, "%s flags %llx", policy != NULL ? policy : "?",
+	                                 (unsigned long long)attr->flags);
+
+	if (attr->policy == SCHED_DEADLINE)
+		return arena_printf(arena, "%s runtime %llu deadline %llu period %llu", flags,
+		                    (unsigned long long)attr->runtime_ns,
+		                    (unsigned long long)attr->deadline_ns,
+		                    (unsigned long long)attr->period_ns);
+	if (attr->policy == SCHED_FIFO || attr->policy == SCHED_RR)
+		return arena_printf(arena, "%s priority %u", flags, attr->priority);
+	if (attr->policy == SCHED_IDLE) /* has no use for it, and keeps what there was */
+		return flags;
+	return arena_printf(arena, "%s nice %d", flags, attr->nice);
+}
+
+/* Flags that are about the call, and not kept. */
+enum { CALL_FLAGS = SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS };
+
+LAYER_VERIFY(scheduler_verify)
+{
+	const struct scheduler_plan *s = &plan->process.scheduler;
+	struct sched_attributes found = {.size = sizeof(found)};
+	struct sched_attributes expected = {
+		.policy = (uint32_t)s->policy,
+		.flags = s->flags & ~(uint64_t)CALL_FLAGS,
+		.nice = s->nice,
+		.priority = s->priority,
+		.runtime_ns = s->runtime_ns,
+		.deadline_ns = s->deadline_ns,
+		.period_ns = s->period_ns != 0 ? s->period_ns : s->deadline_ns,
+	};
+
+	if (s->at == NULL)
+		return;
+	verdict_compare(v, (struct claim){CHECK_SCHEDULER, s->at}, describe(v->arena, &expected),
+	                sys_sched_getattr(o->pid, &found) == 0 ? describe(v->arena, &found) : NULL);
+}

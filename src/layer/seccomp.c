@@ -232,11 +232,10 @@ probe_flags(const struct config_seccomp *seccomp, struct error *e)
 static bool
 wants_known_names(const struct config *config)
 {
-	for (size_t i = 0; i < config->annotations.count; i++)
-		if (strcmp(config->annotations.items[i].key,
-		           "run.oci.seccomp_fail_unknown_syscall") == 0)
-			return strcmp(config->annotations.items[i].value, "0") != 0;
-	return false;
+	const char *value =
+		string_map_find(&config->annotations, annotation_names[ANNOTATION_SECCOMP_UNKNOWN]);
+
+	return value != NULL && strcmp(value, "0") != 0;
 }
 
 /* Its rule is left out. Misspelt in a list of what is forbidden, it would stay allowed. */

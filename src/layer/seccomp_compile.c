@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,7 +27,7 @@
 
 /* Tables ------------------------------------------------------------------ */
 
-enum { ABIS_MAX = 32 };
+enum { ABIS_MAX = 32, X32_BASE = 0x40000000 };
 
 /* In a table that is being filled: nothing was said about the syscall yet. */
 #define UNSAID 0xfffffffeU
@@ -53,6 +54,12 @@ static bool
 is_multiplexed(int number)
 {
 	return number <= -100 && number > -10000;
+}
+
+char *
+seccomp_name_of(uint32_t audit_arch, int number)
+{
+	return seccomp_syscall_resolve_num_arch(audit_arch, number);
 }
 
 bool
@@ -172,7 +179,7 @@ add_abi(struct compiler *c, uint32_t arch)
 	table->audit_arch = arch;
 	if (arch == SCMP_ARCH_X32) { /* the kernel tells it by a bit of the number only */
 		table->audit_arch = SCMP_ARCH_X86_64;
-		table->base = 0x40000000;
+		table->base = X32_BASE;
 	}
 	c->abis[c->count] = (struct abi){.arch = arch, .newest = -1, .table = table};
 	fill_table(c, &c->abis[c->count]);
@@ -451,4 +458,35 @@ seccomp_library_version(unsigned ret_version[3])
 	ret_version[0] = version->major;
 	ret_version[1] = version->minor;
 	ret_version[2] = version->micro;
+}
+
+bool
+seccomp_list_abi(size_t i, struct seccomp_abi *ret)
+{
+	static const struct seccomp_abi of_x86_64[] = {
+		{"x86_64", SCMP_ARCH_X86_64, SCMP_ARCH_X86_64, 0},
+		{"x86", SCMP_ARCH_X86, SCMP_ARCH_X86, 0},
+		{"x32", SCMP_ARCH_X32, SCMP_ARCH_X86_64, X32_BASE},
+	};
+	uint32_t native = seccomp_arch_native();
+
+	if (native == SCMP_ARCH_X86_64 && i < ARRAY_SIZE(of_x86_64))
+		*ret = of_x86_64[i];
+	else if (native != SCMP_ARCH_X86_64 && i == 0)
+		*ret = (struct seccomp_abi){"native", native, native, 0};
+	else
+		return false;
+	return true;
+}
+
+const char *
+seccomp_name_call(const struct seccomp_abi *abi, long number)
+{
+	static char name[64];
+	char *text =
+		seccomp_syscall_resolve_num_arch(abi->arch, (int)(abi->base + (uint32_t)number));
+
+	snprintf(name, sizeof(name), "%s", text != NULL ? text : "?");
+	free(text);
+	return name;
 }

@@ -38,15 +38,6 @@ find_notify(const struct config_seccomp *seccomp)
 	return NULL;
 }
 
-static const char *
-find_annotation(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->annotations.count; i++)
-		if (strcmp(config->annotations.items[i].key, name) == 0)
-			return config->annotations.items[i].value;
-	return NULL;
-}
-
 /* listenerPath, or what crun takes instead of it. */
 static const char *
 find_path(const struct planner *p, const struct config_seccomp *seccomp)
@@ -54,7 +45,8 @@ find_path(const struct planner *p, const struct config_seccomp *seccomp)
 	const char *path = seccomp->listener_path;
 
 	if (path == NULL)
-		path = find_annotation(p->config, "run.oci.seccomp.receiver");
+		path = string_map_find(&p->config->annotations,
+		                       annotation_names[ANNOTATION_SECCOMP_RECEIVER]);
 	if (path == NULL)
 		path = p->plan->options.seccomp_receiver;
 	return path != NULL && path[0] != '\0' ? path : NULL;

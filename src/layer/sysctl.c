@@ -74,3 +74,31 @@ LAYER_RUN(sysctl_write)
 	}
 	return 0;
 }
+
+/* Values with several numbers are shown with tabs. */
+static const char *
+normalise(struct arena *arena, const char *text)
+{
+	char *copy = arena_strdup(arena, text), *save = NULL;
+	const char *list = "";
+
+	for (char *word = strtok_r(copy, " \t\n", &save); word != NULL;
+	     word = strtok_r(NULL, " \t\n", &save))
+		list = arena_printf(arena, "%s%s%s", list, list[0] != '\0' ? " " : "", word);
+	return list;
+}
+
+LAYER_VERIFY(sysctl_verify)
+{
+	for (size_t i = 0; i < plan->sysctl_count; i++) {
+		const struct sysctl_plan *s = &plan->sysctls[i];
+		char *name = arena_strdup(v->arena, s->path);
+		const char *text = observed_inside(o, arena_printf(v->arena, "sys/%s", s->path));
+
+		for (char *p = name; *p != '\0'; p++)
+			*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
+		verdict_compare(v, (struct claim){CHECK_SYSCTL, s->at, name},
+		                normalise(v->arena, s->value),
+		                text != NULL ? normalise(v->arena, text) : NULL);
+	}
+}

@@ -27,6 +27,19 @@ config_error(const struct json *object, const char *member, struct error *e, con
 	return json_error(node != NULL ? node : object, e, 0, id, "%s", msg);
 }
 
+void
+config_place(const struct string_map *places, struct error *e)
+{
+	const char *pointer = strchr(e->at, ' ');
+	const char *place = pointer != NULL ? string_map_find(places, pointer + 1) : NULL;
+	char at[sizeof(e->at)];
+
+	if (place == NULL)
+		return;
+	snprintf(at, sizeof(at), "%s%s", place, pointer);
+	memcpy(e->at, at, sizeof(at));
+}
+
 int
 config_need_namespace(const struct config *config, int type, const struct json *object,
                       const char *member, struct error *e)

@@ -24,58 +24,20 @@ check_args(const struct config_process *process, struct error *e)
 	                  "the command must not be empty");
 }
 
-struct variable {
-	const struct json *at;
-	const char *text;
-	size_t length; /* of the name */
-};
-
-static bool
-same_name(const struct variable *x, const struct variable *y)
-{
-	return x->length == y->length && memcmp(x->text, y->text, x->length) == 0;
-}
-
-static int
-compare_variables(const void *a, const void *b)
-{
-	const struct variable *x = a, *y = b;
-	size_t length = x->length < y->length ? x->length : y->length;
-	int order = memcmp(x->text, y->text, length);
-
-	if (order == 0)
-		order = (x->length > y->length) - (x->length < y->length);
-	return order != 0 ? order
-	                  : (x->at->offset > y->at->offset) - (x->at->offset < y->at->offset);
-}
-
-static size_t
-list_variables(const struct strings *env, struct variable *variables)
-{
-	const struct json *entry = env->at != NULL ? env->at->first : NULL;
-	size_t count = 0;
-
-	for (; entry != NULL && count < env->count; entry = entry->next, count++)
-		variables[count] = (struct variable){entry, env->items[count],
-		                                     strcspn(env->items[count], "=")};
-	return count;
-}
-
-/* For check alone: the entries whose name comes again, of which only the last counts. */
+/* For check alone. */
 static void
 warn_of_repeated(const struct strings *env, struct arena *arena)
 {
-	struct variable *variables = arena_array(arena, env->count, sizeof(*variables));
-	size_t count = list_variables(env, variables), i;
+	const bool *repeated = environment_repeated(arena, env);
+	const struct json *entry = env->at->first;
 
-	qsort(variables, count, sizeof(*variables), compare_variables);
-	for (i = 1; i < count; i++) {
-		const struct variable *x = &variables[i - 1];
+	for (size_t i = 0; i < env->count; i++, entry = entry->next) {
+		int length = (int)strcspn(env->items[i], "=");
 
-		if (x->length > 0 && same_name(x, &variables[i]))
-			json_warning(x->at, "config-duplicate",
-			             "%.*s is given again: the last one counts", (int)x->length,
-			             x->text);
+		if (repeated[i] && length > 0)
+			json_warning(entry, "config-duplicate",
+			             "%.*s is given again: the last one counts", length,
+			             env->items[i]);
 	}
 }
 

@@ -6,6 +6,7 @@
  */
 #include "hako/config.h"
 #include "hako/problem.h"
+#include "hako/trace.h"
 
 #include <stddef.h>
 
@@ -154,9 +155,9 @@ static const struct field config_rows[] = {
 };
 const struct field_table config_fields = FIELD_TABLE(config, config_rows);
 
-int
-config_decode(struct arena *arena, const struct json_doc *doc, const struct config **ret_config,
-              struct error *e)
+static int
+decode(struct arena *arena, const struct json_doc *doc, const struct config **ret_config,
+       struct error *e)
 {
 	static const struct config_linux nothing;
 	static const struct config_root no_root = {.path = ""};
@@ -175,6 +176,17 @@ config_decode(struct arena *arena, const struct json_doc *doc, const struct conf
 		config->linux_ = &nothing;
 	*ret_config = config;
 	return 0;
+}
+
+int
+config_decode(struct arena *arena, const struct json_doc *doc, const struct config **ret_config,
+              struct error *e)
+{
+	unsigned span = trace_begin("parse", "decode", doc->name);
+	int rc = decode(arena, doc, ret_config, e);
+
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	return rc;
 }
 
 int

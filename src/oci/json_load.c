@@ -6,6 +6,7 @@
  * that the caller names may be a pipe: `exec --process <(...)`.
  */
 #include "hako/json.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,10 +76,14 @@ int
 json_load(struct arena *arena, int dir, const char *path, const char *name,
           struct json_doc **ret_doc, struct error *e)
 {
+	unsigned span = trace_begin("parse", "parse JSON", name);
 	struct json_doc *doc;
+	int rc = json_read(arena, dir, path, name, &doc, e);
 
-	if (json_read(arena, dir, path, name, &doc, e) < 0 || json_parse_doc(arena, doc, e) < 0)
-		return -1;
-	*ret_doc = doc;
-	return 0;
+	if (rc == 0)
+		rc = json_parse_doc(arena, doc, e);
+	trace_end(span, rc < 0 ? e->msg : NULL);
+	if (rc == 0)
+		*ret_doc = doc;
+	return rc;
 }

@@ -169,6 +169,16 @@ const struct name memory_policy_flag_names[] = {
 	{NULL, 0},
 };
 
+const char *const annotation_names[ANNOTATIONS] = {
+	[ANNOTATION_SYSTEMD_PROPERTY] = "org.systemd.property.",
+	[ANNOTATION_HOOKS_STDERR] = "run.oci.hooks.stderr",
+	[ANNOTATION_HOOKS_STDOUT] = "run.oci.hooks.stdout",
+	[ANNOTATION_KEEP_GROUPS] = "run.oci.keep_original_groups",
+	[ANNOTATION_MOUNT_CONTEXT] = "run.oci.mount_context_type",
+	[ANNOTATION_SECCOMP_RECEIVER] = "run.oci.seccomp.receiver",
+	[ANNOTATION_SECCOMP_UNKNOWN] = "run.oci.seccomp_fail_unknown_syscall",
+};
+
 /* Without their SIG; aliases included. */
 static const struct name signal_names[] = {
 	{"ABRT", SIGABRT},

@@ -103,6 +103,25 @@ problems_add(struct problems *problems, enum problem_severity severity, const ch
 }
 
 void
+problems_explain(struct problems *problems, enum problem_severity severity, const char *id,
+                 const struct json *node, const char *message, const char *why, const char *hint)
+{
+	problems->found++;
+	problems->errors += severity == PROBLEM_ERROR;
+	problems->warnings += severity == PROBLEM_WARNING;
+	*new_item(problems) = (struct problem){
+		.severity = severity,
+		.kind = PROBLEM_RULE,
+		.id = id,
+		.node = node,
+		.offset = node->offset,
+		.message = message,
+		.why = why,
+		.hint = hint,
+	};
+}
+
+void
 problems_note(struct problems *problems, size_t found, const struct error *e)
 {
 	if (problems->found == found)
@@ -196,11 +215,32 @@ innermost(const struct json *node, size_t offset)
 	return node;
 }
 
+/* Where in the text one has come to, and what stands before it in its line. */
+struct cursor {
+	const char *at;
+	const char *line; /* the begin of it */
+	size_t number;    /* from 1 */
+	size_t characters;
+};
+
+static void
+move_on(struct cursor *c, const char *target)
+{
+	const char *newline;
+
+	while ((newline = memchr(c->at, '\n', (size_t)(target - c->at))) != NULL) {
+		c->at = c->line = newline + 1;
+		c->number++;
+		c->characters = 0;
+	}
+	for (; c->at < target; c->at++)
+		c->characters += ((unsigned char)*c->at & 0xc0) != 0x80;
+}
+
 void
 problems_sort(struct problems *problems, const struct json_doc *doc)
 {
-	const char *at = doc->text, *line = doc->text;
-	size_t number = 1, character = 1;
+	struct cursor c = {.at = doc->text, .line = doc->text, .number = 1};
 
 	for (size_t i = 0; i < problems->count; i++)
 		problems->items[i].line = i;
@@ -209,18 +249,10 @@ problems_sort(struct problems *problems, const struct json_doc *doc)
 	for (size_t i = 0; i < problems->count; i++) {
 		struct problem *p = &problems->items[i];
 
-		for (; at < doc->text + p->offset; at++) {
-			if (*at == '\n') {
-				number++;
-				line = at + 1;
-				character = 1;
-			} else if (((unsigned char)*at & 0xc0) != 0x80) {
-				character++;
-			}
-		}
-		p->line = number;
-		p->column = (size_t)(at - line) + 1;
-		p->character = character;
+		move_on(&c, doc->text + p->offset);
+		p->line = c.number;
+		p->column = (size_t)(c.at - c.line) + 1;
+		p->character = c.characters + 1;
 		p->node = innermost(p->node, p->offset);
 		p->pointer = json_pointer(problems->arena, p->node);
 	}

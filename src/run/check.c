@@ -12,14 +12,13 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* As an editor started here would open it. */
-static const char *
-file_name(struct arena *arena, const struct check_request *r)
+const char *
+bundle_file(struct arena *arena, const char *bundle, const char *config)
 {
-	if (r->config != NULL)
-		return r->config;
-	return strcmp(r->bundle, ".") == 0 ? "config.json"
-	                                   : arena_printf(arena, "%s/config.json", r->bundle);
+	if (config != NULL)
+		return config;
+	return strcmp(bundle, ".") == 0 ? "config.json"
+	                                : arena_printf(arena, "%s/config.json", bundle);
 }
 
 static int
@@ -31,8 +30,8 @@ read_config(struct arena *arena, const struct check_request *r, struct json_doc 
 	if (dir < 0)
 		return error_set(e, errno, "bundle-missing", "bundle %s", r->bundle);
 	return json_read(arena, r->config != NULL ? AT_FDCWD : dir,
-	                 r->config != NULL ? r->config : "config.json", file_name(arena, r),
-	                 ret_doc, e);
+	                 r->config != NULL ? r->config : "config.json",
+	                 bundle_file(arena, r->bundle, r->config), ret_doc, e);
 }
 
 static void

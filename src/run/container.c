@@ -27,16 +27,21 @@ enum { LOCK_TRIES = 1000, LOCK_PAUSE_NS = 10000000, ID_MAX = 255 };
 /* The root of all ------------------------------------------------------------ */
 
 /* Root of another user namespace is the user who made it: /run may be the host's. */
+static bool
+is_real_root(void)
+{
+	return getauxval(AT_EUID) == 0 && caller_is_in_initial_userns();
+}
+
 const char *
 root_default(void)
 {
 	static char path[PATH_MAX];
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
-	bool is_root = getauxval(AT_EUID) == 0;
 
 	if (runtime_dir == NULL || runtime_dir[0] != '/')
-		return is_root ? "/run/hako" : NULL;
-	if (is_root && caller_is_in_initial_userns())
+		return getauxval(AT_EUID) == 0 ? "/run/hako" : NULL;
+	if (is_real_root())
 		return "/run/hako";
 	snprintf(path, sizeof(path), "%s/hako", runtime_dir);
 	return path;
@@ -74,7 +79,7 @@ make_root(const char *path)
 		*p = '/';
 	}
 	/* sticky, what is old in $XDG_RUNTIME_DIR is not cleaned up */
-	return mkdir(copy, getauxval(AT_EUID) == 0 ? 0700 : 01700) < 0 && errno != EEXIST ? -1 : 0;
+	return mkdir(copy, is_real_root() ? 0700 : 01700) < 0 && errno != EEXIST ? -1 : 0;
 }
 
 int
@@ -98,13 +103,16 @@ id_check(const char *id, struct error *e)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789_+-.";
-	size_t length = strlen(id);
+	size_t length = strlen(id), good = id[0] == '.' ? 0 : strspn(id, allowed);
+	char bad[32] = "";
 
-	if (length > 0 && length <= ID_MAX && id[0] != '.' && strspn(id, allowed) == length)
+	if (length > 0 && length <= ID_MAX && good == length)
 		return 0;
+	if (good < length && id[good] > ' ' && id[good] <= '~')
+		snprintf(bad, sizeof(bad), "invalid character '%c', ", id[good]);
 	return error_set(
 		e, 0, "id-invalid",
-		"invalid container ID format: 1 to %d of A-Z a-z 0-9 _ + - . (not . first)",
+		"invalid container ID format: %s1 to %d of A-Z a-z 0-9 _ + - . (not . first)", bad,
 		ID_MAX);
 }
 

@@ -45,6 +45,7 @@ handles_init(struct handles *h)
 		.rootfs = -1,
 		.mount_ns = -1,
 		.dev = -1,
+		.device_nodes = -1,
 		.console = -1,
 		.console_peer = -1,
 		.pidfd_sock = -1,
@@ -182,15 +183,19 @@ run_hooks(const struct plan *plan, struct handles *h, struct error *e)
 	return sync_send(&h->sync, SYNC_HOOKED, 0, e);
 }
 
-/* What the parent does while init builds, and the conversation with it (see init.c). */
+/*
+ * What the parent does while init builds, and the conversation with it (see init.c). The
+ * copy of config.json is for exec and the like: to clean up nobody needs it.
+ */
 static int
-attend_init(const struct plan *plan, struct handles *h, struct error *e)
+attend_init(const struct plan *plan, const struct json_doc *doc, struct handles *h, struct error *e)
 {
 	if (steps_run(PHASE_MAP, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	if (plan_waits(plan) && sync_send(&h->sync, SYNC_MAPPED, 0, e) < 0)
 		return -1;
-	if (state_save(plan, h, e) < 0 || steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0)
+	if (state_save(plan, h, e) < 0 || save_config(h, doc, e) < 0 ||
+	    steps_run(PHASE_ATTACH, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	return run_hooks(plan, h, e);
 }
@@ -212,18 +217,28 @@ limit_init(const struct plan *plan, struct handles *h, struct error *e)
 }
 
 static int
+await_ready(const struct plan *plan, struct handles *h, struct error *e)
+{
+	if (h->ready)
+		return 0;
+	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || limit_init(plan, h, e) < 0)
+		return -1;
+	h->ready = true;
+	return 0;
+}
+
+static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
 {
-	if (state_save(plan, h, e) < 0 || save_config(h, doc, e) < 0)
+	if (state_save(plan, h, e) < 0)
 		return -1;
 	if (wait_for_start && open_start_socket(h, e) < 0)
 		return -1;
 	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
-	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, h, e) == 0 &&
-	    (!wait_for_start ||
-	     (sync_expect(&h->sync, SYNC_READY, NULL, e) == 0 && limit_init(plan, h, e) == 0)) &&
+	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, doc, h, e) == 0 &&
+	    (!wait_for_start || await_ready(plan, h, e) == 0) &&
 	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);
@@ -306,6 +321,21 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 	return -1;
 }
 
+void
+container_abandon(const struct plan *plan, struct handles *h, const char *pid_file)
+{
+	take_back(plan, h, pid_file, true);
+}
+
+int
+container_settle(const struct plan *plan, struct handles *h, struct error *e)
+{
+	if (await_ready(plan, h, e) == 0)
+		return 0;
+	sync_prefer_error(&h->sync, e);
+	return cgroup_explain_end(plan, h, e);
+}
+
 /* On success the program is about to be executed. */
 static int
 start_init(const struct plan *plan, struct handles *h, struct error *e)
@@ -314,10 +344,8 @@ start_init(const struct plan *plan, struct handles *h, struct error *e)
 
 	/* init finds START waiting for it: going to sleep and waking it up would take longer */
 	if (plan->listener.path == NULL && !plan->cgroup.late_limit)
-		return sync_send(&h->sync, SYNC_START, 0, e) < 0
-		               ? -1
-		               : sync_expect(&h->sync, SYNC_READY, NULL, e);
-	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || limit_init(plan, h, e) < 0)
+		return sync_send(&h->sync, SYNC_START, 0, e) < 0 ? -1 : await_ready(plan, h, e);
+	if (await_ready(plan, h, e) < 0)
 		return -1;
 	if (plan->listener.path == NULL)
 		return sync_send(&h->sync, SYNC_START, 0, e);

@@ -130,8 +130,6 @@ kill_everything(const struct container *c)
 	autoclose int init = container_pidfd(c, &ignored);
 	autoclose int cgroup = container_cgroup(c, &ignored);
 
-	if (!is_known_whole(c))
-		log_warning("processes-unknown: %s", only_init);
 	if (init >= 0)
 		(void)sys_pidfd_send_signal(init, SIGKILL);
 	if (cgroup >= 0) {
@@ -180,8 +178,11 @@ run_poststop(const struct container *c)
 
 	if (hooks == NULL || hooks->poststop.count == 0)
 		return;
-	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, &e) < 0)
-		log_always(LOG_LEVEL_WARNING, "poststop hooks: %s", e.msg);
+	call.places = &c->state->places;
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, &e) < 0) {
+		config_place(call.places, &e);
+		log_always(LOG_LEVEL_WARNING, "%s: poststop hooks: %s", e.at, e.msg);
+	}
 	call.dir = c->state->bundle;
 	call.state = text = state_json(c->state, STATUS_STOPPED, 0);
 	hooks_run_poststop(&hooks->poststop, &call);
@@ -235,16 +236,10 @@ delete_damaged(struct container *c, struct error *e)
 }
 
 int
-container_delete(struct container *c, bool force, struct error *e)
+container_take_down(struct container *c, struct error *e)
 {
 	struct handles h;
 
-	if (c->state == NULL)
-		return force ? delete_damaged(c, e) : (*e = c->state_error, -1);
-	if (!force && (c->status == STATUS_RUNNING || c->status == STATUS_PAUSED))
-		return error_set(e, 0, "container-running",
-		                 "cannot delete container %s that is not stopped: %s", c->id,
-		                 status_name(c->status));
 	if (c->status != STATUS_STOPPED)
 		kill_everything(c);
 	handles_init(&h);
@@ -252,4 +247,19 @@ container_delete(struct container *c, bool force, struct error *e)
 		return -1;
 	run_poststop(c);
 	return 0;
+}
+
+int
+container_delete(struct container *c, bool force, struct error *e)
+{
+	if (c->state == NULL)
+		return force ? delete_damaged(c, e) : (*e = c->state_error, -1);
+	if (!force && (c->status == STATUS_RUNNING || c->status == STATUS_PAUSED))
+		return error_set(e, 0, "container-running",
+		                 "cannot delete container %s that is not stopped: %s", c->id,
+		                 status_name(c->status));
+	if (c->status != STATUS_STOPPED && !is_known_whole(c) &&
+	    log_fallback(e, "processes-unknown", "%s", only_init) < 0)
+		return -1;
+	return container_take_down(c, e);
 }

@@ -9,6 +9,7 @@
  */
 #include "hako/cgroup.h"
 #include "hako/container.h"
+#include "hako/credentials.h"
 #include "hako/file.h"
 #include "hako/init.h"
 #include "hako/layer.h"
@@ -101,13 +102,18 @@ is_listed(const struct strings *list, const char *word)
  * --cap adds; never to the inheritable set (CVE-2022-29162), and to the ambient one
  * only what the config lets its programs inherit: else other users would not have it.
  */
-static void
-apply_caps(struct arena *arena, struct config_process *process, const struct exec_request *request)
+static int
+apply_caps(struct arena *arena, struct config_process *process, const struct exec_request *request,
+           struct error *e)
 {
 	struct config_capabilities *caps = arena_alloc(arena, sizeof(*caps));
 
 	if (request->cap_count == 0)
-		return;
+		return 0;
+	for (size_t i = 0; i < request->cap_count; i++)
+		if (capability_number(request->caps[i]) < 0)
+			return error_set(e, 0, "usage", "--cap \"%s\" is no capability",
+			                 request->caps[i]);
 	if (process->capabilities != NULL)
 		*caps = *process->capabilities;
 	append(arena, &caps->bounding, request->caps, request->cap_count);
@@ -117,6 +123,7 @@ apply_caps(struct arena *arena, struct config_process *process, const struct exe
 		if (is_listed(&caps->inheritable, request->caps[i]))
 			append(arena, &caps->ambient, &request->caps[i], 1);
 	process->capabilities = caps;
+	return 0;
 }
 
 static int
@@ -147,7 +154,8 @@ process_of_flags(struct arena *arena, const struct config *config,
 	process->no_new_privileges |= request->no_new_privs;
 	process->terminal = request->terminal;
 	process->console_size = NULL; /* of another terminal */
-	apply_caps(arena, process, request);
+	if (apply_caps(arena, process, request, e) < 0)
+		return -1;
 	if (request->user != NULL && apply_user(arena, process, request->user, e) < 0)
 		return -1;
 	return apply_groups(arena, process, request, e);
@@ -481,6 +489,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	*ret = (struct served){
 		.pid = h.init_pid,
 		.pidfd = h.init_pidfd,
+		.cgroup = -1,
 		.console = h.console_peer,
 		.ready = ready_begin(-1, NULL, 0),
 	};

@@ -14,16 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const hook_names[] = {"prestart",       "createRuntime", "createContainer",
-                                         "startContainer", "poststart",     "poststop"};
-
 static void
-put_names(struct json_writer *w, const char *key, const struct name *names, const char *except)
+put_names(struct json_writer *w, const char *key, const struct name *names)
 {
 	json_begin_array(w, key);
 	for (; names->name != NULL; names++)
-		if (except == NULL || strcmp(names->name, except) != 0)
-			json_put_string(w, NULL, names->name);
+		json_put_string(w, NULL, names->name);
 	json_end_array(w);
 }
 
@@ -63,11 +59,11 @@ put_seccomp(struct json_writer *w)
 {
 	json_begin_object(w, "seccomp");
 	json_put_bool(w, "enabled", true);
-	put_names(w, "actions", seccomp_action_names, NULL);
-	put_names(w, "operators", seccomp_operator_names, NULL);
-	put_names(w, "archs", seccomp_arch_names, NULL);
-	put_names(w, "knownFlags", seccomp_flag_names, NULL);
-	put_names(w, "supportedFlags", seccomp_flag_names, NULL);
+	put_names(w, "actions", seccomp_action_names);
+	put_names(w, "operators", seccomp_operator_names);
+	put_names(w, "archs", seccomp_arch_names);
+	put_names(w, "knownFlags", seccomp_flag_names);
+	put_names(w, "supportedFlags", seccomp_flag_names);
 	json_end_object(w);
 }
 
@@ -85,8 +81,8 @@ static void
 put_memory_policy(struct json_writer *w)
 {
 	json_begin_object(w, "memoryPolicy");
-	put_names(w, "modes", memory_policy_names, NULL);
-	put_names(w, "flags", memory_policy_flag_names, NULL);
+	put_names(w, "modes", memory_policy_names);
+	put_names(w, "flags", memory_policy_flag_names);
 	json_end_object(w);
 }
 
@@ -94,7 +90,7 @@ static void
 put_linux(struct json_writer *w)
 {
 	json_begin_object(w, "linux");
-	put_names(w, "namespaces", namespace_names, NULL);
+	put_names(w, "namespaces", namespace_names);
 	put_capabilities(w);
 	put_cgroup(w);
 	put_seccomp(w);
@@ -122,8 +118,8 @@ features_show(void)
 	json_put_string(w, "ociVersionMin", OCI_VERSION_MIN);
 	json_put_string(w, "ociVersionMax", OCI_VERSION_MAX);
 	json_begin_array(w, "hooks");
-	for (size_t i = 0; i < ARRAY_SIZE(hook_names); i++)
-		json_put_string(w, NULL, hook_names[i]);
+	for (size_t i = 0; i < hooks_fields.count; i++)
+		json_put_string(w, NULL, hooks_fields.rows[i].name);
 	json_end_array(w);
 	json_begin_array(w, "mountOptions");
 	for (const struct mount_option *o = mount_options; o->name != NULL; o++)
@@ -135,12 +131,8 @@ features_show(void)
 	json_put_string(w, "org.opencontainers.runc.checkpoint.enabled", "false");
 	json_end_object(w);
 	json_begin_array(w, "potentiallyUnsafeConfigAnnotations");
-	json_put_string(w, NULL, "run.oci.hooks.stderr");
-	json_put_string(w, NULL, "run.oci.hooks.stdout");
-	json_put_string(w, NULL, "run.oci.keep_original_groups");
-	json_put_string(w, NULL, "run.oci.mount_context_type");
-	json_put_string(w, NULL, "run.oci.seccomp.receiver");
-	json_put_string(w, NULL, "run.oci.seccomp_fail_unknown_syscall");
+	for (size_t i = 0; i < ANNOTATIONS; i++)
+		json_put_string(w, NULL, annotation_names[i]);
 	json_end_array(w);
 	json_end_object(w);
 	text = strdup(json_writer_text(w, NULL));

@@ -25,6 +25,7 @@
 #include "hako/step.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 #include "hako/unixsock.h"
 
 #include <errno.h>
@@ -37,6 +38,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { STACK_SIZE = 6 * 4096 }; /* what the steps use; all of it is the parent's at first */
 
 static _Noreturn void
 die(int sock, const struct error *e)
@@ -71,6 +74,7 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 {
 	sigset_t none;
 
+	stack_populate(STACK_SIZE);
 	if (plan_waits(plan) && sync_expect(&h->sync, SYNC_MAPPED, NULL, e) < 0)
 		return -1;
 	if (become_root(plan, e) < 0)
@@ -161,10 +165,11 @@ handle_signals(void)
 static int
 wait_for_start(struct handles *h, struct error *e)
 {
-	int sock;
+	int sock, trace = -1;
 
 	if (sync_expect(&h->sync, SYNC_RELEASE, NULL, e) < 0)
 		return -1;
+	trace_leave(); /* the command that made this container ends here */
 	handle_signals();
 	close(h->sync.fd);
 	do
@@ -176,7 +181,10 @@ wait_for_start(struct handles *h, struct error *e)
 	h->sync.fd = sock;
 	if (pass_notify_socket(h, e) < 0)
 		return -1;
-	return sync_expect(&h->sync, SYNC_START, NULL, e);
+	if (sync_expect_with_fd(&h->sync, SYNC_START, &trace, e) < 0)
+		return -1;
+	trace_join(trace);
+	return 0;
 }
 
 static int
@@ -256,6 +264,7 @@ init_main(const struct plan *plan, struct handles *h)
 {
 	struct error e;
 
+	trace_enter(TRACE_INIT);
 	(void)live(plan, h, &e);
 	die(h->sync.fd, &e);
 }
@@ -313,6 +322,7 @@ init_exec_main(const struct plan *plan, struct handles *h)
 {
 	struct error e;
 
+	trace_enter(TRACE_INIT);
 	(void)live_exec(plan, h, &e);
 	die(h->sync.fd, &e);
 }

@@ -30,7 +30,7 @@ listener_start(const struct sync *sync, const struct listener_plan *listener, co
 	if (agent < 0)
 		return json_error(listener->at, e, errno, "seccomp-agent",
 		                  "connect to the seccomp agent at %s", listener->path);
-	if (sync_send(sync, SYNC_START, 0, e) < 0)
+	if (sync_send_start(sync, e) < 0)
 		return -1;
 	fd = sync_expect_fd(sync, SYNC_LISTENER, e);
 	if (fd < 0)

@@ -1,111 +1,196 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `hako plan`: what create would do with a bundle, value by value. Everything
- * comes from struct plan; what is not in the plan is not decided, and cannot be
- * shown.
+ * `hako plan`: what create would do with a bundle, step by step. The rows of
+ * parts[] say what a step of steps[] has to show; a step without a row always acts
+ * and has no values. Everything comes from struct plan; what is not in the plan is
+ * not decided, and cannot be shown.
  */
 #include "hako/show.h"
-#include "hako/credentials.h"
-#include "hako/mount_options.h"
+#include "hako/devices.h"
 #include "hako/names.h"
-#include "hako/syscall.h"
+#include "hako/step.h"
 
 #include <inttypes.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
-/* A value with a newline in it must not pass for a line of the plan. */
+/* PREPARE --------------------------------------------------------------------- */
+
 static void
-put(FILE *out, const char *text)
+show_namespaces(struct sheet *s, const struct plan *plan)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			fprintf(out, "\\x%02x", (unsigned)*text);
-		else
-			fputc(*text, out);
-}
-
-static void
-line(FILE *out, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-static void
-line(FILE *out, const char *what, const char *format, ...)
-{
-	autofree char *text = NULL;
-	va_list args;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
-	va_end(args);
-	fprintf(out, "  %-12s ", what);
-	put(out, text != NULL ? text : "(out of memory)");
-	fputc('\n', out);
-}
-
-static void
-show_namespaces(FILE *out, const struct plan *plan)
-{
-	fprintf(out, "namespaces\n");
 	for (const struct name *n = namespace_names; n->name != NULL; n++)
 		if (plan_creates(plan, n->value))
-			line(out, n->name, "new");
+			sheet_value(s, n->name, "new");
 	for (size_t i = 0; i < plan->join_count; i++)
-		line(out, name_of(namespace_names, (uint64_t)plan->joins[i].type), "join %s",
-		     plan->joins[i].path);
+		sheet_value(s, name_of(namespace_names, (uint64_t)plan->joins[i].type), "join %s",
+		            plan->joins[i].path);
 	for (const struct name *n = namespace_names; n->name != NULL; n++)
 		if (!plan_isolates(plan, n->value))
-			line(out, n->name, "the host's");
+			sheet_value(s, n->name, "the host's");
 }
 
-/* "0 1000 1\n2 5 1\n" on one line. */
 static void
-show_lines(FILE *out, const char *what, const char *text)
+show_root(struct sheet *s, const struct plan *plan)
+{
+	sheet_value(s, "rootfs", "%s", plan->rootfs);
+}
+
+static void
+show_notify(struct sheet *s, const struct plan *plan)
+{
+	if (plan->notify)
+		sheet_acts(s);
+}
+
+static void
+show_sources(struct sheet *s, const struct plan *plan)
+{
+	if (plan->mount_count > 0)
+		sheet_acts(s);
+}
+
+static void
+show_node_making(struct sheet *s, const struct plan *plan)
+{
+	if (devices_are_prepared(plan) && plan->device_count > 0)
+		sheet_acts(s);
+}
+
+static void
+show_announcing(struct sheet *s, const struct plan *plan)
+{
+	if (plan->options.pidfd_socket != NULL)
+		sheet_acts(s);
+}
+
+static void
+show_hooks_at_all(struct sheet *s, const struct plan *plan)
+{
+	if (plan->config->hooks != NULL)
+		sheet_acts(s);
+}
+
+static void
+show_cgroup(struct sheet *s, const struct plan *plan)
+{
+	sheet_value(s, "path", "%s", plan->cgroup.wanted ? plan->cgroup.path : "none");
+}
+
+static void
+show_resctrl_group(struct sheet *s, const struct plan *plan)
+{
+	if (plan->intel_rdt.at != NULL)
+		sheet_value(s, "group", "%s", plan->intel_rdt.group);
+}
+
+/* MAP ------------------------------------------------------------------------- */
+
+static void
+show_oom_score(struct sheet *s, const struct plan *plan)
+{
+	if (plan->process.oom_score_adj != NULL)
+		sheet_value(s, "oom score", "%" PRId64, *plan->process.oom_score_adj);
+}
+
+static void
+show_raising(struct sheet *s, const struct plan *plan)
+{
+	if (plan->process.rlimit_count > 0)
+		sheet_acts(s);
+}
+
+static void
+show_scope(struct sheet *s, const struct plan *plan)
+{
+	if (plan->cgroup.unit == NULL)
+		return;
+	sheet_value(s, "scope", "%s", plan->cgroup.unit);
+	sheet_value(s, "slice", "%s", plan->cgroup.slice);
+	for (size_t i = 0; i < plan->cgroup.properties.count; i++) {
+		const struct string_pair *p = &plan->cgroup.properties.items[i];
+
+		sheet_line(s, "property");
+		sheet_put(s, "name", " ", p->key);
+		sheet_put(s, "value", " = ", p->value);
+	}
+}
+
+/* "0 1000 1\n2 5 1\n": a line each. */
+static void
+show_lines(struct sheet *s, const char *what, const char *text)
 {
 	for (const char *p = text; p != NULL && *p != '\0'; p += strcspn(p, "\n") + 1)
-		line(out, what, "%.*s", (int)strcspn(p, "\n"), p);
+		sheet_value(s, what, "%.*s", (int)strcspn(p, "\n"), p);
 }
 
 static void
-show_maps(FILE *out, const struct plan *plan)
+show_maps(struct sheet *s, const struct plan *plan)
 {
-	if (plan->idmap.uid_map != NULL)
-		fprintf(out, "id maps (inside outside size)\n");
-	show_lines(out, plan->idmap.uid_helper ? "newuidmap" : "uid_map", plan->idmap.uid_map);
-	show_lines(out, plan->idmap.gid_helper ? "newgidmap" : "gid_map", plan->idmap.gid_map);
+	show_lines(s, plan->idmap.uid_helper ? "newuidmap" : "uid_map", plan->idmap.uid_map);
+	show_lines(s, plan->idmap.gid_helper ? "newgidmap" : "gid_map", plan->idmap.gid_map);
 	if (plan->idmap.setgroups_denied)
-		line(out, "setgroups", "deny");
-	if (plan->time_offsets.text != NULL)
-		fprintf(out, "time offsets\n");
-	show_lines(out, "clock", plan->time_offsets.text);
+		sheet_value(s, "setgroups", "deny");
 }
 
 static void
-show_cgroup(FILE *out, const struct plan *plan)
+show_mount_maps(struct sheet *s, const struct plan *plan)
 {
-	fprintf(out, "cgroup\n");
-	if (!plan->cgroup.wanted) {
-		line(out, "path", "none");
-		return;
-	}
-	line(out, "path", "%s", plan->cgroup.path);
-	for (size_t i = 0; i < plan->cgroup.properties.count; i++)
-		line(out, "property", "%s = %s", plan->cgroup.properties.items[i].key,
-		     plan->cgroup.properties.items[i].value);
-	for (size_t i = 0; i < plan->cgroup.value_count; i++) {
-		const struct cgroup_value *v = &plan->cgroup.values[i];
+	for (size_t i = 0; i < plan->mount_count; i++)
+		if (plan->mounts[i].idmap != NULL)
+			sheet_acts(s);
+}
 
-		line(out,
-		     v->alternative ? "or"
-		     : v->tentative ? "try"
-		                    : "write",
-		     "%s = %s", v->file, v->value);
+static void
+show_net_devices(struct sheet *s, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->net_device_count; i++) {
+		sheet_line(s, "net device");
+		sheet_put(s, "name", " ", plan->net_devices[i].name);
+		sheet_put(s, "newName", " as ", plan->net_devices[i].new_name);
 	}
+}
+
+/* ATTACH ---------------------------------------------------------------------- */
+
+static void
+show_limits_of(struct sheet *s, const struct cgroup_plan *cgroup, bool late)
+{
+	for (size_t i = 0; i < cgroup->value_count; i++) {
+		const struct cgroup_value *v = &cgroup->values[i];
+
+		if (v->late != late)
+			continue;
+		sheet_line(s, v->alternative ? "or" : v->tentative ? "try" : "write");
+		sheet_put(s, "file", " ", v->file);
+		sheet_put(s, "value", " = ", v->value);
+	}
+}
+
+static void
+show_limits(struct sheet *s, const struct plan *plan)
+{
+	show_limits_of(s, &plan->cgroup, false);
+}
+
+static void
+show_late_limits(struct sheet *s, const struct plan *plan)
+{
+	show_limits_of(s, &plan->cgroup, true);
+}
+
+static void
+show_handover(struct sheet *s, const struct plan *plan)
+{
+	if (plan->cgroup.wanted && plan_creates(plan, CLONE_NEWUSER) &&
+	    plan_creates(plan, CLONE_NEWCGROUP))
+		sheet_acts(s);
+}
+
+static void
+show_device_rules(struct sheet *s, const struct plan *plan)
+{
 	for (size_t i = 0; i < plan->device_rule_count; i++) {
 		const struct device_rule *r = &plan->device_rules[i];
 		char major[24] = "*", minor[24] = "*";
@@ -114,349 +199,310 @@ show_cgroup(FILE *out, const struct plan *plan)
 			snprintf(major, sizeof(major), "%" PRId64, r->major);
 		if (r->minor >= 0)
 			snprintf(minor, sizeof(minor), "%" PRId64, r->minor);
-		line(out, r->allow ? "allow" : "deny", "%c %s:%s %s%s%s", r->type, major, minor,
-		     r->access & 2 ? "r" : "", r->access & 4 ? "w" : "", r->access & 1 ? "m" : "");
+		sheet_line(s, r->allow ? "allow" : "deny");
+		sheet_printf(s, "type", " ", "%c", r->type);
+		sheet_put(s, "major", " ", major);
+		sheet_put(s, "minor", ":", minor);
+		sheet_printf(s, "access", " ", "%s%s%s", r->access & 2 ? "r" : "",
+		             r->access & 4 ? "w" : "", r->access & 1 ? "m" : "");
 	}
 }
 
 static void
-show_resctrl(FILE *out, const struct intel_rdt_plan *rdt)
+show_resctrl_lines(struct sheet *s, const struct plan *plan)
 {
-	if (rdt->at == NULL)
+	if (plan->intel_rdt.at == NULL)
 		return;
-	fprintf(out, "resctrl\n");
-	line(out, "group", "%s", rdt->group);
-	show_lines(out, "write", rdt->schemata);
-	if (rdt->monitor != NULL)
-		line(out, "monitor", "%s", rdt->monitor);
+	sheet_acts(s);
+	show_lines(s, "write", plan->intel_rdt.schemata);
+	if (plan->intel_rdt.monitor != NULL)
+		sheet_value(s, "monitor", "%s", plan->intel_rdt.monitor);
 }
 
 static void
-show_attributes(FILE *out, uint64_t set, uint64_t clear, bool recursive)
+show_resctrl_joining(struct sheet *s, const struct plan *plan)
 {
-	for (const struct mount_option *o = mount_options; o->name != NULL; o++) {
-		bool tree = o->recursive && !o->bind;
+	if (plan->intel_rdt.at != NULL)
+		sheet_acts(s);
+}
 
-		if (tree != recursive || (o->attr_set | o->attr_clear) == 0)
-			continue;
-		if (o->attr_clear == MOUNT_ATTR__ATIME) {
-			/* the words for the atime mode overlap: show the plain ones */
-			if ((clear & MOUNT_ATTR__ATIME) != 0 && strstr(o->name, "no") == NULL &&
-			    strstr(o->name, "time") != NULL &&
-			    (set & MOUNT_ATTR__ATIME) == o->attr_set &&
-			    strcmp(o->name, "atime") != 0 && strcmp(o->name, "ratime") != 0)
-				fprintf(out, " %s", o->name);
-			else if (strcmp(o->name, recursive ? "rnoatime" : "noatime") == 0 &&
-			         (set & MOUNT_ATTR__ATIME) == MOUNT_ATTR_NOATIME)
-				fprintf(out, " %s", o->name);
-			continue;
-		}
-		if ((o->attr_set != 0 && (set & o->attr_set) == o->attr_set) ||
-		    (o->attr_clear != 0 && (clear & o->attr_clear) == o->attr_clear &&
-		     (set & o->attr_clear) == 0))
-			fprintf(out, " %s", o->name);
+static void
+show_seccomp(struct sheet *s, const struct plan *plan)
+{
+	const struct config_seccomp *seccomp = plan->config->linux_->seccomp;
+
+	sheet_line(s, "seccomp");
+	if (plan->seccomp == NULL || seccomp == NULL) {
+		sheet_put(s, "default", " ", "none");
+	} else {
+		sheet_put(s, "default", " ",
+		          name_of(seccomp_action_names, (uint64_t)seccomp->default_action));
+		sheet_number(s, "rules", " rules ", (int64_t)seccomp->syscalls.count);
 	}
+	if (plan->listener.path != NULL)
+		sheet_value(s, "listener", "%s", plan->listener.path);
 }
 
 static void
-show_propagation(FILE *out, const struct mount_plan *m)
+show_compiling(struct sheet *s, const struct plan *plan)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(m->propagation) && m->propagation[i] != 0; i++)
-		for (const struct mount_option *o = mount_options; o->name != NULL; o++)
-			if (o->propagation == m->propagation[i])
-				fprintf(out, " %s", o->name);
+	if (plan->seccomp != NULL)
+		sheet_acts(s);
+}
+
+/* BUILD ----------------------------------------------------------------------- */
+
+static void
+show_cgroup_namespace(struct sheet *s, const struct plan *plan)
+{
+	if (plan->cgroup.late_namespace)
+		sheet_acts(s);
 }
 
 static void
-put_after(FILE *out, const char *before, const char *text)
+show_joining(struct sheet *s, const struct plan *plan)
 {
-	fputs(before, out);
-	put(out, text);
-}
-
-/* "0 1000 10\n5 2000 1\n" as " uids=0-1000-10#5-2000-1": how an option would have it. */
-static void
-show_map(FILE *out, const char *what, const char *map)
-{
-	fprintf(out, " %s=", what);
-	for (; *map != '\0'; map++)
-		if (*map == ' ')
-			fputc('-', out);
-		else if (*map != '\n')
-			fputc(*map, out);
-		else if (map[1] != '\0')
-			fputc('#', out);
+	if (plan->join_count > 0)
+		sheet_acts(s);
 }
 
 static void
-show_idmap(FILE *out, const struct mount_idmap *map)
+show_clocks(struct sheet *s, const struct plan *plan)
 {
-	fprintf(out, map->recursive ? " ridmap" : " idmap");
-	if (map->uid_map == NULL) {
-		fprintf(out, " as the container's user namespace");
-		return;
-	}
-	show_map(out, "uids", map->uid_map);
-	show_map(out, "gids", map->gid_map);
+	show_lines(s, "clock", plan->time_offsets.text);
 }
 
 static void
-show_mount(FILE *out, const struct plan *plan, const struct mount_plan *m)
+show_names(struct sheet *s, const struct plan *plan)
 {
-	static const char *const kinds[] = {
-		[MOUNT_FILESYSTEM] = "mount", [MOUNT_BIND] = "bind",
-		[MOUNT_REMOUNT] = "remount",  [MOUNT_BIND_REMOUNT] = "remount bind",
-		[MOUNT_CGROUP] = "mount",
-	};
-
-	fprintf(out, "  %-12s ", kinds[m->kind]);
-	put(out, m->destination);
-	if (m->kind == MOUNT_FILESYSTEM || m->kind == MOUNT_CGROUP)
-		put_after(out, " ", m->type);
-	if (m->source != NULL && m->kind != MOUNT_REMOUNT)
-		put_after(out, " from ", m->source);
-	if (m->recursive)
-		fprintf(out, " (recursive)");
-	show_attributes(out, m->attr_set, m->attr_clear, false);
-	show_attributes(out, m->recursive_set, m->recursive_clear, true);
-	show_propagation(out, m);
-	for (size_t i = 0; i < m->flags.count; i++)
-		put_after(out, " ", m->flags.items[i]);
-	for (size_t i = 0; i < m->data.count; i++) {
-		put_after(out, " ", m->data.items[i].key);
-		put_after(out, "=", m->data.items[i].value);
-	}
-	if (m->label != MOUNT_LABEL_NONE) {
-		put_after(out, " ",
-		          m->label == MOUNT_LABEL_OPTION ? plan->mount_label.key : "label");
-		put_after(out, "=", plan->mount_label.value);
-	}
-	if (m->idmap != NULL)
-		show_idmap(out, m->idmap);
-	fprintf(out, "%s%s%s%s%s\n", m->tmpcopyup ? " tmpcopyup" : "",
-	        m->copy_symlink ? " copy-symlink" : "", m->source_nofollow ? " src-nofollow" : "",
-	        m->destination_nofollow ? " dest-nofollow" : "",
-	        m->readonly_late ? " ro (at the end)" : "");
-}
-
-static void
-show_rootfs(FILE *out, const struct plan *plan)
-{
-	fprintf(out, "root\n");
-	line(out, "rootfs", "%s%s", plan->rootfs, plan->root_readonly ? " ro" : "");
-	line(out, "propagation", "%s", name_of(propagation_names, plan->root_propagation));
-	if (plan->root_propagation_after != 0)
-		line(out, "and then", "%s",
-		     name_of(propagation_names, plan->root_propagation_after));
-	fprintf(out, "mounts\n");
-	for (size_t i = 0; i < plan->mount_count; i++)
-		show_mount(out, plan, &plan->mounts[i]);
-	fprintf(out, "devices\n");
-	for (size_t i = 0; i < plan->device_count; i++) {
-		const struct device_plan *d = &plan->devices[i];
-
-		line(out, "node", "%s %c %u:%u %04o %u:%u", d->path,
-		     S_ISBLK(d->mode)    ? 'b'
-		     : S_ISFIFO(d->mode) ? 'p'
-		                         : 'c',
-		     major(d->device), minor(d->device), (unsigned)d->mode & 07777, d->uid, d->gid);
-	}
-	for (size_t i = 0; i < plan->symlink_count; i++)
-		line(out, "link", "/dev/%s -> %s", plan->symlinks[i].path,
-		     plan->symlinks[i].target);
-}
-
-/* Names of the bits, each after a space. */
-static void
-show_flags(FILE *out, const struct name *names, uint64_t flags)
-{
-	for (; names->name != NULL; names++)
-		if ((flags & names->value) != 0)
-			fprintf(out, " %s", names->name);
-}
-
-static void
-show_memory_policy(FILE *out, const struct memory_policy_plan *policy)
-{
-	if (policy->at == NULL)
-		return;
-	fprintf(out, "  %-12s %s", "memory",
-	        name_of(memory_policy_names, (uint64_t)policy->mode + 1));
-	if (policy->nodes != NULL)
-		put_after(out, " ", policy->nodes);
-	show_flags(out, memory_policy_flag_names, (uint64_t)policy->flags);
-	fputc('\n', out);
-}
-
-static void
-show_kernel(FILE *out, const struct plan *plan)
-{
-	fprintf(out, "kernel\n");
 	if (plan->hostname != NULL)
-		line(out, "hostname", "%s", plan->hostname);
+		sheet_value(s, "hostname", "%s", plan->hostname);
 	if (plan->domainname != NULL)
-		line(out, "domainname", "%s", plan->domainname);
-	if (plan->loopback_up)
-		line(out, "loopback", "up");
-	for (size_t i = 0; i < plan->net_device_count; i++)
-		line(out, "net device", "%s as %s", plan->net_devices[i].name,
-		     plan->net_devices[i].new_name);
-	for (size_t i = 0; i < plan->sysctl_count; i++)
-		line(out, "sysctl", "%s = %s", plan->sysctls[i].path, plan->sysctls[i].value);
-	if (plan->personality != NULL)
-		line(out, "personality", "%s",
-		     name_of(personality_names, (uint64_t)*plan->personality + 1));
-	show_memory_policy(out, &plan->memory_policy);
-	fprintf(out, "paths\n");
-	for (size_t i = 0; i < plan->readonly_paths.count; i++)
-		line(out, "read-only", "%s", plan->readonly_paths.items[i]);
-	for (size_t i = 0; i < plan->masked_paths.count; i++)
-		line(out, "masked", "%s", plan->masked_paths.items[i]);
+		sheet_value(s, "domainname", "%s", plan->domainname);
 }
 
 static void
-show_hook_list(FILE *out, const char *name, const struct objects *hooks)
+show_loopback(struct sheet *s, const struct plan *plan)
+{
+	if (plan->loopback_up)
+		sheet_acts(s);
+}
+
+static void
+show_terminal_at_all(struct sheet *s, const struct plan *plan)
+{
+	if (plan->terminal.wanted)
+		sheet_acts(s);
+}
+
+static void
+show_hook_list(struct sheet *s, const char *name, const struct objects *hooks)
 {
 	const struct config_hook *rows = hooks->items;
 
-	for (size_t i = 0; i < hooks->count; i++)
-		line(out, name, "%s", rows[i].path);
+	for (size_t i = 0; i < hooks->count; i++) {
+		sheet_line(s, name);
+		sheet_put(s, "path", " ", rows[i].path);
+		if (rows[i].timeout_s != NULL)
+			sheet_number(s, "timeout", " timeout ", *rows[i].timeout_s);
+		for (size_t k = 0; k < rows[i].args.count; k++)
+			sheet_word(s, "args", rows[i].args.items[k]);
+	}
 }
 
 static void
-show_hooks(FILE *out, const struct config_hooks *hooks)
+show_build_hooks(struct sheet *s, const struct plan *plan)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+
+	if (hooks == NULL)
+		return;
+	show_hook_list(s, "prestart", &hooks->prestart);
+	show_hook_list(s, "createRuntime", &hooks->create_runtime);
+	show_hook_list(s, "createContainer", &hooks->create_container);
+}
+
+static void
+show_sysctls(struct sheet *s, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->sysctl_count; i++) {
+		sheet_line(s, "sysctl");
+		sheet_put(s, "path", " ", plan->sysctls[i].path);
+		sheet_put(s, "value", " = ", plan->sysctls[i].value);
+	}
+}
+
+static void
+show_readonly_paths(struct sheet *s, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->readonly_paths.count; i++)
+		sheet_value(s, "read-only", "%s", plan->readonly_paths.items[i]);
+}
+
+static void
+show_masked_paths(struct sheet *s, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->masked_paths.count; i++)
+		sheet_value(s, "masked", "%s", plan->masked_paths.items[i]);
+}
+
+static void
+show_readonly_root(struct sheet *s, const struct plan *plan)
+{
+	if (plan->root_readonly)
+		sheet_acts(s);
+}
+
+/* CONFINE, START -------------------------------------------------------------- */
+
+static void
+show_keyring(struct sheet *s, const struct plan *plan)
+{
+	if (plan->options.new_keyring)
+		sheet_acts(s);
+}
+
+static void
+show_personality(struct sheet *s, const struct plan *plan)
+{
+	if (plan->personality != NULL)
+		sheet_value(s, "personality", "%s",
+		            name_of(personality_names, (uint64_t)*plan->personality + 1));
+}
+
+static void
+show_cwd(struct sheet *s, const struct plan *plan)
+{
+	if (plan->process.args != NULL)
+		sheet_value(s, "cwd", "%s", plan->process.cwd);
+}
+
+static void
+show_home(struct sheet *s, const struct plan *plan)
+{
+	if (plan->process.home_missing)
+		sheet_value(s, "env", "HOME from the container's /etc/passwd");
+}
+
+static void
+show_socket_owner(struct sheet *s, const struct plan *plan)
+{
+	if (plan->process.listen_pid != NULL)
+		sheet_acts(s);
+}
+
+static void
+show_start_hooks(struct sheet *s, const struct plan *plan)
+{
+	if (plan->config->hooks != NULL)
+		show_hook_list(s, "startContainer", &plan->config->hooks->start_container);
+}
+
+/* ----------------------------------------------------------------------------- */
+
+struct part {
+	const char *step; /* its name in steps[] */
+	void (*show)(struct sheet *s, const struct plan *plan);
+};
+
+/* clang-format off */
+static const struct part parts[] = {
+	{"open namespaces", show_namespaces},
+	{"open the rootfs", show_root},
+	{"make the notify socket", show_notify},
+	{"open mount sources", show_sources},
+	{"make device nodes", show_node_making},
+	{"connect the console", show_terminal_at_all},
+	{"open the output of hooks", show_hooks_at_all},
+	{"connect the pidfd socket", show_announcing},
+	{"find the resctrl group", show_resctrl_group},
+	{"create the cgroup", show_cgroup},
+	{"set the OOM score", show_oom_score},
+	{"raise resource limits", show_raising},
+	{"start the scope", show_scope},
+	{"set the scheduler", show_scheduler},
+	{"set the I/O priority", show_io_priority},
+	{"map ids", show_maps},
+	{"map ids of mounts", show_mount_maps},
+	{"move network devices", show_net_devices},
+	{"write limits", show_limits},
+	{"hand over the cgroup", show_handover},
+	{"attach the device filter", show_device_rules},
+	{"make the resctrl group", show_resctrl_lines},
+	{"join the resctrl group", show_resctrl_joining},
+	{"compile seccomp", show_compiling},
+	{"limit memory", show_late_limits},
+	{"make the cgroup namespace", show_cgroup_namespace},
+	{"join namespaces", show_joining},
+	{"set time offsets", show_clocks},
+	{"set the hostname", show_names},
+	{"bring up loopback", show_loopback},
+	{"attach the rootfs", show_rootfs},
+	{"attach mounts", show_mounts},
+	{"bind the notify socket", show_notify},
+	{"create devices", show_devices},
+	{"open the terminal", show_terminal},
+	{"run hooks before the pivot", show_build_hooks},
+	{"write sysctls", show_sysctls},
+	{"set the label", show_label},
+	{"make paths read-only", show_readonly_paths},
+	{"mask paths", show_masked_paths},
+	{"make mounts read-only", show_late_mounts},
+	{"make the rootfs read-only", show_readonly_root},
+	{"join a session keyring", show_keyring},
+	{"set the personality", show_personality},
+	{"take the terminal", show_terminal_at_all},
+	{"enter the working directory", show_cwd},
+	{"find the home directory", show_home},
+	{"name the owner of sockets", show_socket_owner},
+	{"set resource limits", show_rlimits},
+	{"apply credentials", show_credentials},
+	{"find the program", show_program},
+	{"set the memory policy", show_memory_policy},
+	{"run startContainer hooks", show_start_hooks},
+	{"load seccomp", show_seccomp},
+	{NULL},
+};
+/* clang-format on */
+
+static void
+show_step(struct sheet *s, const struct step *step, const struct plan *plan)
+{
+	const struct part *part = parts;
+
+	sheet_phase(s, step_phase_name(step->phase));
+	sheet_step(s, step->name, step->pointer);
+	while (part->step != NULL && strcmp(part->step, step->name) != 0)
+		part++;
+	if (part->step != NULL)
+		part->show(s, plan);
+	else
+		sheet_acts(s);
+}
+
+/* What `start` and `delete` do when the process has begun, and when it has ended. */
+static void
+show_later_hooks(struct sheet *s, const struct config_hooks *hooks)
 {
 	if (hooks == NULL)
 		return;
-	fprintf(out, "hooks\n");
-	show_hook_list(out, "prestart", &hooks->prestart);
-	show_hook_list(out, "createRuntime", &hooks->create_runtime);
-	show_hook_list(out, "createContainer", &hooks->create_container);
-	show_hook_list(out, "startContainer", &hooks->start_container);
-	show_hook_list(out, "poststart", &hooks->poststart);
-	show_hook_list(out, "poststop", &hooks->poststop);
-}
-
-static void
-show_capabilities(FILE *out, const char *name, uint64_t set)
-{
-	fprintf(out, "  %-12s", name);
-	if (set == 0)
-		fprintf(out, " none");
-	for (int i = 0; i < 64; i++)
-		if ((set >> i & 1) != 0)
-			fprintf(out, " %s", capability_name(i) != NULL ? capability_name(i) : "?");
-	fputc('\n', out);
-}
-
-static void
-show_terminal(FILE *out, const struct terminal_plan *terminal)
-{
-	if (!terminal->wanted)
-		return;
-	if (terminal->rows != 0 && terminal->columns != 0)
-		line(out, "terminal", "%u columns, %u rows", terminal->columns, terminal->rows);
-	else
-		line(out, "terminal", "yes");
-}
-
-static void
-show_scheduler(FILE *out, const struct scheduler_plan *s)
-{
-	if (s->at == NULL)
-		return;
-	fprintf(out, "  %-12s %s", "scheduler", name_of(scheduler_names, (uint64_t)s->policy + 1));
-	if (s->nice != 0)
-		fprintf(out, " nice %d", s->nice);
-	if (s->priority != 0)
-		fprintf(out, " priority %u", s->priority);
-	if (s->runtime_ns != 0)
-		fprintf(out, " runtime %" PRIu64 " deadline %" PRIu64 " period %" PRIu64,
-		        s->runtime_ns, s->deadline_ns, s->period_ns);
-	show_flags(out, scheduler_flag_names, s->flags);
-	fputc('\n', out);
-}
-
-/* When and where the kernel lets it run. */
-static void
-show_turns(FILE *out, const struct process_plan *p)
-{
-	show_scheduler(out, &p->scheduler);
-	if (p->io_priority.at != NULL)
-		line(out, "I/O priority", "%s %d",
-		     name_of(io_class_names, (uint64_t)p->io_priority.class), p->io_priority.level);
-	if (p->affinity.initial != NULL)
-		line(out, "exec from", "CPUs %s", p->affinity.initial);
-	if (p->affinity.final != NULL)
-		line(out, "exec on", "CPUs %s", p->affinity.final);
-}
-
-static void
-show_labels(FILE *out, const struct label_plan *label)
-{
-	if (label->apparmor != NULL)
-		line(out, "AppArmor", "%s", label->apparmor);
-	if (label->selinux != NULL)
-		line(out, "SELinux", "%s", label->selinux);
-}
-
-static void
-show_process(FILE *out, const struct plan *plan)
-{
-	const struct process_plan *p = &plan->process;
-
-	fprintf(out, "process\n");
-	if (p->args == NULL) {
-		line(out, "args", "none: it cannot be started");
-		return;
-	}
-	for (char *const *a = p->args; *a != NULL; a++)
-		line(out, "arg", "%s", *a);
-	for (char *const *v = p->env; *v != NULL; v++)
-		line(out, "env", "%s", *v);
-	if (p->home_missing)
-		line(out, "env", "HOME from the container's /etc/passwd");
-	line(out, "cwd", "%s", p->cwd);
-	show_terminal(out, &plan->terminal);
-	line(out, "user", "%u:%u umask %04o", p->uid, p->gid, (unsigned)p->umask);
-	for (size_t i = 0; i < p->group_count; i++)
-		line(out, "group", "%u", p->groups[i]);
-	for (size_t i = 0; i < p->rlimit_count; i++)
-		line(out, "rlimit", "%s %" PRIu64 " %" PRIu64,
-		     name_of(rlimit_names, (uint64_t)p->rlimits[i].resource + 1),
-		     p->rlimits[i].soft, p->rlimits[i].hard);
-	if (p->oom_score_adj != NULL)
-		line(out, "oom score", "%" PRId64, *p->oom_score_adj);
-	show_turns(out, p);
-	show_capabilities(out, "bounding", p->capabilities.bounding);
-	show_capabilities(out, "effective", p->capabilities.effective);
-	show_capabilities(out, "permitted", p->capabilities.permitted);
-	show_capabilities(out, "inheritable", p->capabilities.inheritable);
-	show_capabilities(out, "ambient", p->capabilities.ambient);
-	line(out, "no_new_privs", "%s", p->no_new_privileges ? "yes" : "no");
-	show_labels(out, &p->label);
-	line(out, "seccomp", "%s", plan->seccomp != NULL ? "filter" : "none");
-	if (plan->listener.path != NULL)
-		line(out, "listener", "%s", plan->listener.path);
+	sheet_phase(s, "LATER");
+	sheet_step(s, "run poststart hooks", "/hooks/poststart");
+	show_hook_list(s, "poststart", &hooks->poststart);
+	sheet_step(s, "run poststop hooks", "/hooks/poststop");
+	show_hook_list(s, "poststop", &hooks->poststop);
 }
 
 char *
-plan_show(const struct plan *plan)
+plan_show(const struct plan *plan, enum sheet_format format)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	struct sheet *s = sheet_new(format, plan->options.id, plan->options.bundle);
 
-	if (out == NULL)
+	if (s == NULL)
 		return NULL;
-	show_namespaces(out, plan);
-	show_maps(out, plan);
-	show_cgroup(out, plan);
-	show_resctrl(out, &plan->intel_rdt);
-	show_rootfs(out, plan);
-	show_kernel(out, plan);
-	show_hooks(out, plan->config->hooks);
-	show_process(out, plan);
-	fclose(out);
-	return text;
+	for (const struct step *step = steps; step->name != NULL; step++)
+		if ((step->when & WHEN_CREATE) != 0)
+			show_step(s, step, plan);
+	show_later_hooks(s, plan->config->hooks);
+	return sheet_end(s);
 }

@@ -21,6 +21,7 @@
 #include "hako/proc.h"
 #include "hako/sync.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,16 +154,24 @@ join_first(const struct plan *plan, struct handles *h, struct error *e)
 static _Noreturn void
 intermediate_main(const struct plan *plan, struct handles *h, child_function child)
 {
+	unsigned span;
 	struct error e;
 	pid_t pid;
+	int rc;
 
-	if (join_first(plan, h, &e) < 0) {
+	trace_enter(TRACE_INTERMEDIATE);
+	span = trace_begin("clone", "join namespaces", NULL);
+	rc = join_first(plan, h, &e);
+	trace_end(span, rc < 0 ? e.msg : NULL);
+	if (rc < 0) {
 		sync_send_error(h->sync.fd, &e);
 		_exit(1);
 	}
+	span = trace_begin("clone", "clone init as a sibling", NULL);
 	pid = clone_child(plan, h, CLONE_PARENT, NULL);
 	if (pid == 0)
 		child(plan, h);
+	trace_end(span, NULL);
 	if (pid < 0) {
 		(void)fail_clone(plan, h, &e);
 		sync_send_error(h->sync.fd, &e);
@@ -261,6 +270,7 @@ int
 spawn_init(const struct plan *plan, struct handles *h, child_function child, struct error *e)
 {
 	struct proc_stat stat;
+	unsigned span = trace_begin("clone", "clone init", NULL);
 	int ends[2], rc;
 
 	if (sync_pair(ends, e) < 0)
@@ -268,6 +278,7 @@ spawn_init(const struct plan *plan, struct handles *h, child_function child, str
 	h->sync.fd = ends[0];
 	rc = (needs_intermediate(plan, h) ? spawn_by_intermediate
 	                                  : spawn_directly)(plan, h, ends[1], child, e);
+	trace_end(span, rc < 0 ? e->msg : NULL);
 	if (rc < 0)
 		return -1;
 	let_go(plan, h);

@@ -55,13 +55,18 @@ static int
 run_poststart(const struct container *c, struct error *e)
 {
 	int output[2] = {-1, -1};
-	struct hook_call call = {.name = "poststart", .dir = c->state->bundle, .output = output};
+	struct hook_call call = {.name = "poststart",
+	                         .dir = c->state->bundle,
+	                         .output = output,
+	                         .places = &c->state->places};
 	autofree char *text = NULL;
 
 	if (c->state->hooks == NULL || c->state->hooks->poststart.count == 0)
 		return 0;
-	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, e) < 0)
+	if (hooks_open_output(&c->state->annotations, c->state->bundle, output, e) < 0) {
+		config_place(call.places, e);
 		return -1;
+	}
 	call.state = text = state_json(c->state, STATUS_RUNNING, (pid_t)*c->state->pid);
 	return hooks_run(&c->state->hooks->poststart, &call, e);
 }
@@ -100,7 +105,7 @@ start_init(const struct container *c, const struct sync *sync, struct error *e)
 	autofree char *message = NULL;
 
 	if (state->seccomp_listener == NULL)
-		return sync_send(sync, SYNC_START, 0, e);
+		return sync_send_start(sync, e);
 	message = state_json_of_process(state, STATUS_CREATED, (pid_t)*state->pid,
 	                                state->seccomp_metadata);
 	return listener_start(sync, &listener, message, e);
@@ -128,6 +133,6 @@ container_start(struct container *c, const char *notify_socket, struct error *e)
 	}
 	/* steps 7 and 9 of the lifecycle: a failing hook ends the container */
 	c->status = STATUS_RUNNING;
-	(void)container_delete(c, true, &ignored);
+	(void)container_take_down(c, &ignored);
 	return -1;
 }

@@ -43,10 +43,12 @@ static const struct field state_rows[] = {
 	ROW(notify_socket, "notifySocket", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
 	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
+	ROW(preserve_fds, "preserveFds", FIELD_U32, .max = UINT32_MAX),
 	ROW(seccomp_listener, "seccompListener", FIELD_STRING),
 	ROW(seccomp_metadata, "seccompMetadata", FIELD_STRING),
 	ROW(annotations, "annotations", FIELD_MAP),
 	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
+	ROW(places, "places", FIELD_MAP),
 };
 
 const struct field_table state_fields = {
@@ -80,10 +82,40 @@ put_map(struct json_writer *w, const char *key, const struct string_map *map)
 	json_end_object(w);
 }
 
+/* "/hooks/poststop/0": "config.json:57:9", for config_place(). */
+static void
+put_place(struct json_writer *w, const struct json *node)
+{
+	char where[sizeof(((struct error *)NULL)->at)], *pointer;
+
+	json_where(node, where, sizeof(where));
+	pointer = strchr(where, ' ');
+	if (pointer == NULL)
+		return;
+	*pointer = '\0';
+	json_put_string(w, pointer + 1, where);
+}
+
+static void
+put_places(struct json_writer *w, const struct config *config)
+{
+	const struct objects *lists[] = {&config->hooks->poststart, &config->hooks->poststop};
+
+	json_begin_object(w, "places");
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t k = 0; k < lists[i]->count; k++)
+			put_place(w, ((const struct config_hook *)lists[i]->items)[k].at);
+	for (size_t i = 0; i < ANNOTATIONS; i++)
+		put_place(w, json_member(config->annotations.at, annotation_names[i]));
+	json_end_object(w);
+}
+
 /* The hooks that run after create, as the config has them. */
 static void
-put_hooks(struct json_writer *w, const struct config_hooks *hooks)
+put_hooks(struct json_writer *w, const struct config *config)
 {
+	const struct config_hooks *hooks = config->hooks;
+
 	if (hooks == NULL || (hooks->poststart.count == 0 && hooks->poststop.count == 0))
 		return;
 	json_begin_object(w, "hooks");
@@ -92,6 +124,7 @@ put_hooks(struct json_writer *w, const struct config_hooks *hooks)
 	if (hooks->poststop.count > 0)
 		json_put_json(w, "poststop", hooks->poststop.at);
 	json_end_object(w);
+	put_places(w, config);
 }
 
 /* Before there is one its path is known already, unless systemd decides it. */
@@ -136,12 +169,14 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
 	if (!plan->options.new_keyring)
 		json_put_bool(w, "callerKeyring", true);
+	if (plan->options.preserve_fds > 0)
+		json_put_int(w, "preserveFds", plan->options.preserve_fds);
 	if (plan->listener.path != NULL)
 		json_put_string(w, "seccompListener", plan->listener.path);
 	if (plan->listener.path != NULL && plan->listener.metadata != NULL)
 		json_put_string(w, "seccompMetadata", plan->listener.metadata);
 	put_map(w, "annotations", &plan->config->annotations);
-	put_hooks(w, plan->config->hooks);
+	put_hooks(w, plan->config);
 	json_end_object(w);
 	text = json_writer_text(w, &length);
 	/* the first time nobody can be reading it: the folder is new, and locked */

@@ -3,17 +3,20 @@
  * The foreground: wait for the container's process and pass signals on to it. All
  * signals are blocked and taken one by one, so that none arrives between two
  * checks. Standard streams were inherited and there is nothing to copy, unless the
- * process has a terminal (console.c).
+ * process has a terminal (console.c). The deadline of --timeout is a signal as well.
  */
+#include "hako/cgroup.h"
 #include "hako/console.h"
 #include "hako/container.h"
 #include "hako/interrupt.h"
 #include "hako/mem.h"
 #include "hako/syscall.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,17 +36,54 @@ exit_status(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Reap what has ended; true when pid is among it. */
-static bool
-reap(pid_t pid, int *ret_status)
+void
+supervise_until(int timeout_ms)
 {
+	struct itimerval timer = {
+		.it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L}};
+	const struct timespec now = {0};
+	sigset_t alarm;
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+	if (timeout_ms > 0)
+		return;
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	(void)sigtimedwait(&alarm, NULL, &now); /* it may have come at the last moment */
+}
+
+/* The kernel's own SIGALRM, that of the timer; whoever else sends one means the process. */
+static bool
+is_deadline(int signal, int code)
+{
+	return signal == SIGALRM && code == SI_KERNEL;
+}
+
+/* All that is known of the container: with its init goes its pid namespace, if it has one. */
+static void
+kill_all(struct served *served)
+{
+	served->ending.timed_out = true;
+	(void)sys_pidfd_send_signal(served->pidfd, SIGKILL);
+	if (served->cgroup >= 0)
+		(void)cgroup_kill(served->cgroup);
+}
+
+/* Reap what has ended; true when the process is among it. */
+static bool
+reap(struct served *served, int *ret_status)
+{
+	struct ending *ending = &served->ending;
 	bool done = false;
+	struct rusage usage;
 	int status;
 	pid_t child;
 
-	while (!done && (child = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (child != pid)
+	while (!done && (child = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+		if (child != served->pid)
 			continue;
+		ending->status = status;
+		ending->usage = usage;
 		*ret_status = exit_status(status);
 		done = true;
 	}
@@ -67,15 +107,18 @@ supervise_streams(struct served *served, struct error *e)
 	sigfillset(&all);
 	/* SIGCHLD has been blocked since before there was a child: none can be missed */
 	for (;;) {
-		int signal = sigwaitinfo(&all, NULL);
+		siginfo_t info;
+		int signal = sigwaitinfo(&all, &info);
 
 		if (signal < 0 && errno != EINTR)
 			return error_set(e, errno, "wait-failed", "wait for signals");
-		if (signal == SIGCHLD && reap(served->pid, &status))
+		if (signal == SIGCHLD && reap(served, &status))
 			return status;
 		if (signal == SIGURG)
 			ready_look(&served->ready);
-		if (signal > 0 && !is_for_us(signal))
+		if (signal > 0 && is_deadline(signal, info.si_code))
+			kill_all(served);
+		else if (signal > 0 && !is_for_us(signal))
 			(void)sys_pidfd_send_signal(served->pidfd, signal);
 	}
 }
@@ -98,10 +141,12 @@ take_signal(int signals, struct served *served, struct console *console, int *re
 		console_continue(console);
 	if (signal == SIGURG)
 		ready_look(&served->ready);
+	if (is_deadline(signal, info.ssi_code))
+		kill_all(served);
 	/* SIGPIPE of our own writing is nobody else's */
-	if (!is_for_us(signal) && info.ssi_pid != (uint32_t)getpid())
+	else if (!is_for_us(signal) && info.ssi_pid != (uint32_t)getpid())
 		(void)sys_pidfd_send_signal(served->pidfd, signal);
-	return signal == SIGCHLD && reap(served->pid, ret_status);
+	return signal == SIGCHLD && reap(served, ret_status);
 }
 
 static int
@@ -144,11 +189,13 @@ supervise_terminal(struct served *served, struct error *e)
 int
 supervise(struct served *served, struct error *e)
 {
+	unsigned span = trace_begin("wait", "the process", NULL);
 	int status;
 
 	ready_signal(&served->ready);
 	ready_look(&served->ready); /* what came before that */
 	status = served->console < 0 ? supervise_streams(served, e) : supervise_terminal(served, e);
+	trace_end(span, status < 0 ? e->msg : NULL);
 	ready_look(&served->ready); /* its last words */
 	return status;
 }

@@ -129,6 +129,12 @@ caller_has_capability(int number)
 	return (read_status("\nCapEff:", 16, UINT64_MAX) >> number & 1) != 0;
 }
 
+uint64_t
+caller_ignored_signals(void)
+{
+	return read_status("\nSigIgn:", 16, UINT64_MAX);
+}
+
 /* Seccomp ----------------------------------------------------------------------------- */
 
 bool

@@ -12,8 +12,10 @@
  */
 #include <asm/unistd.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
@@ -27,7 +29,7 @@ __asm__(".text\n"
         "	mov %rsp, %rdi\n"
         "	push %rdx\n"
         "	sub $8, %rsp\n"
-        "	call protect_at_entry\n"
+        "	call before_libc\n"
         "	add $8, %rsp\n"
         "	pop %rdx\n"
         "	jmp _start\n");
@@ -53,7 +55,7 @@ __asm__(".text\n"
         "	bti c\n"
         "	mov x19, x0\n"
         "	mov x0, sp\n"
-        "	bl protect_at_entry\n"
+        "	bl before_libc\n"
         "	mov x0, x19\n"
         "	b _start\n");
 
@@ -99,15 +101,10 @@ enters_container(char *const argv[])
 	return 0;
 }
 
-/* sp: argc, argv[argc], NULL, environ, NULL, as the kernel has put them. */
-__attribute__((used, no_stack_protector)) void
-protect_at_entry(long *sp);
-
-void
-protect_at_entry(long *sp)
+static void
+protect(char **argv, char **env)
 {
 	static const char self[] = "/proc/self/exe", empty[] = "";
-	char **argv = (char **)(sp + 1), **env = argv + *sp + 1;
 	/* the compiler might call memset() to clear them */
 	__attribute__((uninitialized)) struct mount_attr attr;
 	__attribute__((uninitialized)) struct statfs fs;
@@ -128,5 +125,43 @@ protect_at_entry(long *sp)
 	    0)
 		(void)call(__NR_execveat, fd, (long)empty, (long)argv, (long)env, AT_EMPTY_PATH);
 	(void)call(__NR_close, fd, 0, 0, 0, 0);
+}
+
+/* The program's header, and behind it its segments. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+enum { STACK_SIZE = 4 * 4096 };
+
+static void
+populate(long stack)
+{
+	const char *base = (const char *)&__ehdr_start;
+	const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(base + __ehdr_start.e_phoff);
+	long page = 0, start;
+
+	for (int i = 0; i < __ehdr_start.e_phnum; i++, segment++) {
+		if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) == 0)
+			continue;
+		page = (long)segment->p_align;
+		start = (long)segment->p_vaddr & -page;
+		(void)call(__NR_madvise, (long)base + start,
+		           (long)(segment->p_vaddr + segment->p_filesz) - start, MADV_POPULATE_WRITE,
+		           0, 0);
+	}
+	start = (stack - STACK_SIZE) & -page;
+	(void)call(__NR_madvise, start, (stack & -page) - start, MADV_POPULATE_WRITE, 0, 0);
+}
+
+/* sp: argc, argv[argc], NULL, environ, NULL, as the kernel has put them. */
+__attribute__((used, no_stack_protector)) void
+before_libc(long *sp);
+
+void
+before_libc(long *sp)
+{
+	char **argv = (char **)(sp + 1), **env = argv + *sp + 1;
+
+	protect(argv, env);
+	populate((long)sp);
 }
 #endif

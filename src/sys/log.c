@@ -39,29 +39,6 @@ log_wants(enum log_level level)
 	return level <= log_settings.level;
 }
 
-/* JSON string of text into out, cut where it no longer fits. */
-static void
-quote(const char *text, char *out, size_t size)
-{
-	size_t n = 0;
-
-	while (*text != '\0' && n + 7 < size) {
-		unsigned char c = (unsigned char)*text;
-		size_t length = utf8_length(text);
-
-		if (c == '"' || c == '\\')
-			n += (size_t)snprintf(out + n, size - n, "\\%c", c);
-		else if (c < 0x20)
-			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
-		else if (length == 0)
-			n += (size_t)snprintf(out + n, size - n, "\\ufffd");
-		else
-			n += (size_t)snprintf(out + n, size - n, "%.*s", (int)length, text);
-		text += length > 0 ? length : 1;
-	}
-	out[n] = '\0';
-}
-
 /* An error is one line, and does nothing to the terminal, whatever name it quotes. */
 static void
 make_printable(char *text)
@@ -78,7 +55,7 @@ write_record(int fd, enum log_level level, const char *msg)
 	int length;
 
 	if (log_settings.format == LOG_FORMAT_JSON) {
-		quote(msg, quoted, sizeof(quoted));
+		utf8_quote(msg, quoted, sizeof(quoted));
 		clock_text(when, sizeof(when));
 		length = snprintf(line, sizeof(line),
 		                  "{\"level\":\"%s\",\"msg\":\"%s\",\"time\":\"%s\"}\n",

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { FIRST_BLOCK = 256 * 1024, SMALL_BLOCK = 16 * 1024, ALIGNMENT = 16 };
+enum { FIRST_BLOCK = 256 * 1024, SMALL_BLOCK = 2 * 1024, SMALL_MAX = 16 * 1024, ALIGNMENT = 16 };
 
 struct arena_block {
 	struct arena_block *previous;
@@ -66,7 +66,7 @@ add_block(struct arena *arena, size_t needed)
 		size = (arena->block->size + sizeof(*block)) * 2;
 	if (size < needed + sizeof(*block))
 		size = needed + sizeof(*block);
-	block = new_block(size, size <= SMALL_BLOCK);
+	block = new_block(size, size <= SMALL_MAX);
 	block->previous = arena->block;
 	arena->block = block;
 	return block;
@@ -144,6 +144,16 @@ arena_free(struct arena *arena)
 			munmap(arena->block, sizeof(*arena->block) + arena->block->size);
 		arena->block = previous;
 	}
+}
+
+void
+stack_populate(size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t top = (uintptr_t)__builtin_frame_address(0) & -page;
+	uintptr_t end = (top - size) & -page;
+
+	(void)madvise((void *)end, top + page - end, MADV_POPULATE_WRITE);
 }
 
 void

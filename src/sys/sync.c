@@ -7,6 +7,7 @@
 #include "hako/sync.h"
 #include "hako/interrupt.h"
 #include "hako/mem.h"
+#include "hako/trace.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -69,6 +70,13 @@ sync_send_fd(const struct sync *sync, enum sync_type type, int fd, struct error 
 	if (sendmsg(sync->fd, &message, MSG_NOSIGNAL) != SHORT_PACKET)
 		return error_set(e, errno, "peer-died", "send %s", names[type]);
 	return 0;
+}
+
+int
+sync_send_start(const struct sync *sync, struct error *e)
+{
+	return trace_settings.buffer != NULL ? sync_send_fd(sync, SYNC_START, trace_settings.fd, e)
+	                                     : sync_send(sync, SYNC_START, 0, e);
 }
 
 void
@@ -177,9 +185,11 @@ check_packet(const struct packet *packet, ssize_t n, enum sync_type type, struct
 int
 sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, struct error *e)
 {
+	unsigned span = trace_begin("wait", names[type], NULL);
 	struct packet packet;
 	ssize_t n = receive(sync, &packet);
 
+	trace_end(span, NULL);
 	if (check_packet(&packet, n, type, e) < 0)
 		return -1;
 	if (ret_value != NULL)
@@ -188,18 +198,31 @@ sync_expect(const struct sync *sync, enum sync_type type, int64_t *ret_value, st
 }
 
 int
-sync_expect_fd(const struct sync *sync, enum sync_type type, struct error *e)
+sync_expect_with_fd(const struct sync *sync, enum sync_type type, int *ret_fd, struct error *e)
 {
+	unsigned span = trace_begin("wait", names[type], NULL);
 	struct packet packet = {0};
 	autoclose int fd = -1;
 	ssize_t n = receive_fd(sync, &packet, &fd);
 
+	trace_end(span, NULL);
 	if (check_packet(&packet, n, type, e) < 0)
+		return -1;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int
+sync_expect_fd(const struct sync *sync, enum sync_type type, struct error *e)
+{
+	int fd = -1;
+
+	if (sync_expect_with_fd(sync, type, &fd, e) < 0)
 		return -1;
 	if (fd < 0)
 		return error_set(e, 0, "sync-failed", "%s came without its descriptor",
 		                 names[type]);
-	return take_fd(&fd);
+	return fd;
 }
 
 void
@@ -221,9 +244,11 @@ sync_prefer_error(const struct sync *sync, struct error *e)
 int
 sync_expect_end(const struct sync *sync, struct error *e)
 {
+	unsigned span = trace_begin("wait", "execve", NULL);
 	struct packet packet;
 	ssize_t n = receive(sync, &packet);
 
+	trace_end(span, NULL);
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return 0;
 	if (n == sizeof(packet) && packet.type == SYNC_FAILED)

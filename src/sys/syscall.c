@@ -46,6 +46,15 @@ sys_pidfd_send_signal(int pidfd, int signal)
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
+int
+sys_reset_signal(int signal)
+{
+	/* struct sigaction as the kernel has it, with SIG_DFL for a handler */
+	static const unsigned long action[8];
+
+	return (int)syscall(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t));
+}
+
 long
 sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
@@ -68,6 +77,18 @@ int
 sys_sched_setattr(pid_t pid, struct sched_attributes *attr)
 {
 	return (int)syscall(SYS_sched_setattr, pid, attr, 0);
+}
+
+int
+sys_sched_getattr(pid_t pid, struct sched_attributes *ret)
+{
+	return (int)syscall(SYS_sched_getattr, pid, ret, (unsigned)sizeof(*ret), 0U);
+}
+
+int
+sys_ioprio_get(int which, int who)
+{
+	return (int)syscall(SYS_ioprio_get, which, who);
 }
 
 int

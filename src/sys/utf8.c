@@ -2,6 +2,8 @@
 /* UTF-8: names from the command line and the kernel need not be, JSON text must. */
 #include "hako/utf8.h"
 
+#include <stdio.h>
+
 size_t
 utf8_length(const char *text)
 {
@@ -26,4 +28,26 @@ utf8_is_valid(const char *text)
 	while (*text != '\0' && (n = utf8_length(text)) > 0)
 		text += n;
 	return n > 0;
+}
+
+void
+utf8_quote(const char *text, char *out, size_t size)
+{
+	size_t n = 0;
+
+	while (*text != '\0' && n + 7 < size) {
+		unsigned char c = (unsigned char)*text;
+		size_t length = utf8_length(text);
+
+		if (c == '"' || c == '\\')
+			n += (size_t)snprintf(out + n, size - n, "\\%c", c);
+		else if (c < 0x20)
+			n += (size_t)snprintf(out + n, size - n, "\\u%04x", c);
+		else if (length == 0)
+			n += (size_t)snprintf(out + n, size - n, "\\ufffd");
+		else
+			n += (size_t)snprintf(out + n, size - n, "%.*s", (int)length, text);
+		text += length > 0 ? length : 1;
+	}
+	out[n] = '\0';
 }

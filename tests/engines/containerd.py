@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import json
 import subprocess
 import time
 
@@ -14,7 +15,8 @@ CONFIG = """
 version = 2
 root = "{folder}/root"
 state = "/run/containerd"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.aufs",
+imports = {imports}
+disabled_plugins = [{cri}"io.containerd.snapshotter.v1.aufs",
 	"io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
 	"io.containerd.snapshotter.v1.zfs", "io.containerd.internal.v1.opt",
 	"io.containerd.tracing.processor.v1.otlp", "io.containerd.internal.v1.tracing"]
@@ -30,12 +32,19 @@ class Containerd:
         self.folder, self.prefix, self.runtime = folder, prefix, None
         self._numbers = itertools.count(1)
 
+    @property
+    def address(self):
+        return self.folder / "socket"
+
     @classmethod
     @contextlib.contextmanager
-    def started(cls, folder, prefix=()):
+    def started(cls, folder, prefix=(), cri=None):
+        """cri: a file with the configuration of that plugin, without which it is not loaded."""
         self = cls(folder, prefix)
         config = folder / "config.toml"
-        config.write_text(CONFIG.format(folder=folder))
+        config.write_text(CONFIG.format(
+            folder=folder, imports=json.dumps([str(cri)] if cri else []),
+            cri="" if cri else '"io.containerd.grpc.v1.cri", '))
         with open(folder / "log", "wb") as log:
             process = subprocess.Popen([*prefix, "containerd", "--config", config], stdout=log,
                                        stderr=log, stdin=subprocess.DEVNULL)
@@ -53,7 +62,7 @@ class Containerd:
             time.sleep(0.2)
 
     def argv(self, *args):
-        return [*self.prefix, "ctr", "--address", self.folder / "socket", *args]
+        return [*self.prefix, "ctr", "--address", self.address, *args]
 
     def ctr(self, *args, status=0, timeout=90, **how):
         """`ctr ARGS...`; status is what it must end with, None for anything."""

@@ -43,14 +43,15 @@ def layer():
     return data.getvalue()
 
 
-def write(path, name=NAME):
+def write(path, name=NAME, command=("sh",)):
     """A docker-archive with the image of that name."""
     content = layer()
     digest = hashlib.sha256(content).hexdigest()
     config = json.dumps({
         "architecture": "amd64", "os": "linux",
-        "config": {"Env": [f"PATH={PATH}"], "Cmd": ["sh"], "WorkingDir": "/"},
+        "config": {"Env": [f"PATH={PATH}"], "Cmd": list(command), "WorkingDir": "/"},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created": "2026-01-02T03:04:05Z", "created_by": "tests"}],
     }).encode()
     config_name = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = [{"Config": config_name, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]}]

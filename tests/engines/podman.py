@@ -6,30 +6,20 @@ import pathlib
 
 from harness.runtime import run
 
-from . import image
+from . import image, manual
 
-# Podman goes by the name of the runtime: what it may ask of one, and whether errors are JSON.
-# (Its manual has an s too many in "nocgroup".)
+MANUAL = "/etc/containers/containers.conf.d/hako.conf"
 # Ordinary containers have no network: it makes up most of their time.
-CONFIG = """
-[engine]
-cgroup_manager = "{manager}"
-events_logger = "file"
-runtime_supports_json = ["crun", "runc", "hako"]
-runtime_supports_nocgroup = ["crun", "hako"]
-{engine}
-[engine.runtimes]
-hako = ["{hako}"]
-[containers]
-netns = "none"
-log_driver = "k8s-file"
-{containers}
-"""
+ENGINE = 'cgroup_manager = "{}"\nevents_logger = "file"\n'
+CONTAINERS = '[containers]\nnetns = "none"\nlog_driver = "k8s-file"\n'
 
 
-def write_config(path, hako, manager="cgroupfs", engine="", containers=""):
+def write_config(path, hako=None, manager="cgroupfs", engine="", containers=""):
+    """Settings for tests; with hako, a path, what the manual says is in the same file."""
+    theirs = manual.files()[MANUAL].replace(manual.HAKO, str(hako)) if hako else "[engine]\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(CONFIG.format(hako=hako, manager=manager, engine=engine, containers=containers))
+    path.write_text(theirs.replace("[engine]\n", f"[engine]\n{ENGINE.format(manager)}{engine}\n", 1)
+                    + CONTAINERS + containers + "\n")
     return path
 
 
@@ -58,7 +48,10 @@ class Podman:
         ran = self("run", "--detach", *self.always, *args[:split], image.NAME, *args[split + 1:],
                    **how)
         self.started.append(ran.stdout.strip())
-        return Container(self, self.started[-1])
+        return self.container(self.started[-1])
+
+    def container(self, id):
+        return Container(self, id)
 
     def containers(self):
         return self("ps", "--all", "--quiet", "--no-trunc").stdout.split()

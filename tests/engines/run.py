@@ -37,6 +37,7 @@ def main():
             command, root=boot.rootfs(), systemd=options.systemd, echo=True, memory=2048, seconds=LIMIT * boot.SCALE,
             options=OPTIONS, env={key: os.environ[key] for key in PASSED_ON if key in os.environ},
             files={"usr/local/bin/hako": hako, "guest/engines": HERE,
+                   "man/hako-engines.7": HERE.parent.parent / "man/hako-engines.7",
                    "guest/harness": HERE.parent / "harness"})
     except boot.Unavailable as reason:
         print(f"engines: {reason}", file=sys.stderr)

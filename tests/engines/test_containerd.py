@@ -8,6 +8,7 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
+from harness.runtime import SCALE
 
 SLEEP = ("sleep", "1000")
 
@@ -19,6 +20,7 @@ def sleeper(containerd):
 
 # --- in the foreground ---
 
+@pytest.mark.essential
 def test_run(containerd):
     ran = containerd.run("--", "sh", "-c", "echo out; echo err >&2; exit 7", status=7)
     assert (ran.stdout, ran.stderr.splitlines()[0]) == ("out\n", "err")
@@ -29,6 +31,7 @@ def test_run_reads_stdin(containerd):
     assert containerd.run("--", "head", "-n", "2", input="one\ntwo\n").stdout == "one\ntwo\n"
 
 
+@pytest.mark.essential
 @pytest.mark.parametrize("command, words", [
     ("nonesuch", ["executable file", "not found in $path"]),
     ("/nonesuch", ["no such file or directory"]),
@@ -45,14 +48,16 @@ def test_run_in_terminal(containerd, on_terminal):
     argv, _ = containerd.run_argv("--rm", "--tty", "--", "sh")
     process, terminal = on_terminal(*containerd.argv(*argv))
     terminal.expect("# ", timeout=40)
-    terminal.send("tty; stty size\n").expect("/dev/pts/0", timeout=20)
+    # ctr tells the size after the start
+    terminal.send("tty; until stty size | grep 33; do sleep 0.1; done\n").expect("/dev/pts/0", timeout=20)
     terminal.expect("33 111", timeout=20)
     terminal.send("exit 6\n")
-    assert process.wait(60) == 6
+    assert process.wait(60 * SCALE) == 6
 
 
 # --- detached ---
 
+@pytest.mark.essential
 def test_detached(containerd, sleeper):
     pid = sleeper.pid
     assert sleeper.status == "RUNNING"
@@ -67,6 +72,7 @@ def test_detached(containerd, sleeper):
     assert not alive(pid)
 
 
+@pytest.mark.essential
 def test_kill(containerd, sleeper):
     pid, folder = sleeper.pid, cgroup_path(sleeper.pid)
     sleeper.kill(options=["--signal", "KILL"])
@@ -127,6 +133,7 @@ def test_metrics(containerd, sleeper):
 
 # --- exec ---
 
+@pytest.mark.essential
 def test_exec(containerd, sleeper):
     ran = sleeper.exec("sh", "-c", "readlink /proc/self/ns/pid; echo err >&2; exit 7", status=7)
     assert ran.stdout == namespaces(sleeper.pid)["pid"] + "\n"
@@ -159,11 +166,12 @@ def test_exec_terminal(containerd, sleeper, on_terminal):
     terminal.expect("# ", timeout=40)
     terminal.send("tty\n").expect("/dev/pts/0", timeout=20)
     terminal.send("exit 5\n")
-    assert process.wait(60) == 5
+    assert process.wait(60 * SCALE) == 5
 
 
 # --- what options become ---
 
+@pytest.mark.essential
 def test_limits(containerd):
     task = containerd.start("--memory-limit", str(64 << 20), "--cpus", "0.5", "--", *SLEEP)
     folder = cgroup_path(task.pid)
@@ -219,6 +227,7 @@ def test_missing_mount_source(containerd):
     assert "/nonesuch" in ran.stderr and "no such file or directory" in ran.stderr.lower()
 
 
+@pytest.mark.essential
 def test_shim_killed(containerd, sleeper):
     """containerd cleans up with `delete --force` when it finds that the shim has gone."""
     pid, folder = sleeper.pid, cgroup_path(sleeper.pid)

@@ -7,6 +7,7 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
+from harness.runtime import SCALE
 
 from . import image
 
@@ -33,6 +34,7 @@ def remove(folder):
 
 # --- in the foreground ---
 
+@pytest.mark.essential
 def test_run(podman):
     ran = podman.run("--", "sh", "-c", "echo out; echo err >&2; exit 7", status=7)
     assert (ran.stdout, ran.stderr) == ("out\n", "err\n")
@@ -54,6 +56,7 @@ def test_run_killed_by_signal(podman):
     podman.run("--init", "--", "sh", "-c", "kill -KILL $$", status=137)
 
 
+@pytest.mark.essential
 @pytest.mark.parametrize("command, code, words", [
     ("nonesuch", 127, ["executable file", "not found"]),
     ("/nonesuch", 127, ["no such file or directory"]),
@@ -73,6 +76,7 @@ def test_run_bad_option(podman):
 
 # --- detached ---
 
+@pytest.mark.essential
 def test_detached(podman, sleeper):
     state, pid = sleeper.state, sleeper.pid
     assert (state["Status"], state["Running"], state["Paused"]) == ("running", True, False)
@@ -98,6 +102,7 @@ def test_wait_and_exit_code(podman):
     assert (container.state["Status"], container.state["ExitCode"]) == ("exited", 3)
 
 
+@pytest.mark.essential
 def test_stop(podman):
     container = podman.start("--", "sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; "
                              "while :; do sleep 0.1; done")
@@ -149,6 +154,7 @@ def test_rm_force(podman, sleeper):
     assert podman.containers() == []
 
 
+@pytest.mark.essential
 def test_pause(podman, sleeper):
     folder = cgroup_path(sleeper.pid)
     sleeper.pause()
@@ -173,6 +179,7 @@ def test_top(podman, sleeper):
 
 # --- exec ---
 
+@pytest.mark.essential
 def test_exec(podman, sleeper):
     ran = sleeper.exec("sh", "-c", "echo out; echo err >&2; exit 7", status=7)
     assert (ran.stdout, ran.stderr) == ("out\n", "err\n")
@@ -222,6 +229,7 @@ def test_terminal_detached(podman):
     assert int(status(container.pid, "NSsid").split()[-1]) == 1
 
 
+@pytest.mark.essential
 def test_exec_terminal(podman, sleeper):
     assert sleeper.exec("sh", "-c", "tty; exit 3", options=["--tty"], status=3).stdout == \
         "/dev/pts/0\r\n"
@@ -233,11 +241,12 @@ def test_interactive(podman, on_terminal):
     terminal.expect("# ", timeout=40)
     terminal.send("stty size\n").expect("33 111", timeout=20)
     terminal.send("exit 6\n")
-    assert process.wait(60) == 6
+    assert process.wait(60 * SCALE) == 6
 
 
 # --- limits ---
 
+@pytest.mark.essential
 def test_limits(podman):
     container = podman.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",
                              "--pids-limit", "50", "--cpuset-cpus", "1", "--cpu-shares", "512",
@@ -254,13 +263,14 @@ def test_over_memory(podman):
     assert container.wait().stdout == "137\n"
 
 
-@pytest.mark.cannot("hako", "no command update")
+@pytest.mark.essential
 def test_update(podman, sleeper):
     sleeper.update("--memory", "48m", "--cpus", "0.25")
     assert limit(sleeper.pid, "memory.max") == str(48 << 20)
     assert limit(sleeper.pid, "cpu.max") == "25000 100000"
 
 
+@pytest.mark.essential
 def test_stats(podman, sleeper):
     out = podman("stats", "--no-stream", "--format", "{{.ID}} {{.PIDs}}", sleeper.id).stdout
     assert out.split() == [sleeper.id[:12], "1"]
@@ -274,6 +284,7 @@ def test_cgroup_parent(podman):
     eventually(lambda: remove(parent), seconds=20)
 
 
+@pytest.mark.essential
 @pytest.mark.cannot("runc", "no --cgroup-manager")
 def test_no_cgroup(podman):
     container = podman.start("--cgroups", "disabled", "--", *SLEEP)
@@ -290,6 +301,7 @@ def test_process_options(podman):
     assert out.splitlines() == ["1000", "1000 1001", "/tmp", "b c", "box", "300", "0077"]
 
 
+@pytest.mark.essential
 def test_privileges(podman):
     drop = podman.start("--cap-drop", "all", "--cap-add", "net_raw", "--security-opt",
                         "no-new-privileges", "--", *SLEEP).pid
@@ -305,6 +317,7 @@ def test_seccomp(podman):
     assert "not permitted" in podman.run("--", "unshare", "-m", "true", status=1).stderr
 
 
+@pytest.mark.essential
 def test_mounts(podman, tmp_path):
     (tmp_path / "file").write_text("here\n")
     ran = podman.run("--volume", f"{tmp_path}:/a", "--volume", f"{tmp_path}:/b:ro",
@@ -401,6 +414,7 @@ def test_pod(podman):
     assert podman.containers() == [] and container.id
 
 
+@pytest.mark.essential
 @pytest.mark.cannot("crun", "this Podman's cgroup of a pod denies mknod of /dev/null")
 @pytest.mark.cannot("runc", "this Podman's cgroup of a pod denies opening /dev/null")
 def test_pod_with_infra(podman):

@@ -12,7 +12,7 @@ from harness.runtime import SCALE
 # state of the runtimes, of shims, of the engines
 STATES = ("/run/hako", "/run/crun", "/run/runc", "/run/user/*/hako", "/run/user/*/crun",
           "/run/user/*/runc", "/run/containerd/runc/*",
-          "/run/containerd/io.containerd.runtime.v2.task/*", "/run/netns", "/tmp/conmon-term*",
+          "/run/containerd/io.containerd.runtime.v2.task/*", "/run/docker/runtime-*/moby", "/run/netns", "/tmp/conmon-term*",
           "/tmp/pty*")
 
 # what Podman makes and takes away when it likes
@@ -25,7 +25,8 @@ def processes():
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         if int(folder.name) != own and (folder / "exe").exists() and not zombie(folder):
             command = read(folder / "cmdline").replace(b"\0", b" ").decode("utf-8", "replace")
-            yield f"process {folder.name}", command.strip()
+            if not command.startswith("dockerd "):  # which one test starts again
+                yield f"process {folder.name}", command.strip()
 
 
 def entries():

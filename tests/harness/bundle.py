@@ -8,9 +8,12 @@ import pathlib
 import shutil
 import subprocess
 
+from harness import observed
+
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 COVERAGE = os.environ.get("HAKO_COVERAGE")  # make cov: where processes write their counters
+CHANGED = os.environ.get("HAKO_CHANGED")  # a property, see observed.py
 
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
 CONFIG = {
@@ -116,6 +119,8 @@ class Bundle:
             if COVERAGE:
                 config = config | {"mounts": config.get("mounts", []) + [
                     {"destination": COVERAGE, "source": COVERAGE, "options": ["rbind"]}]}
+            if CHANGED:
+                config = observed.change(copy.deepcopy(config), CHANGED)
             (self.path / "config.json").write_text(json.dumps(config, indent=1))
         return self
 

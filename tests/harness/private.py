@@ -14,6 +14,9 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 PR_SET_CHILD_SUBREAPER = 36
 CGROUP = "/sys/fs/cgroup"
+SYS_rt_sigaction = {"x86_64": 13, "aarch64": 134}[os.uname().machine]
+SIG_DFL, SIG_IGN = 0, 1
+KEPT_BY_LIBC = (32, 33)  # signals that signal(2) of libc does not touch
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -70,6 +73,18 @@ def enter():
     for _, point, _ in reversed(below):
         umount(point)
     mount("cgroup2", CGROUP, "cgroup2")
+
+
+def set_signal(number, action):
+    """SIG_DFL or SIG_IGN, for any signal."""
+    kernel_action = (ctypes.c_ulong * 4)(action)
+    call("syscall", SYS_rt_sigaction, number, kernel_action, None, ctypes.c_size_t(8))
+
+
+def inherit_no_signals():
+    """Who has started us may ignore some, and runc leaves these to its containers."""
+    for number in KEPT_BY_LIBC:
+        set_signal(number, SIG_DFL)
 
 
 def become_subreaper():

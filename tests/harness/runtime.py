@@ -76,6 +76,7 @@ class Runtime:
         self.base, self.root = base, base / "root"
         self.options = []  # global options of every call
         self.environment = environment(token)
+        self.verifies = os.path.basename(self.path) == "hako"  # what it has created; see run()
         self.ids = []
         self._numbers = itertools.count(1)
 
@@ -83,9 +84,22 @@ class Runtime:
         return [self.path, "--root", str(self.root), *self.options, *map(os.fspath, args)]
 
     def run(self, *args, env=None, **how):
-        """`hako --root ROOT ARGS...`; see run() for input, timeout, check, cwd, pass_fds, ..."""
+        """`hako --root ROOT ARGS...`; see run() for input, timeout, check, cwd, pass_fds, ...
+
+        Every container that is created must be what its config says: hako is asked itself."""
         env = {**self.environment, **(env or {})}
-        return run(self.argv(*args), env=env, user=self.user, **how)
+        result = run(self.argv(*args), env=env, user=self.user, **how)
+        created = [arg for arg in args if arg in self.ids] if args[0] == "create" else []
+        if self.verifies and created and result.returncode == 0:
+            self.verify(created[0])
+        return result
+
+    def verify(self, id, *options):
+        """Not before it is started may an ordinary user look into a process that it has made."""
+        result = run(self.argv("verify", *options, id), env=self.environment, user=self.user,
+                     check=False)
+        assert result.returncode == 0 or (self.user and result.returncode == 2), result
+        return result
 
     def popen(self, *args, env=None, **how):
         """The same, not waited for: for terminals, signals, pipes."""

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a container has left behind: asked from the kernel, not from what hako did. On a
+ * busy host others make mounts and links at the same time, so only what can come from
+ * this container counts: mounts below its folders, processes in its namespaces or
+ * adopted from it, its cgroup, its state, the links that it was given or, sharing the
+ * network, could make.
+ */
+#include "hako/leaks.h"
+#include "hako/cgroup.h"
+#include "hako/file.h"
+#include "hako/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOUNTINFO_MAX = 4 << 20 };
+
+const char *const leak_names[LEAKS] = {
+	[LEAK_MOUNTS] = "mounts", [LEAK_CGROUPS] = "cgroups", [LEAK_PROCESSES] = "processes",
+	[LEAK_LINKS] = "links",   [LEAK_STATE] = "state",
+};
+
+/* Not the mount namespace: to hold it would hold the mounts as well. */
+static const struct {
+	uint64_t type;
+	const char *file;
+} namespaces[LEAK_NAMESPACES] = {
+	{CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},
+	{CLONE_NEWUTS, "uts"}, {CLONE_NEWUSER, "user"},
+};
+
+static void __attribute__((format(printf, 3, 4)))
+add(struct leaks *l, enum leak kind, const char *format, ...)
+{
+	struct leak_list *list = &l->found[kind];
+	char text[PATH_MAX + 64];
+	va_list args;
+
+	if (list->count == ARRAY_SIZE(list->items))
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	list->items[list->count++] = arena_strdup(l->arena, text);
+}
+
+/* Before ------------------------------------------------------------------------- */
+
+static char *
+read_mounts(struct arena *arena)
+{
+	autofree char *text = malloc(MOUNTINFO_MAX);
+
+	if (text == NULL ||
+	    file_read_at(AT_FDCWD, "/proc/thread-self/mountinfo", text, MOUNTINFO_MAX) < 0)
+		return NULL;
+	return arena_strdup(arena, text);
+}
+
+void
+leaks_begin(struct leaks *l, struct arena *arena)
+{
+	*l = (struct leaks){
+		.arena = arena,
+		.mounts_before = read_mounts(arena),
+		.links_before = if_nameindex(),
+	};
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++)
+		l->namespaces[i].fd = -1;
+}
+
+void
+leaks_know(struct leaks *l, const struct plan *plan, pid_t init)
+{
+	struct stat st;
+	char path[48];
+
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
+		struct leak_namespace *n = &l->namespaces[i];
+
+		if (n->fd >= 0 || !plan_creates(plan, namespaces[i].type))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init, namespaces[i].file);
+		n->fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (n->fd >= 0 && fstat(n->fd, &st) == 0)
+			n->inode = st.st_ino;
+	}
+}
+
+/* With the last holder they end, and the links in them. */
+static void
+let_go(struct leaks *l)
+{
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
+		close_cleaner(&l->namespaces[i].fd);
+		l->namespaces[i].fd = -1;
+	}
+}
+
+/* Mounts --------------------------------------------------------------------------- */
+
+static bool
+is_below(const char *point, const char *folder)
+{
+	char real[PATH_MAX];
+	size_t length;
+
+	if (folder == NULL || realpath(folder, real) == NULL)
+		return false;
+	length = strlen(real);
+	return strncmp(point, real, length) == 0 && (point[length] == '/' || point[length] == '\0');
+}
+
+/* Of its bundle, its rootfs, or what it binds in such a way that its mounts come back. */
+static bool
+is_ours(const struct plan *plan, const char *point)
+{
+	if (is_below(point, plan->options.bundle) || is_below(point, plan->rootfs))
+		return true;
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		const struct mount_plan *m = &plan->mounts[i];
+		uint64_t propagation = m->propagation[0] | m->propagation[1];
+
+		if (m->kind == MOUNT_BIND && (propagation & MS_SHARED) != 0 &&
+		    is_below(point, m->source))
+			return true;
+	}
+	return false;
+}
+
+/* "\040" for a space, and the like: in place. */
+static void
+decode_octal(char *text)
+{
+	char *out = text;
+
+	for (; *text != '\0'; text++, out++) {
+		*out = *text;
+		if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
+			*out = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
+			              (text[3] - '0'));
+			text += 3;
+		}
+	}
+	*out = '\0';
+}
+
+/* The line up to the blank behind the mount point: a mount that was there before is there in the same words. */
+static bool
+was_there(const char *before, const char *line, size_t length)
+{
+	for (const char *p = before; p != NULL; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, line, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+find_mounts(struct leaks *l, const struct plan *plan)
+{
+	char *text = read_mounts(l->arena), *save = NULL;
+
+	l->found[LEAK_MOUNTS].known = text != NULL && l->mounts_before != NULL;
+	if (!l->found[LEAK_MOUNTS].known)
+		return;
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char point[PATH_MAX];
+		int end = 0;
+
+		if (sscanf(line, "%*s %*s %*s %*s %4095s%n", point, &end) != 1)
+			continue;
+		decode_octal(point);
+		if (is_ours(plan, point) && !was_there(l->mounts_before, line, (size_t)end + 1))
+			add(l, LEAK_MOUNTS, "%s", point);
+	}
+}
+
+/* Processes -------------------------------------------------------------------------- */
+
+static bool
+is_inside(const struct leaks *l, const char *pid)
+{
+	struct stat st;
+	char path[80];
+
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
+		snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid, namespaces[i].file);
+		if (l->namespaces[i].fd >= 0 && stat(path, &st) == 0 &&
+		    st.st_ino == l->namespaces[i].inode)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_process(struct leaks *l, const char *pid)
+{
+	char path[80], name[64] = "?";
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	(void)file_read_at(AT_FDCWD, path, name, sizeof(name));
+	add(l, LEAK_PROCESSES, "%s %s", pid, name);
+}
+
+/* Orphans of a container without a pid namespace of its own are our children now. */
+static void
+find_children(struct leaks *l)
+{
+	char text[4096] = "", *save = NULL;
+
+	while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
+		;
+	(void)file_read_at(AT_FDCWD, "/proc/thread-self/children", text, sizeof(text));
+	for (char *pid = strtok_r(text, " ", &save); pid != NULL; pid = strtok_r(NULL, " ", &save))
+		if (!is_inside(l, pid))
+			add_process(l, pid);
+}
+
+static void
+find_processes(struct leaks *l)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	for (size_t i = 0; i < LEAK_NAMESPACES; i++)
+		l->found[LEAK_PROCESSES].known |= l->namespaces[i].fd >= 0;
+	find_children(l);
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+		    is_inside(l, entry->d_name))
+			add_process(l, entry->d_name);
+	if (dir != NULL)
+		closedir(dir);
+}
+
+/* Links ------------------------------------------------------------------------------ */
+
+static bool
+has_link(const struct if_nameindex *links, const char *name)
+{
+	for (; links->if_name != NULL; links++)
+		if (strcmp(links->if_name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Those that were lent to it have to be back; those it made in a shared network, gone. */
+static void
+find_links(struct leaks *l, const struct plan *plan)
+{
+	struct if_nameindex *now = if_nameindex();
+
+	l->found[LEAK_LINKS].known = now != NULL && l->links_before != NULL;
+	if (!l->found[LEAK_LINKS].known)
+		return;
+	for (size_t i = 0; i < plan->net_device_count; i++)
+		if (has_link(l->links_before, plan->net_devices[i].name) &&
+		    !has_link(now, plan->net_devices[i].name))
+			add(l, LEAK_LINKS, "%s is missing", plan->net_devices[i].name);
+	for (const struct if_nameindex *link = now; link->if_name != NULL; link++)
+		if (!plan_isolates(plan, CLONE_NEWNET) && !has_link(l->links_before, link->if_name))
+			add(l, LEAK_LINKS, "%s", link->if_name);
+	if_freenameindex(now);
+}
+
+/* Folders ------------------------------------------------------------------------------ */
+
+static void
+find_cgroup(struct leaks *l, const struct handles *h)
+{
+	int fd;
+
+	if (h->cgroup_root < 0 || h->cgroup_path == NULL)
+		return;
+	fd = cgroup_open(h->cgroup_root, h->cgroup_path);
+	l->found[LEAK_CGROUPS].known = fd >= 0 || errno == ENOENT;
+	if (fd >= 0)
+		add(l, LEAK_CGROUPS, "%s", h->cgroup_path);
+	close_cleaner(&fd);
+}
+
+static void
+find_state(struct leaks *l, const struct plan *plan, const struct handles *h)
+{
+	bool there;
+
+	if (h->state_dir < 0)
+		return; /* there was one of that name before */
+	there = faccessat(h->root_dir, plan->options.id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	l->found[LEAK_STATE].known = there || errno == ENOENT;
+	if (there)
+		add(l, LEAK_STATE, "%s", plan->options.id);
+}
+
+void
+leaks_find(struct leaks *l, const struct plan *plan, const struct handles *h)
+{
+	find_mounts(l, plan);
+	find_cgroup(l, h);
+	find_processes(l);
+	let_go(l);
+	find_links(l, plan);
+	find_state(l, plan, h);
+}
+
+size_t
+leaks_count(const struct leaks *l)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < LEAKS; i++)
+		count += l->found[i].count;
+	return count;
+}
