@@ -220,6 +220,7 @@ help:
 	@echo 'all check check-unit check-integration check-guest check-engines memcheck lint format san fuzz cov bench demo'
 	@echo 'install uninstall dist clean compile_commands.json; V=1 shows commands'
 	@echo 'JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) HAKO_MUST_RUN=1 (a skipped test fails) BENCH="--help"'
+	@echo 'HAKO_PROVE=1 (each property of config.json is left out, and its test must fail: test_properties.py)'
 	@echo 'RUNTIMES="hako:systemd crun" ENGINES="--whole -k exec" (of check-engines)'
 
 FORCE:

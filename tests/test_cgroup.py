@@ -295,11 +295,10 @@ def test_unified_that_cannot_be(runtime, bundle, token, unified, pointer):
     assert not (ROOT / token).exists()
 
 
-@pytest.mark.parametrize("resources", [{}, {"memory": {}}, {"memory": {"limit": 0}}, {"cpu": {}},
-                                       {"cpu": {"shares": 0}},
-                                       {"cpu": {"quota": 0}}, {"pids": {"limit": -1}},
-                                       {"memory": {"limit": -1}, "devices": []},
-                                       {"cpu": {"quota": -1}}])
+@pytest.mark.parametrize("resources", [
+    {}, {"memory": {}}, {"memory": {"limit": 0}}, {"cpu": {}}, {"cpu": {"shares": 0}},
+    {"cpu": {"quota": 0}}, {"pids": {}}, {"pids": {"limit": -1}},
+    {"memory": {"limit": -1}, "devices": []}, {"cpu": {"quota": -1}}])
 def test_limits_that_limit_nothing(runtime, bundle, resources):
     """An engine's zeros: unset. No limit at all needs no controller either."""
     b = bundle("/bin/true")
@@ -311,7 +310,7 @@ def test_limits_that_limit_nothing(runtime, bundle, resources):
     ({"memory": {"swap": 1 << 27}}, "memory/swap"),
     ({"memory": {"limit": 2000, "swap": 1000}}, "memory/swap"),
     ({"memory": {"limit": -2}}, "memory/limit"), ({"memory": {"limit": "1g"}}, "memory/limit"),
-    ({"cpu": {"idle": 2}}, "cpu/idle"), ({"pids": {}}, "pids"),
+    ({"cpu": {"idle": 2}}, "cpu/idle"), ({"rdma": {"x": {}}}, "rdma/x"),
 ])
 def test_refused_limits(runtime, bundle, resources, pointer):
     b = bundle()

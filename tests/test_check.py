@@ -195,7 +195,7 @@ REQUIRED = {
     "": ("ociVersion", "root"), "/root": ("path",), "/process": ("args", "cwd"),
     "/process/rlimits/-": ("type", "soft", "hard"), "/mounts/-": ("destination",),
     "/linux/namespaces/-": ("type",), "/linux/resources/devices/-": ("allow",),
-    "/linux/resources/pids": ("limit",), "/linux/devices/-": ("path", "type"),
+    "/linux/devices/-": ("path", "type"),
     "/linux/seccomp": ("defaultAction",), "/linux/seccomp/syscalls/-": ("names", "action"),
     "/hooks/prestart/-": ("path",), "/linux/uidMappings/-": ("containerID", "hostID", "size"),
 }

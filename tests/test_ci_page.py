@@ -53,7 +53,7 @@ class Job:
     def run(self, **env):
         path = f"{self.path}/bin:{os.environ['PATH']}"
         return run(["sh", "job.sh"], cwd=self.path, check=False, timeout=50,
-                   env={**self.runtime.environment, "PATH": path, "FAIL_ON": "danger", **env})
+                   env={**self.runtime.environment, "PATH": path, **env})
 
     def edit(self, change):
         """The bundle is made first, as the job would."""

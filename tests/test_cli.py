@@ -16,7 +16,8 @@ from harness.runtime import run
 SLEEP = ("/bin/sleep", "1000")
 CGROUP = pathlib.Path(private.CGROUP)
 COMMANDS = ("run", "create", "start", "exec", "kill", "pause", "resume", "update", "events",
-             "delete", "state", "list", "ps", "spec", "check", "plan", "explain", "features")
+             "delete", "state", "list", "ps", "spec", "check", "plan", "verify",
+             "explain", "features")
 OPTION = re.compile(r"^  (?:-(\w), )?--([\w-]+)(?: (\S+))? ", re.MULTILINE)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 

@@ -215,10 +215,12 @@ def test_family_lives_without_a_timeout(background, runtime, bundle, token):
 
 def test_timeout_kills_what_exec_added(background, runtime, bundle, token):
     id = runtime.new_id()
-    run = background("run", "--timeout", "1.5", "--bundle", bundle("/bin/sleep", "1000"), id,
+    run = background("run", "--timeout", "6", "--bundle", bundle("/bin/sleep", "1000"), id,
                      stderr=subprocess.DEVNULL)
     eventually(lambda: (runtime.root / id).exists() and runtime.run("state", id).json()["status"] == "running")
     other = background("exec", id, "/bin/sleep", "1000")
+    eventually(lambda: [b"sleep" in leak.read(kernel.PROC / str(pid) / "cmdline")
+                        for pid in kernel.cgroup_pids(CGROUP / id)] == [True, True])
     assert run.wait(20) == 124 and other.wait(20) == 128 + 9
     gone(token)
 
@@ -231,7 +233,7 @@ def test_timeout_without_a_report(runtime, bundle):
 
 def test_timeout_of_a_paused_container(background, runtime, bundle):
     id = runtime.new_id()
-    run = background("run", "--timeout", "1.5s", "--bundle", bundle("/bin/sleep", "1000"), id,
+    run = background("run", "--timeout", "5s", "--bundle", bundle("/bin/sleep", "1000"), id,
                      stderr=subprocess.DEVNULL)
     eventually(lambda: (runtime.root / id).exists() and runtime.run("state", id).json()["status"] == "running")
     runtime.run("pause", id)

@@ -108,6 +108,13 @@ cgroup_record_number(const struct cgroup_record *record, const char *file, const
 void
 cgroup_record_put(const struct cgroup_record *record, struct json_writer *w);
 
+/*
+ * When the container's process has ended before its time: say so if that was for lack of
+ * memory, with the limit. Always returns -1.
+ */
+int
+cgroup_explain_end(const struct plan *plan, const struct handles *h, struct error *e);
+
 /* The systemd driver: names of slice and scope (part of cgroup_plan). */
 struct planner;
 int

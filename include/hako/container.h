@@ -162,7 +162,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 
 /* Wait until a container that is to be run is built and confined: then it can be looked at. */
 int
-container_settle(struct handles *h, struct error *e);
+container_settle(const struct plan *plan, struct handles *h, struct error *e);
 
 /* Take back a container that was to be run, before container_run(). */
 void

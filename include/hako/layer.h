@@ -56,10 +56,12 @@ LAYER_PLAN(cgroup_plan);
 LAYER_RUN(cgroup_create);           /* PREPARE, parent */
 LAYER_PLAN(cgroup_plan_properties); /* when all limits are known */
 LAYER_RUN(cgroup_start_scope);      /* MAP, parent: the systemd driver */
+LAYER_RUN(cgroup_enter_scope);      /* MAP, parent: exec by who may not be born there */
 LAYER_RUN(cgroup_make_namespace);   /* BUILD, init: inside the scope */
 LAYER_RUN(cgroup_hand_over);        /* ATTACH, parent: to the user of the process */
 LAYER_PLAN(resources_plan);
-LAYER_RUN(resources_write); /* ATTACH, parent */
+LAYER_RUN(resources_write);      /* ATTACH, parent */
+LAYER_RUN(resources_write_late); /* LIMIT, parent */
 
 /* netdevices: links of the runtime's network namespace */
 LAYER_PLAN(netdevices_plan);

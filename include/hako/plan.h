@@ -99,6 +99,7 @@ struct cgroup_value {
 	const char *value;
 	bool alternative; /* only where the file of the row before does not exist */
 	bool tentative;   /* may be refused now: a later row says it again */
+	bool late;        /* written when init is ready */
 };
 
 struct rlimit_plan {
@@ -250,7 +251,9 @@ struct cgroup_plan {
 	size_t value_room;
 	const char *unit; /* the scope that systemd makes of it; NULL: cgroupfs */
 	const char *slice;
+	const char *below;            /* exec: where in the scope systemd moves the process to */
 	struct string_map properties; /* of the scope; values are GVariant text */
+	bool late_limit;              /* of memory: there is a value that is late */
 	bool late_namespace;          /* a new cgroup namespace, once init is in the scope */
 };
 

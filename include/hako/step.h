@@ -10,6 +10,7 @@ enum phase {
 	PHASE_PREPARE, /* parent: opens and makes what init needs */
 	PHASE_MAP,     /* parent: what init of a user namespace waits for */
 	PHASE_ATTACH,  /* parent, while init builds: limits, device filter, seccomp program */
+	PHASE_LIMIT,   /* parent, when init is ready: what was in the way before */
 	PHASE_BUILD,   /* init: the container's view of the world, up to the pivot */
 	PHASE_CONFINE, /* init: privileges only shrink */
 	PHASE_START,   /* init, released: nothing but execve comes after it */

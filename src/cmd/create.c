@@ -145,7 +145,8 @@ verify(const struct plan *plan, struct handles *h, struct report *report, struct
 	static struct verdicts verdicts;
 	const struct verdict *drift;
 
-	if (container_settle(h, e) < 0 || container_verify_made(&arena, plan, h, &verdicts, e) < 0)
+	if (container_settle(plan, h, e) < 0 ||
+	    container_verify_made(&arena, plan, h, &verdicts, e) < 0)
 		return -1;
 	report_verified(report, &verdicts);
 	drift = first_drift(&verdicts);

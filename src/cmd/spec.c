@@ -224,32 +224,37 @@ change(struct arena *arena, struct json *root, const struct spec_profile *profil
 	return 0;
 }
 
+/* What was written, in the arena; the writer is gone. */
+static const char *
+take_text(struct arena *arena, struct json_writer *w)
+{
+	const char *text = arena_strdup(arena, json_writer_text(w, NULL));
+
+	json_writer_free(w);
+	return text;
+}
+
 /* The document of that profile, changed, and read again. The text is the arena's. */
 static int
 make_spec(struct arena *arena, const struct spec_profile *profile, const struct option_list *set,
           const char *name, const char **ret_text, struct error *e)
 {
-	struct json_writer *first = write_spec(profile), *w = json_writer_new(JSON_INDENT);
+	const char *text = take_text(arena, write_spec(profile));
 	const struct config *config;
+	struct json_writer *w;
 	struct json_doc *doc;
-	const char *text;
-	size_t length;
-	int rc;
 
-	text = json_writer_text(first, &length);
-	rc = json_parse(arena, name, text, length, &doc, e);
-	if (rc == 0)
-		rc = change(arena, doc->root, profile, set, e);
-	if (rc == 0) {
-		json_put_json(w, NULL, doc->root);
-		text = *ret_text = arena_strdup(arena, json_writer_text(w, &length));
-		rc = json_parse(arena, name, text, length, &doc, e);
-	}
-	if (rc == 0)
-		rc = config_decode(arena, doc, &config, e);
-	json_writer_free(first);
-	json_writer_free(w);
-	return rc;
+	if (json_parse(arena, name, text, strlen(text), &doc, e) < 0 ||
+	    change(arena, doc->root, profile, set, e) < 0)
+		return -1;
+	w = json_writer_new(JSON_INDENT);
+	json_put_json(w, NULL, doc->root);
+	text = take_text(arena, w);
+	if (json_parse(arena, name, text, strlen(text), &doc, e) < 0 ||
+	    config_decode(arena, doc, &config, e) < 0)
+		return -1;
+	*ret_text = text;
+	return 0;
 }
 
 static const struct spec_profile *

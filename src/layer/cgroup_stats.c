@@ -320,12 +320,3 @@ cgroup_put_stats(struct json_writer *w, int cgroup)
 	json_end_object(w);
 	json_put_null(w, "network_interfaces");
 }
-
-uint64_t
-cgroup_oom_kills(int cgroup)
-{
-	char text[512] = "";
-
-	(void)file_read_at(cgroup, "memory.events", text, sizeof(text));
-	return key_of(text, "oom_kill");
-}

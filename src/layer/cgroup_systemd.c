@@ -291,9 +291,10 @@ static const struct dbus_method methods[] = {
 	METHOD("StopUnit", "ss"),
 	METHOD("ResetFailedUnit", "s"),
 	METHOD("SetUnitProperties", "sba(sv)"),
+	METHOD("AttachProcessesToUnit", "ssau"),
 	METHOD("Subscribe", ""),
 };
-enum { START, KILL, STOP, RESET, SET, SUBSCRIBE };
+enum { START, KILL, STOP, RESET, SET, ATTACH, SUBSCRIBE };
 
 /*
  * systemd listens for itself; behind a message bus too, where only that is to be had. In a
@@ -452,6 +453,28 @@ LAYER_RUN(cgroup_make_namespace)
 		return json_error(json_member(plan->config->linux_->at, "namespaces"), e, errno,
 		                  "namespace-failed", "make the cgroup namespace");
 	return 0;
+}
+
+LAYER_RUN(cgroup_enter_scope)
+{
+	struct dbus_message m;
+	struct dbus bus;
+	uint32_t array;
+	int rc;
+
+	if (plan->cgroup.unit == NULL)
+		return 0;
+	if (connect_systemd(&bus, e) < 0)
+		return -1;
+	dbus_begin(&m, &methods[ATTACH]);
+	dbus_put_string(&m, plan->cgroup.unit);
+	dbus_put_string(&m, plan->cgroup.below);
+	array = dbus_begin_array(&m, 4);
+	dbus_put_u32(&m, (uint32_t)h->init_pid);
+	dbus_end_array(&m, array, 4);
+	rc = dbus_call(&bus, &m, NULL, 0, e);
+	close(bus.fd);
+	return rc < 0 ? error_context(e, "move to %s", plan->cgroup.unit) : 0;
 }
 
 int

@@ -231,7 +231,9 @@ verify_apparmor(const struct plan *plan, const struct observed *o, struct verdic
 	const char *profile = plan->process.label.apparmor;
 	const char *text = read_attribute(o, "attr/apparmor/current", "attr/apparmor/exec");
 
-	if (text == NULL && errno != ENOENT)
+	if (text == NULL && errno == EINVAL && !o->executed) /* only itself may know that */
+		verdict_pending(v, claim);
+	else if (text == NULL && errno != ENOENT)
 		verdict_unknown(v, claim, "/proc/PID/attr/apparmor: %s", error_text(errno));
 	else if (text == NULL)
 		verdict_add(v, claim, false, profile, "none: AppArmor is not enabled");

@@ -3,8 +3,10 @@
  * linux.resources as lines for files of the cgroup (config-linux.md; the
  * conversions from cgroup v1 units are those that runc and crun use). A resource
  * is a row: its file, the controller that must be there, and how the value is
- * written. Written by the parent while init builds the root: limits take effect
- * as late as is safe. `unified` comes last, so that it has the last word.
+ * written. Written by the parent while init builds the root; the limit of memory when
+ * that is done, because to build takes more than to run: limits take effect as late as
+ * is safe. Hooks find all of them there. `unified` comes last, so that it has the last
+ * word.
  */
 #include "hako/resources.h"
 #include "hako/file.h"
@@ -293,6 +295,22 @@ skip_network(const struct config_network *network, struct error *e)
 	return resources_skip(network->at, "priorities", network->priorities.count > 0, e);
 }
 
+static bool
+is_late(const char *file)
+{
+	return strcmp(file, "memory.max") == 0 || strcmp(file, "memory.swap.max") == 0;
+}
+
+static void
+plan_late(struct planner *p)
+{
+	struct cgroup_plan *cgroup = &p->plan->cgroup;
+
+	for (size_t i = 0; i < cgroup->value_count && p->config->hooks == NULL; i++)
+		if (is_late(cgroup->values[i].file))
+			cgroup->values[i].late = cgroup->late_limit = true;
+}
+
 LAYER_PLAN(resources_plan)
 {
 	const struct config_resources *resources = p->config->linux_->resources;
@@ -308,6 +326,7 @@ LAYER_PLAN(resources_plan)
 	plan_hugepages(p, &resources->hugepage_limits);
 	plan_rdma(p, &resources->rdma);
 	plan_unified(p, &resources->unified);
+	plan_late(p);
 	if (p->plan->cgroup.value_count > 0 && !p->plan->cgroup.wanted)
 		return json_error(
 			resources->at, e, 0, "cgroup-disabled",
@@ -331,12 +350,11 @@ write_value(const struct cgroup_plan *limits, size_t i, const struct handles *h,
 	return resources_refuse(h, v, e);
 }
 
-LAYER_RUN(resources_write)
+static int
+write_values(const struct cgroup_plan *limits, bool late, const struct handles *h, struct error *e)
 {
-	const struct cgroup_plan *limits = &plan->cgroup;
-
 	for (size_t i = 0; i < limits->value_count; i++) {
-		int rc = write_value(limits, i, h, e);
+		int rc = limits->values[i].late == late ? write_value(limits, i, h, e) : 0;
 
 		if (rc < 0)
 			return -1;
@@ -344,6 +362,16 @@ LAYER_RUN(resources_write)
 			i++;
 	}
 	return 0;
+}
+
+LAYER_RUN(resources_write)
+{
+	return write_values(&plan->cgroup, false, h, e);
+}
+
+LAYER_RUN(resources_write_late)
+{
+	return write_values(&plan->cgroup, true, h, e);
 }
 
 /* Update ------------------------------------------------------------------------- */

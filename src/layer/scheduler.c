@@ -98,6 +98,8 @@ describe(struct arena *arena, const struct sched_attributes *attr)
 		                    (unsigned long long)attr->period_ns);
 	if (attr->policy == SCHED_FIFO || attr->policy == SCHED_RR)
 		return arena_printf(arena, "%s priority %u", flags, attr->priority);
+	if (attr->policy == SCHED_IDLE) /* has no use for it, and keeps what there was */
+		return flags;
 	return arena_printf(arena, "%s nice %d", flags, attr->nice);
 }
 

@@ -340,8 +340,46 @@ check_unified(const struct config_resources *resources, struct error *e)
 	return 0;
 }
 
+static int
+needs_one_of(const struct json *at, bool any, const char *first, const char *second,
+             struct error *e)
+{
+	if (any || json_is_faulty(at))
+		return 0;
+	json_error(at, e, 0, "config-missing", "%s or %s is missing", first, second);
+	return json_goes_on(at) ? 0 : -1;
+}
+
+static int
+check_weight_devices(const struct config_resources *resources, struct error *e)
+{
+	const struct config_block_io *io = resources->block_io;
+	const struct config_weight_device *d = io != NULL ? io->weight_device.items : NULL;
+
+	for (size_t i = 0; io != NULL && i < io->weight_device.count; i++, d++) {
+		if (needs_one_of(d->at, d->weight != NULL || d->leaf_weight != NULL, "weight",
+		                 "leafWeight", e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_rdma(const struct config_resources *resources, struct error *e)
+{
+	const struct config_rdma *d = resources->rdma.items;
+
+	for (size_t i = 0; i < resources->rdma.count; i++, d++) {
+		if (needs_one_of(d->at, d->hca_handles != NULL || d->hca_objects != NULL,
+		                 "hcaHandles", "hcaObjects", e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int (*const resource_rules[])(const struct config_resources *resources, struct error *e) = {
-	check_device_rules, check_memory, check_cpu, check_hugepages, check_unified,
+	check_device_rules,   check_memory, check_cpu,     check_hugepages,
+	check_weight_devices, check_rdma,   check_unified,
 };
 
 int

@@ -86,7 +86,7 @@ static const struct field cpu_rows[] = {
 static const struct field_table cpu_fields = FIELD_TABLE(config_cpu, cpu_rows);
 
 static const struct field pids_rows[] = {
-	FIELD(INT, "limit", config_pids, limit, .flags = FIELD_REQUIRED),
+	FIELD(INT, "limit", config_pids, limit),
 };
 static const struct field_table pids_fields = FIELD_TABLE(config_pids, pids_rows);
 
@@ -102,7 +102,7 @@ static const struct field_table weight_device_fields =
 static const struct field throttle_rows[] = {
 	FIELD(INT, "major", config_throttle_device, major, .flags = FIELD_REQUIRED),
 	FIELD(INT, "minor", config_throttle_device, minor, .flags = FIELD_REQUIRED),
-	FIELD(UINT, "rate", config_throttle_device, rate),
+	FIELD(UINT, "rate", config_throttle_device, rate, .flags = FIELD_REQUIRED),
 };
 static const struct field_table throttle_fields =
 	FIELD_TABLE(config_throttle_device, throttle_rows);

@@ -200,6 +200,33 @@ attend_init(const struct plan *plan, const struct json_doc *doc, struct handles 
 	return run_hooks(plan, h, e);
 }
 
+/* A limit that is too low ends init when it is set, and nothing else would tell. */
+static int
+limit_init(const struct plan *plan, struct handles *h, struct error *e)
+{
+	uint64_t kills;
+
+	if (!plan->cgroup.late_limit)
+		return 0;
+	kills = cgroup_oom_kills(h->cgroup);
+	if (steps_run(PHASE_LIMIT, WHEN_CREATE, plan, h, e) < 0)
+		return -1;
+	if (cgroup_oom_kills(h->cgroup) == kills)
+		return 0;
+	return error_set(e, 0, "peer-died", "init has been killed");
+}
+
+static int
+await_ready(const struct plan *plan, struct handles *h, struct error *e)
+{
+	if (h->ready)
+		return 0;
+	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0 || limit_init(plan, h, e) < 0)
+		return -1;
+	h->ready = true;
+	return 0;
+}
+
 static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
@@ -211,11 +238,11 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, doc, h, e) == 0 &&
-	    (!wait_for_start || sync_expect(&h->sync, SYNC_READY, NULL, e) == 0) &&
+	    (!wait_for_start || await_ready(plan, h, e) == 0) &&
 	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);
-	return -1;
+	return cgroup_explain_end(plan, h, e);
 }
 
 /* A container that hooks have seen is stopped like any other (runtime.md, steps 12 and 13). */
@@ -301,20 +328,12 @@ container_abandon(const struct plan *plan, struct handles *h, const char *pid_fi
 }
 
 int
-container_settle(struct handles *h, struct error *e)
+container_settle(const struct plan *plan, struct handles *h, struct error *e)
 {
-	if (sync_expect(&h->sync, SYNC_READY, NULL, e) < 0) {
-		sync_prefer_error(&h->sync, e);
-		return -1;
-	}
-	h->ready = true;
-	return 0;
-}
-
-static int
-expect_ready(const struct handles *h, struct error *e)
-{
-	return h->ready ? 0 : sync_expect(&h->sync, SYNC_READY, NULL, e);
+	if (await_ready(plan, h, e) == 0)
+		return 0;
+	sync_prefer_error(&h->sync, e);
+	return cgroup_explain_end(plan, h, e);
 }
 
 /* On success the program is about to be executed. */
@@ -324,11 +343,13 @@ start_init(const struct plan *plan, struct handles *h, struct error *e)
 	autofree char *message = NULL;
 
 	/* init finds START waiting for it: going to sleep and waking it up would take longer */
-	if (plan->listener.path == NULL)
-		return sync_send(&h->sync, SYNC_START, 0, e) < 0 ? -1 : expect_ready(h, e);
-	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
-	if (expect_ready(h, e) < 0)
+	if (plan->listener.path == NULL && !plan->cgroup.late_limit)
+		return sync_send(&h->sync, SYNC_START, 0, e) < 0 ? -1 : await_ready(plan, h, e);
+	if (await_ready(plan, h, e) < 0)
 		return -1;
+	if (plan->listener.path == NULL)
+		return sync_send(&h->sync, SYNC_START, 0, e);
+	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
 	return listener_start(&h->sync, &plan->listener, message, e);
 }
 
@@ -344,6 +365,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	ready = start_init(plan, h, e) == 0;
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		sync_prefer_error(&h->sync, e);
+		(void)cgroup_explain_end(plan, h, e);
 		take_back(plan, h, pid_file, ready || is_hook_failure(e));
 		return -1;
 	}

@@ -357,9 +357,27 @@ open_cgroup(const struct container *c, const struct exec_request *request, const
 		h->cgroup = take_fd(&own);
 	if (h->cgroup < 0)
 		return -1;
-	return plan->options.privileged
-	               ? 0
-	               : cgroup_check_entry(h->cgroup_root, h->cgroup_mount, path, e);
+	h->cgroup_path = strdup(path);
+	return 0;
+}
+
+/* Where the kernel lets no process of this user's be born, systemd may still move it to. */
+static int
+check_entry(const struct container *c, struct plan *plan, struct handles *h, struct error *e)
+{
+	size_t length = strlen(c->state->cgroup_path);
+
+	if (plan->options.privileged ||
+	    cgroup_check_entry(h->cgroup_root, h->cgroup_mount, h->cgroup_path, e) == 0)
+		return 0;
+	if (c->state->systemd_unit == NULL || strcmp(e->id, "cgroup-denied") != 0 ||
+	    strncmp(h->cgroup_path, c->state->cgroup_path, length) != 0)
+		return -1;
+	close_cleaner(&h->cgroup);
+	h->cgroup = -1;
+	plan->cgroup.unit = c->state->systemd_unit;
+	plan->cgroup.below = h->cgroup_path + length;
+	return 0;
 }
 
 /* Run ---------------------------------------------------------------------------------- */
@@ -455,7 +473,8 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	if (h.target_pidfd < 0 || make_plan(arena, c, request, &h, plan, e) < 0 ||
 	    open_root_of_init(c, plan, &h, e) < 0)
 		return -1;
-	if (c->state->cgroup_path != NULL && open_cgroup(c, request, plan, &h, e) < 0)
+	if (c->state->cgroup_path != NULL &&
+	    (open_cgroup(c, request, plan, &h, e) < 0 || check_entry(c, plan, &h, e) < 0))
 		return -1;
 	if (steps_run(PHASE_PREPARE, WHEN_EXEC, plan, &h, e) < 0 ||
 	    enter_user_namespace(plan, &h, c->status, e) < 0)
@@ -463,6 +482,7 @@ container_exec(struct arena *arena, const struct container *c, const struct exec
 	if (spawn_init(plan, &h, init_exec_main, e) < 0 ||
 	    attend(c, plan, &h, request->pid_file, e) < 0) {
 		sync_prefer_error(&h.sync, e);
+		(void)cgroup_explain_end(plan, &h, e);
 		spawn_kill(&h);
 		return -1;
 	}

@@ -155,15 +155,29 @@ show_net_devices(struct sheet *s, const struct plan *plan)
 /* ATTACH ---------------------------------------------------------------------- */
 
 static void
-show_limits(struct sheet *s, const struct plan *plan)
+show_limits_of(struct sheet *s, const struct cgroup_plan *cgroup, bool late)
 {
-	for (size_t i = 0; i < plan->cgroup.value_count; i++) {
-		const struct cgroup_value *v = &plan->cgroup.values[i];
+	for (size_t i = 0; i < cgroup->value_count; i++) {
+		const struct cgroup_value *v = &cgroup->values[i];
 
+		if (v->late != late)
+			continue;
 		sheet_line(s, v->alternative ? "or" : v->tentative ? "try" : "write");
 		sheet_put(s, "file", " ", v->file);
 		sheet_put(s, "value", " = ", v->value);
 	}
+}
+
+static void
+show_limits(struct sheet *s, const struct plan *plan)
+{
+	show_limits_of(s, &plan->cgroup, false);
+}
+
+static void
+show_late_limits(struct sheet *s, const struct plan *plan)
+{
+	show_limits_of(s, &plan->cgroup, true);
 }
 
 static void
@@ -417,6 +431,7 @@ static const struct part parts[] = {
 	{"make the resctrl group", show_resctrl_lines},
 	{"join the resctrl group", show_resctrl_joining},
 	{"compile seccomp", show_compiling},
+	{"limit memory", show_late_limits},
 	{"make the cgroup namespace", show_cgroup_namespace},
 	{"join namespaces", show_joining},
 	{"set time offsets", show_clocks},

@@ -34,6 +34,7 @@ const struct step steps[] = {
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL, NULL, process_verify_oom_score},
 	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL, rlimits_probe, rlimits_verify},
 	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
+	{PHASE_MAP, WHEN_EXEC, "enter the scope", "/linux/cgroupsPath", NULL, cgroup_enter_scope, NULL},
 	{PHASE_MAP, WHEN_CREATE, "reset the CPU affinity", "", NULL, affinity_reset, NULL, NULL, affinity_verify},
 	{PHASE_MAP, WHEN_EXEC, "set the CPU affinity", "/process/execCPUAffinity/final", NULL, affinity_set_final, NULL},
 	{PHASE_MAP, WHEN_BOTH, "set the scheduler", "/process/scheduler", scheduler_plan, scheduler_set, NULL, scheduler_probe, scheduler_verify},
@@ -48,6 +49,8 @@ const struct step steps[] = {
 	{PHASE_ATTACH, WHEN_CREATE, "make the resctrl group", "/linux/intelRdt", NULL, intel_rdt_make, intel_rdt_undo},
 	{PHASE_ATTACH, WHEN_BOTH, "join the resctrl group", "/linux/intelRdt", intel_rdt_plan, intel_rdt_join, NULL, NULL, intel_rdt_verify},
 	{PHASE_ATTACH, WHEN_BOTH, "compile seccomp", "/linux/seccomp", seccomp_plan, seccomp_compile, NULL, seccomp_probe},
+
+	{PHASE_LIMIT, WHEN_CREATE, "limit memory", "/linux/resources/memory", NULL, resources_write_late, NULL},
 
 	{PHASE_BUILD, WHEN_CREATE, "make the cgroup namespace", "/linux/namespaces", cgroup_plan_properties, cgroup_make_namespace, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "join namespaces", "/linux/namespaces", NULL, namespaces_join, NULL},
@@ -91,8 +94,9 @@ const struct step steps[] = {
 /* clang-format on */
 
 static const char *const phase_names[] = {
-	[PHASE_PREPARE] = "PREPARE", [PHASE_MAP] = "MAP",         [PHASE_ATTACH] = "ATTACH",
-	[PHASE_BUILD] = "BUILD",     [PHASE_CONFINE] = "CONFINE", [PHASE_START] = "START",
+	[PHASE_PREPARE] = "PREPARE", [PHASE_MAP] = "MAP",     [PHASE_ATTACH] = "ATTACH",
+	[PHASE_LIMIT] = "LIMIT",     [PHASE_BUILD] = "BUILD", [PHASE_CONFINE] = "CONFINE",
+	[PHASE_START] = "START",
 };
 
 const char *

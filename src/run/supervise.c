@@ -40,7 +40,7 @@ void
 supervise_until(int timeout_ms)
 {
 	struct itimerval timer = {
-		.it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000}};
+		.it_value = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000L}};
 	const struct timespec now = {0};
 	sigset_t alarm;
 

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +90,17 @@ guess_cgroup(struct arena *arena, const struct plan *plan, const struct verify_r
 	return arena_strdup(arena, path);
 }
 
+/* Of a process that ends meanwhile nothing can be said. */
+static int
+check_alive(int pidfd, pid_t pid, struct error *e)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 0 ? 0
+	                           : error_set(e, 0, "process-missing",
+	                                       "process %d has ended meanwhile", (int)pid);
+}
+
 static int
 look(struct arena *arena, const struct plan *plan, pid_t pid, int pidfd, const char *cgroup,
      struct verdicts *v, struct error *e)
@@ -102,7 +114,7 @@ look(struct arena *arena, const struct plan *plan, pid_t pid, int pidfd, const c
 		close_cleaner(&o.cgroup);
 	}
 	observed_close(&o);
-	return rc;
+	return rc < 0 ? -1 : check_alive(pidfd, pid, e);
 }
 
 static int

@@ -145,7 +145,7 @@ populate(long stack)
 		page = (long)segment->p_align;
 		start = (long)segment->p_vaddr & -page;
 		(void)call(__NR_madvise, (long)base + start,
-		           (long)(segment->p_vaddr + segment->p_memsz) - start, MADV_POPULATE_WRITE,
+		           (long)(segment->p_vaddr + segment->p_filesz) - start, MADV_POPULATE_WRITE,
 		           0, 0);
 	}
 	start = (stack - STACK_SIZE) & -page;

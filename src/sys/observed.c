@@ -273,26 +273,26 @@ start_helper(struct observed *o)
 static const char *
 ask(struct observed *o, enum question what, const char *name)
 {
-	autofree struct answer *answer = malloc(sizeof(*answer));
+	static struct answer answer;
 	char question[PATH_MAX];
 	ssize_t n;
 
 	if (o->helper < 0 && o->helper_code == 0 && start_helper(o) < 0)
 		o->helper_code = errno;
 	errno = o->helper_code;
-	if (errno != 0 || answer == NULL)
+	if (errno != 0)
 		return NULL;
 	n = snprintf(question, sizeof(question), "%c%s", what, name);
 	if (send(o->helper, question, (size_t)n, MSG_NOSIGNAL) < 0)
 		return NULL;
-	n = recv(o->helper, answer, sizeof(*answer), 0);
-	if (n < (ssize_t)sizeof(answer->code)) {
+	n = recv(o->helper, &answer, sizeof(answer), 0);
+	if (n < (ssize_t)sizeof(answer.code)) {
 		errno = ECHILD;
 		return NULL;
 	}
-	errno = answer->code;
+	errno = answer.code;
 	return errno != 0 ? NULL
-	                  : arena_strndup(o->arena, answer->text, (size_t)n - sizeof(answer->code));
+	                  : arena_strndup(o->arena, answer.text, (size_t)n - sizeof(answer.code));
 }
 
 const char *

@@ -280,7 +280,8 @@ def boot_one(hako, scripts, seconds):
             subprocess.run(["checkpolicy", "--handle-unknown", "allow", "-o", policy,
                             SELINUX.with_suffix(".conf")], check=True, stdout=subprocess.DEVNULL)
             files["guest/policy"] = policy
-        return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, seconds=seconds,
+        disk = {} if scripts[0] in ALONE else {"/disk": HERE / "systemd"}  # of whatever is small
+        return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, folders=disk, seconds=seconds,
                               options="security=selinux" * selinux, hardware=NODES,
                               initramfs=INITRAMFS in scripts,
                               env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py

@@ -97,6 +97,9 @@ nested() {
 	cp /bin/hako /b/rootfs/bin/hako
 	mkdir -p /b/rootfs/sys/fs/cgroup /b/rootfs/run /b/rootfs/inner/rootfs/proc
 	cp -a /b/rootfs/bin /b/rootfs/inner/rootfs/
+	for folder in /lib /lib64 /usr; do # of a hako that is not static
+		[ ! -e $folder ] || cp -a $folder /b/rootfs/
+	done
 	mkdir -p /b/rootfs/inner/rootfs/dev /b/rootfs/inner/rootfs/cgroup
 	bundle '"memory": {"limit": 33554432}' 'cat /cgroup/memory.max; exit 5'
 	sed -i 's/"cgroupsPath": "[^"]*",//; s/CAP_MKNOD/CAP_SYS_ADMIN/' /b/config.json
@@ -111,6 +114,6 @@ nested() {
 	hako run --bundle /b c >/tmp/out || status=$?
 	[ $status = 5 ]
 	[ "$(cat /tmp/out)" = 33554432 ]
-	rm -r /b/rootfs/inner /b/rootfs/sys /b/rootfs/bin/hako
+	rm -rf /b/rootfs/inner /b/rootfs/sys /b/rootfs/bin/hako /b/rootfs/lib* /b/rootfs/usr
 }
 check nested_limits nested

@@ -20,6 +20,26 @@ over_memory_max_child() {
 }
 check over_memory_max_child_is_killed over_memory_max_child
 
+# What hako itself needs for a container counts as well.
+create_out_of_memory() {
+	bundle '"memory": {"limit": 16384, "swap": 16384}'
+	fails 1 hako create --bundle /b c
+	grep -q '/linux/resources/memory/limit: .* limit of 16384 bytes (memory.max) is too low' /tmp/err
+	fails 1 hako run --bundle /b c
+	grep -q '/linux/resources/memory/limit: .* limit of 16384 bytes (memory.max) is too low' /tmp/err
+}
+check create_out_of_memory_is_named create_out_of_memory
+
+exec_out_of_memory() {
+	bundle '"memory": {"limit": 33554432, "swap": 33554432}'
+	start
+	cat $cgroups/c/memory.current >$cgroups/c/memory.max
+	fails 255 hako exec c true
+	grep -q "limit of $(cat $cgroups/c/memory.max) bytes (memory.max) is too low" /tmp/err
+	delete
+}
+check exec_out_of_memory_is_named exec_out_of_memory
+
 over_pids_max() {
 	run '"pids": {"limit": 4}' 'for i in 1 2 3 4 5 6; do sleep 1000 & done; echo all'
 	[ "$status" != 0 ]
@@ -45,6 +65,22 @@ throttled() {
 	delete
 }
 check cpu_max_throttles throttled
+
+slow_disk() {
+	device=$(awk '$5 == "/disk" { print $3 }' /proc/self/mountinfo)
+	mounts=', {"destination": "/disk", "type": "bind", "source": "/disk", "options": ["rbind"]}'
+	write='dd if=/dev/zero of=/disk/x bs=256k count=12 conv=fsync 2>/dev/null; rm /disk/x'
+	begin=$(seconds)
+	run '' "$write"
+	[ $(($(seconds) - begin)) -lt 2 ]
+	begin=$(seconds)
+	run "\"blockIO\": {\"throttleWriteBpsDevice\": [
+		{\"major\": ${device%:*}, \"minor\": ${device#*:}, \"rate\": 1048576}]}" \
+		"$write; cat /cgroup/io.max"
+	[ $(($(seconds) - begin)) -ge 2 ]
+	grep -q "^$device rbps=max wbps=1048576 " /tmp/out
+}
+check io_max_slows_a_write slow_disk
 
 pinned() {
 	run '"cpu": {"cpus": "1"}' 'grep Cpus_allowed_list /proc/self/status'

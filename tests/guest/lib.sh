@@ -146,7 +146,7 @@ bundle() {
 
 create() {
 	hako create --bundle /b c </dev/null
-	hako verify c
+	hako verify --skip label c # verify.sh has it
 }
 
 start() {

@@ -47,6 +47,41 @@ spec() {
 }
 check spec_runs spec
 
+# Each in a cgroup of its own; what is left behind is looked for after each check.
+in_parallel() {
+	bundle '"memory": {"limit": 67108864}, "pids": {"limit": 20}'
+	sed -i '/cgroupsPath/d' /b/config.json
+	for number in $(seq 50); do
+		(
+			hako create --bundle /b "p$number" </dev/null
+			hako start "p$number"
+			[ "$(cat "$cgroups/p$number/pids.max")" = 20 ]
+			hako delete --force "p$number"
+		) &
+		eval "job$number=$!"
+	done
+	for number in $(seq 50); do
+		eval "wait \$job$number"
+	done
+	[ -z "$(ls /run/hako)" ]
+}
+check fifty_containers_in_parallel in_parallel
+
+# A cgroup that hands controllers down holds no process: exec goes where init is.
+own_sub_cgroups() {
+	bundle '"pids": {"limit": 20}'
+	start
+	mkdir $cgroups/c/a $cgroups/c/b
+	cat $cgroups/c/cgroup.procs >$cgroups/c/a/cgroup.procs
+	echo '+memory +pids' >$cgroups/c/cgroup.subtree_control
+	[ "$(hako exec c cat /proc/self/cgroup)" = 0::/a ]
+	[ "$(hako exec --cgroup b c cat /proc/self/cgroup)" = 0::/b ]
+	fails 255 hako exec --cgroup ../.. c true
+	grep -q 'leads out of' /tmp/err
+	delete
+}
+check exec_with_sub_cgroups own_sub_cgroups
+
 # --- an ordinary user -------------------------------------------------------
 
 # The next bundles are for the user, who is root in their containers.

@@ -74,7 +74,7 @@ check report_of_a_timeout killed_by_another
 bomb() {
 	report '"pids": {"limit": 30}' '
 		for i in 1 2 3 4; do
-			(while :; do usleep 100000 & done) 2>/dev/null &
+			(usleep 500000; while :; do usleep 100000 & done) 2>/dev/null &
 			(trap "" TERM; sleep 1000) &
 		done
 		exec sleep 1000' --timeout 3s
@@ -84,6 +84,16 @@ bomb() {
 	[ ! -e $cgroups/c ]
 }
 check timeout_ends_a_fork_bomb bomb
+
+# Limits are verified when they are written, that of memory last.
+verified() {
+	report '"memory": {"limit": 67108864}, "pids": {"limit": 50}' 'exit 5' --verify
+	[ $status = 5 ]
+	grep -q '"id": "cgroup.memory.max"' /tmp/report
+	grep -q '"id": "cgroup.pids.max"' /tmp/report
+	not grep -q '"outcome": "drift"' /tmp/report
+}
+check report_of_a_verified_container verified
 
 io() {
 	report '' 'cat /bin/busybox >/dev/null'

@@ -89,8 +89,9 @@ class Runtime:
         Every container that is created must be what its config says: hako is asked itself."""
         env = {**self.environment, **(env or {})}
         result = run(self.argv(*args), env=env, user=self.user, **how)
-        if self.verifies and args[0] == "create" and result.returncode == 0:
-            self.verify(args[-1])
+        created = [arg for arg in args if arg in self.ids] if args[0] == "create" else []
+        if self.verifies and created and result.returncode == 0:
+            self.verify(created[0])
         return result
 
     def verify(self, id, *options):
