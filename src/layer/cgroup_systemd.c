@@ -296,14 +296,19 @@ static const struct dbus_method methods[] = {
 };
 enum { START, KILL, STOP, RESET, SET, ATTACH, SUBSCRIBE };
 
-/* systemd listens for itself; behind a message bus too, where only that is to be had. */
+/*
+ * systemd listens for itself; behind a message bus too, where only that is to be had. In a
+ * user namespace, root is root for systemd where the socket belongs to root there; else
+ * the user, as in Podman's, has an instance.
+ */
 static int
 connect_systemd(struct dbus *bus, struct error *e)
 {
 	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
-	bool root = geteuid() == 0 && access("/run/systemd/private", F_OK) == 0;
 	char direct[PATH_MAX] = "/run/systemd/private", path[PATH_MAX];
 	struct dbus_message m;
+	struct stat st;
+	bool root = geteuid() == 0 && stat(direct, &st) == 0 && st.st_uid == 0;
 
 	snprintf(path, sizeof(path), "/run/dbus/system_bus_socket");
 	if (!root && runtime_dir != NULL) {
