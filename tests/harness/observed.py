@@ -140,7 +140,8 @@ CHANGES = {
     "/process/ioPriority/class": other("IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"),
     "/process/consoleSize/height": more, "/process/consoleSize/width": more,
     "/mounts/-/destination": lambda value: value + "x" if value.startswith("/m/") else value,
-    "/mounts/-/source": lambda value: "/bin/true" if value.startswith("/") else value,
+    # what no test can write to
+    "/mounts/-/source": lambda value: "/proc/version" if value.startswith("/") else value,
     "/mounts/-/type": lambda value: "tmpfs" if value == "mqueue" else value,
     "/linux/namespaces/-/type": lambda value: "time" if value not in ("mount", "user") else value,
     "/linux/devices/-/path": lambda value: value + "x",
