@@ -88,23 +88,26 @@ RUNS = [(name, change) for change in (plain, userns, user, readonly, seccomp, sh
 RUNS += [("runc", recursive)]  # crun 1.8 fails with rnoatime
 
 NULLS = "mount /(etc/masked|proc/keys|proc/timer_list)"
+NODES = "(mount|dev) /dev/(full|null|random|tty|urandom|zero)"
+OUTSIDE = "in a user namespace others bind the host's nodes; hako's own belong to its root"
 EMPTY = "hako's empty tmpfs is nosuid, nodev and noexec as well"
 DIFFERENCES = {  # what may differ from crun 1.8 and runc 1.1, and why
     "crun": {
         "env": "an empty HOME is looked up like a missing one, as runc does",
         "keyring": "name and permissions are those of runc",
-        NULLS: "crun makes the null device read-only: no difference to who opens it",
+        NULLS: "hako's is nosuid and noexec as well: no difference to who opens it",
         "mount /(proc/acpi|sys/firmware)": EMPTY,
         "stat /made": "crun gives directories that it makes the sticky bit",
         "stat /tmpfs": "a tmpfs takes the mode of the directory below it, as with runc",
         "dev /dev/mqueue": "made with the namespaces by one clone3, before anyone is root of them",
-        "mount /dev/(full|null|random|tty|urandom|zero)": "nosuid, noexec: nothing to a device",
+        NODES: OUTSIDE,
         "tests s:600": "a system call newer than the profile is ENOSYS, as with runc",
     },
     "runc": {
         "domainname|sysctl kernel/domainname": "runc 1.1 does not know the property",
         "dev /dev/core": "runc makes the link only where /proc/kcore exists",
-        NULLS: "runc takes the container's null device, hako the host's",
+        NULLS: "runc takes the container's null device, hako the host's, read-only",
+        NODES: OUTSIDE,
         "mount /(proc/acpi|sys/firmware)": EMPTY,
         "dev /dev/mqueue": "made with the namespaces by one clone3, before anyone is root of them",
         "keyring": "in a user namespace runc cannot widen the permissions",

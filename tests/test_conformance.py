@@ -25,6 +25,7 @@ def test_special_files(runtime, bundle, kind, member):
     for path in ("special", "folder/special"):
         os.mknod(b.rootfs / path, SPECIAL[kind] | 0o666, os.makedev(1, 5))
     mode = stat.S_IMODE(os.stat(b.rootfs / "special").st_mode)
+    null = os.stat("/dev/null")
     b.sh("for f in /special /folder/special; do stat -c '%F %t:%T' $f; chmod 600 $f; rm -f $f; done")
     result = runtime.run_bundle(b, check=False)
     device = {"character": "character special file 1:5", "block": "block special file 1:5",
@@ -32,9 +33,10 @@ def test_special_files(runtime, bundle, kind, member):
     if member == "maskedPaths":
         device = "character special file 1:3"
     assert result.stdout.splitlines() == [device] * 2, result
-    if member == "readonlyPaths":
-        assert result.stderr.count("Read-only file system") == 2
+    assert result.stderr.count("Read-only file system") == 2
     assert result.stderr.count("resource busy") == 2
+    assert (os.stat("/dev/null").st_mode, os.stat("/dev/null").st_ctime_ns) == (
+        null.st_mode, null.st_ctime_ns)
     for path in ("special", "folder/special"):  # the host's are as they were
         assert stat.S_IFMT(os.stat(b.rootfs / path).st_mode) == SPECIAL[kind]
         assert stat.S_IMODE(os.stat(b.rootfs / path).st_mode) == mode

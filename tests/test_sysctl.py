@@ -7,10 +7,23 @@ import pytest
 
 from harness.refused import refused
 
+def host(path):
+    try:
+        with open(f"/proc/sys/{path}", encoding="ascii") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def other(path):
+    """A switch of the host's, the other way."""
+    return path, str(1 - int(host(path)))
+
+
 ALLOWED = {  # name in config.json -> path below /proc/sys, value
-    "net.ipv4.ip_forward": ("net/ipv4/ip_forward", "1"),
+    "net.ipv4.ip_forward": other("net/ipv4/ip_forward"),
     "net/ipv4/ip_default_ttl": ("net/ipv4/ip_default_ttl", "33"),
-    "net.ipv4.conf.lo.forwarding": ("net/ipv4/conf/lo/forwarding", "1"),
+    "net.ipv4.conf.lo.forwarding": other("net/ipv4/conf/lo/forwarding"),
     "net.ipv4.ping_group_range": ("net/ipv4/ping_group_range", "0\t5"),
     "net.ipv4.ip_unprivileged_port_start": ("net/ipv4/ip_unprivileged_port_start", "80"),
     "net.core.somaxconn": ("net/core/somaxconn", "256"),
@@ -23,14 +36,6 @@ ALLOWED = {  # name in config.json -> path below /proc/sys, value
     "kernel.domainname": ("kernel/domainname", "example.org"),
 }
 NAMESPACE = {"net": "network", "fs": "ipc", "kernel": "ipc", "user": "user"}
-
-
-def host(path):
-    try:
-        with open(f"/proc/sys/{path}", encoding="ascii") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
 
 
 def test_allowed(runtime, bundle):

@@ -133,6 +133,8 @@ static int
 open_node(const struct plan *plan, const struct handles *h, const struct device_plan *d,
           struct error *e)
 {
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+	                                      MOUNT_ATTR_NOEXEC};
 	char buf[NODE_NAME_SIZE];
 	bool own = h->device_nodes >= 0;
 	autoclose int tree =
@@ -150,6 +152,9 @@ open_node(const struct plan *plan, const struct handles *h, const struct device_
 		return json_error(d->at, e, 0, "device-conflict",
 		                  "mknod is not allowed here, and the host's %s is another device",
 		                  d->path);
+	/* or root of the container could change the mode of the host's */
+	if (!own && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return json_error(d->at, e, errno, "device-failed", "make read-only %s", d->path);
 	return take_fd(&tree);
 }
 

@@ -94,25 +94,31 @@ LAYER_RUN(masks_make_readonly)
 
 /* What masked paths are covered with; made when first needed. */
 struct covers {
-	int null;  /* the host's /dev/null */
-	int empty; /* a tmpfs mounted in this namespace, to be cloned */
+	int null;  /* the host's /dev/null, read-only */
+	int empty; /* a tmpfs */
 	const struct string_pair *label;
 	struct fd_pile *dropped;
 };
 
+/* Read-only, or root of the container could change the mode of the host's. */
 static int
-open_null(void)
+clone_null(const struct string_pair *label)
 {
-	autoclose int fd = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+	                                      MOUNT_ATTR_NOEXEC};
+	autoclose int tree = open_tree(AT_FDCWD, "/dev/null",
+	                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	(void)label; /* the node has its own */
+	if (tree < 0 || fstat(tree, &st) < 0)
 		return -1;
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) {
 		errno = ENODEV;
 		return -1;
 	}
-	return take_fd(&fd);
+	return mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -1
+	                                                                       : take_fd(&tree);
 }
 
 static int
@@ -142,22 +148,14 @@ attach_clone(struct covers *covers, int of, int target)
 	return tree >= 0 ? attach(tree, target) : -1;
 }
 
-/* The first directory gets the tmpfs itself, the others clones of it. */
+/* The first target gets the tree itself, the others clones of it. */
 static int
-cover_directory(struct covers *covers, int target)
+cover(struct covers *covers, int *tree, int (*make)(const struct string_pair *label), int target)
 {
-	if (covers->empty >= 0)
-		return attach_clone(covers, covers->empty, target);
-	covers->empty = mount_empty(covers->label);
-	return covers->empty >= 0 ? attach(covers->empty, target) : -1;
-}
-
-static int
-cover_file(struct covers *covers, int target)
-{
-	if (covers->null < 0)
-		covers->null = open_null();
-	return covers->null >= 0 ? attach_clone(covers, covers->null, target) : -1;
+	if (*tree >= 0)
+		return attach_clone(covers, *tree, target);
+	*tree = make(covers->label);
+	return *tree >= 0 ? attach(*tree, target) : -1;
 }
 
 static int
@@ -173,8 +171,8 @@ mask_path(const struct plan *plan, const struct handles *h, struct covers *cover
 		               : fail(&plan->masked_paths, i, e, "open masked path");
 	rc = fstat(target, &st);
 	if (rc == 0)
-		rc = S_ISDIR(st.st_mode) ? cover_directory(covers, target)
-		                         : cover_file(covers, target);
+		rc = S_ISDIR(st.st_mode) ? cover(covers, &covers->empty, mount_empty, target)
+		                         : cover(covers, &covers->null, clone_null, target);
 	fd_drop(covers->dropped, target);
 	return rc < 0 ? fail(&plan->masked_paths, i, e, "mask") : 0;
 }
