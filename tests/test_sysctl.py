@@ -7,6 +7,7 @@ import pytest
 
 from harness.refused import refused
 
+
 def host(path):
     try:
         with open(f"/proc/sys/{path}", encoding="ascii") as file:
