@@ -365,6 +365,7 @@ struct handles {
 	int cgroup_aside;                /* the one that hako has left for a cgroup below it */
 	const char *cgroup_path;         /* its path below the v2 mount */
 	const char *cgroup_mount;        /* where the v2 hierarchy stands, NULL: no cgroup */
+	const char *systemd_unit;        /* the scope that systemd has started for us */
 	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
 	int rootfs;                      /* the container's root mount */
 	int mount_ns;                    /* init's own, when it may stand in a chroot */
@@ -387,7 +388,7 @@ struct handles {
 	struct net_move *net_moves; /* those devices */
 	size_t net_move_count;
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
-	bool ready; /* init has said READY (parent) */
+	bool ready;         /* init has said READY (parent) */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */
 	pid_t init_pid;           /* as the runtime sees it */

@@ -374,7 +374,7 @@ put_properties(struct dbus_message *m, const struct string_map *properties, stru
 }
 
 static int
-start_unit(struct dbus *bus, const struct plan *plan, pid_t pid, struct error *e)
+start_unit(struct dbus *bus, const struct plan *plan, struct handles *h, struct error *e)
 {
 	char pids[32], job[512];
 	struct dbus_message m;
@@ -384,7 +384,7 @@ start_unit(struct dbus *bus, const struct plan *plan, pid_t pid, struct error *e
 	dbus_put_string(&m, plan->cgroup.unit);
 	dbus_put_string(&m, "fail");
 	array = dbus_begin_array(&m, 8);
-	snprintf(pids, sizeof(pids), "[uint32 %d]", (int)pid);
+	snprintf(pids, sizeof(pids), "[uint32 %d]", (int)h->init_pid);
 	dbus_begin_struct(&m);
 	dbus_put_string(&m, "PIDs");
 	(void)dbus_put_variant(&m, pids);
@@ -393,21 +393,25 @@ start_unit(struct dbus *bus, const struct plan *plan, pid_t pid, struct error *e
 	dbus_end_array(&m, array, 8);
 	array = dbus_begin_array(&m, 8); /* no further units */
 	dbus_end_array(&m, array, 8);
-	return dbus_call(bus, &m, job, sizeof(job), e) < 0 ? -1 : wait_job(bus, job, e);
+	if (dbus_call(bus, &m, job, sizeof(job), e) < 0)
+		return -1;
+	/* only now it is ours to stop: one of that name may be somebody else's */
+	h->systemd_unit = plan->cgroup.unit;
+	return wait_job(bus, job, e);
 }
 
 /* A unit that failed once stays in systemd's memory, and in the way, until it is told. */
 static int
-start_scope(struct dbus *bus, const struct plan *plan, pid_t pid, struct error *e)
+start_scope(struct dbus *bus, const struct plan *plan, struct handles *h, struct error *e)
 {
 	struct error ignored;
 
-	if (start_unit(bus, plan, pid, e) == 0)
+	if (start_unit(bus, plan, h, e) == 0)
 		return 0;
 	if (strcmp(e->id, "UnitExists") != 0 ||
 	    call_with_unit(bus, RESET, plan->cgroup.unit, NULL, 0, &ignored) < 0)
 		return -1;
-	return start_unit(bus, plan, pid, e);
+	return start_unit(bus, plan, h, e);
 }
 
 /* Start, namespace, undo ------------------------------------------------------------------ */
@@ -423,7 +427,7 @@ LAYER_RUN(cgroup_start_scope)
 		return 0;
 	if (connect_systemd(&bus, e) < 0)
 		return -1;
-	rc = start_scope(&bus, plan, h->init_pid, e);
+	rc = start_scope(&bus, plan, h, e);
 	close(bus.fd);
 	if (rc < 0)
 		return error_context(e, "start %s in %s", plan->cgroup.unit, plan->cgroup.slice);

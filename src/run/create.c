@@ -267,11 +267,11 @@ is_hook_failure(const struct error *e)
 
 /* What the steps' undo needs to know. */
 static struct state
-state_to_undo(const struct plan *plan, const struct handles *h)
+state_to_undo(const struct handles *h)
 {
 	return (struct state){
 		.cgroup_path = h->cgroup_path,
-		.systemd_unit = h->init_pid > 0 ? plan->cgroup.unit : NULL,
+		.systemd_unit = h->systemd_unit,
 		.resctrl_path = h->resctrl_path,
 	};
 }
@@ -280,7 +280,7 @@ state_to_undo(const struct plan *plan, const struct handles *h)
 static void
 roll_back(const struct plan *plan, struct handles *h, bool stopped)
 {
-	struct state state = state_to_undo(plan, h);
+	struct state state = state_to_undo(h);
 	struct error ignored;
 
 	spawn_kill(h);
@@ -383,7 +383,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 int
 container_finish(const struct plan *plan, struct handles *h, struct error *e)
 {
-	struct state state = state_to_undo(plan, h);
+	struct state state = state_to_undo(h);
 	struct stat st;
 
 	/* somebody may be deleting it, or have deleted it already */
