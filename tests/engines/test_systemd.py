@@ -142,7 +142,6 @@ def test_names(hako, bundle):
     run(["systemctl", "stop", "test-inner.slice", "test.slice"])
 
 
-@pytest.mark.essential
 def test_devices_survive_a_reload(box):
     """What is allowed can still be read, what is not still cannot; limits are as they were."""
     disk = os.stat("/dev/vda").st_rdev
@@ -194,7 +193,6 @@ def test_update(box):
         run(["systemctl", "daemon-reload"])
 
 
-@pytest.mark.essential
 def test_update_is_all_or_nothing(hako, bundle):
     box = Box(hako, bundle).start()
     refused = box.update("--resources", "-", check=False, input='{"memory": {"limit": 50331648}, '
@@ -209,6 +207,7 @@ def test_update_is_all_or_nothing(hako, bundle):
 
 # --- what ends badly ---
 
+@pytest.mark.essential
 def test_failed_unit_is_reset(hako, bundle):
     """A scope that has failed stays in systemd's memory; delete takes it out (runc's does not)."""
     box = Box(hako, bundle)
@@ -251,6 +250,7 @@ def test_failing_create_leaves_no_unit(hako, bundle):
     eventually(lambda: gone(box.unit), seconds=20)
 
 
+@pytest.mark.essential
 def test_out_of_memory(hako, bundle):
     bundle.linux["resources"] = {"memory": {"limit": 32 * MIB, "swap": 32 * MIB}}
     box = Box(hako, bundle.args("tail", "/dev/zero"))
