@@ -29,9 +29,9 @@ static void
 warn_of_repeated(const struct strings *env, struct arena *arena)
 {
 	const bool *repeated = environment_repeated(arena, env);
-	const struct json *entry = env->at->first;
+	const struct json *entry = env->at != NULL ? env->at->first : NULL;
 
-	for (size_t i = 0; i < env->count; i++, entry = entry->next) {
+	for (size_t i = 0; entry != NULL; i++, entry = entry->next) {
 		int length = (int)strcspn(env->items[i], "=");
 
 		if (repeated[i] && length > 0)
