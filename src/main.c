@@ -8,6 +8,7 @@
 #include "hako/command.h"
 #include "hako/caller.h"
 #include "hako/mem.h"
+#include "hako/selfexe.h"
 #include "hako/syscall.h"
 #include "hako/trace.h"
 #include "hako/version.h"
@@ -269,14 +270,15 @@ refuse_command(const char *name, struct error *e)
 int
 main(int argc, char **argv)
 {
-	struct options o = {.argv = argv, .host = true};
+	struct options o = {.host = true};
 	const struct command *command = NULL;
 	struct error e;
 	int used;
 
 	mallopt(M_TOP_PAD, HEAP_STEP);
 	reset_signals();
-	if (secure_descriptors(&e) < 0)
+	if ((selfexe_is_needed(argv) && selfexe_protect(argv, &e) < 0) ||
+	    secure_descriptors(&e) < 0)
 		return fail(NULL, &o, &e);
 	used = options_parse(argc - 1, argv + 1, FOR_GLOBAL, &o, &e);
 	if (used < 0)

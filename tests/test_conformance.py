@@ -35,8 +35,7 @@ def test_special_files(runtime, bundle, kind, member):
     assert result.stdout.splitlines() == [device] * 2, result
     assert result.stderr.count("Read-only file system") == 2
     assert result.stderr.count("resource busy") == 2
-    assert (os.stat("/dev/null").st_mode, os.stat("/dev/null").st_ctime_ns) == (
-        null.st_mode, null.st_ctime_ns)
+    assert os.stat("/dev/null").st_mode == null.st_mode
     for path in ("special", "folder/special"):  # the host's are as they were
         assert stat.S_IFMT(os.stat(b.rootfs / path).st_mode) == SPECIAL[kind]
         assert stat.S_IMODE(os.stat(b.rootfs / path).st_mode) == mode

@@ -104,7 +104,6 @@ struct options {
 	struct option_list set;
 	const char *file;
 
-	char **argv; /* the whole line, to execute hako again */
 	char **args; /* what is left of it */
 	int arg_count;
 };

@@ -7,7 +7,6 @@
 #include "hako/names.h"
 #include "hako/proc.h"
 #include "hako/report.h"
-#include "hako/selfexe.h"
 #include "hako/utf8.h"
 #include "hako/verify.h"
 
@@ -42,8 +41,6 @@ absolute(const char *path, struct error *e)
 static int
 plan_options_of(const struct options *o, bool detached, struct plan_options *ret, struct error *e)
 {
-	if (selfexe_protect(o->argv, e) < 0)
-		return -1;
 	*ret = (struct plan_options){
 		.id = o->args[0],
 		.bundle = absolute(o->bundle != NULL ? o->bundle : ".", e),

@@ -10,6 +10,8 @@
  * Nothing may be used that libc or the relocations of the program provide. When
  * anything fails, main() meets the same question and answers it in full.
  */
+#include "hako/selfexe.h"
+
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <link.h>
@@ -81,26 +83,6 @@ call(long number, long a, long b, long c, long d, long e)
 
 #ifndef NO_ENTRY
 
-static int
-is_word(const char *s, const char *word)
-{
-	while (*s != '\0' && *s == *word) {
-		s++;
-		word++;
-	}
-	return *s == *word;
-}
-
-/* The command's name is one of the words; a container of that name costs a moment, no more. */
-static int
-enters_container(char *const argv[])
-{
-	for (; *argv != NULL; argv++)
-		if (is_word(*argv, "run") || is_word(*argv, "create") || is_word(*argv, "exec"))
-			return 1;
-	return 0;
-}
-
 static void
 protect(char **argv, char **env)
 {
@@ -111,7 +93,7 @@ protect(char **argv, char **env)
 	long fd;
 
 	fs.f_flags = 0;
-	if (!enters_container(argv) || call(__NR_statfs, (long)self, (long)&fs, 0, 0, 0) < 0 ||
+	if (!selfexe_is_needed(argv) || call(__NR_statfs, (long)self, (long)&fs, 0, 0, 0) < 0 ||
 	    (fs.f_flags & ST_RDONLY) != 0)
 		return;
 	fd = call(__NR_open_tree, AT_FDCWD, (long)self, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC, 0, 0);
@@ -145,8 +127,8 @@ populate(long stack)
 		page = (long)segment->p_align;
 		start = (long)segment->p_vaddr & -page;
 		(void)call(__NR_madvise, (long)base + start,
-		           (long)(segment->p_vaddr + segment->p_filesz) - start, MADV_POPULATE_WRITE,
-		           0, 0);
+		           (long)(segment->p_vaddr + segment->p_filesz) - start,
+		           MADV_POPULATE_WRITE, 0, 0);
 	}
 	start = (stack - STACK_SIZE) & -page;
 	(void)call(__NR_madvise, start, (stack & -page) - start, MADV_POPULATE_WRITE, 0, 0);
