@@ -236,5 +236,8 @@ command_duration(const char *text, int *ret_ms);
 /* Text to standard output, checked. -1 with *e. */
 int
 command_print(const char *text, struct error *e);
+/* The same, then free it. NULL: there was no memory for it. */
+int
+command_print_owned(char *text, struct error *e);
 
 #endif

@@ -117,3 +117,13 @@ command_print(const char *text, struct error *e)
 	}
 	return 0;
 }
+
+int
+command_print_owned(char *text, struct error *e)
+{
+	int rc = text != NULL ? command_print(text, e)
+	                      : error_set(e, errno, "out-of-memory", "output");
+
+	free(text);
+	return rc;
+}

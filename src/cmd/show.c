@@ -8,21 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-print_owned(char *text, struct error *e)
-{
-	int rc = text != NULL ? command_print(text, e)
-	                      : error_set(e, errno, "out-of-memory", "output");
-
-	free(text);
-	return rc;
-}
-
 int
 command_features(const struct options *o, struct error *e)
 {
 	(void)o;
-	return print_owned(features_show(), e) < 0 ? -1 : command_print("\n", e);
+	return command_print_owned(features_show(), e) < 0 ? -1 : command_print("\n", e);
 }
 
 /* "text" or "json". */
@@ -59,5 +49,5 @@ command_plan(const struct options *o, struct error *e)
 	    bundle_load(&arena, path, o->config, &config, &doc, e) < 0 ||
 	    plan_make(&arena, config, &options, &plan, e) < 0)
 		return -1;
-	return print_owned(plan_show(plan, format), e);
+	return command_print_owned(plan_show(plan, format), e);
 }

@@ -29,28 +29,18 @@ find_format(const char *name, struct error *e)
 }
 
 static int
-print_owned(char *text, struct error *e)
-{
-	int rc = text != NULL ? command_print(text, e)
-	                      : error_set(e, errno, "out-of-memory", "output");
-
-	free(text);
-	return rc;
-}
-
-static int
 print_verdicts(const struct verdicts *v, const char *name, enum format format, bool all,
                struct error *e)
 {
 	switch (format) {
 	case FORMAT_JSON:
-		return print_owned(verdicts_show_json(v, name), e);
+		return command_print_owned(verdicts_show_json(v, name), e);
 	case FORMAT_TAP:
-		return print_owned(verdicts_show_tap(v, name), e);
+		return command_print_owned(verdicts_show_tap(v, name), e);
 	case FORMAT_JUNIT:
-		return print_owned(verdicts_show_junit(v, name), e);
+		return command_print_owned(verdicts_show_junit(v, name), e);
 	default:
-		return print_owned(verdicts_show_text(v, name, all), e);
+		return command_print_owned(verdicts_show_text(v, name, all), e);
 	}
 }
 
@@ -117,7 +107,7 @@ command_verify(const struct options *o, struct error *e)
 	if (format < 0)
 		return -1;
 	if (o->list)
-		return print_owned(checks_show(), e);
+		return command_print_owned(checks_show(), e);
 	alarm(PATIENCE_S);
 	if (make_request(o, &request, e) < 0 || verify(&arena, o, &request, &v, e) < 0)
 		return -1;
