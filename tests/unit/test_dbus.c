@@ -134,8 +134,12 @@ serve(const char *bytes, size_t length)
 		char line[512];
 		int client = accept(server, NULL, NULL);
 
-		_exit(write(client, bytes, length) != (ssize_t)length ||
-		      read(client, line, sizeof(line)) < 0 || read(client, line, sizeof(line)) < 0);
+		if (write(client, bytes, length) != (ssize_t)length ||
+		    shutdown(client, SHUT_WR) < 0)
+			_exit(1);
+		while (read(client, line, sizeof(line)) > 0)
+			;
+		_exit(0);
 	}
 	close(server);
 	return child;
