@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Global options, the command, its exit status; the only place that prints an
- * error. Before anything else no signal is ignored any more, standard streams are
- * made sure of and every other inherited descriptor becomes close-on-exec: a
- * container gets what --preserve-fds names, and nothing by accident.
+ * error. Before anything else no signal is ignored any more, the binary is out of
+ * reach of containers, standard streams are made sure of and every other inherited
+ * descriptor becomes close-on-exec: a container gets what --preserve-fds names, and
+ * nothing by accident.
  */
 #include "hako/command.h"
 #include "hako/caller.h"

@@ -172,19 +172,15 @@ is_shown_writable(const struct plan *plan)
 static bool
 find_owner(const struct plan *plan, uid_t *ret_owner)
 {
-	const struct objects *mappings = &plan->config->linux_->uid_mappings;
-	const struct config_id_mapping *rows = mappings->items;
-	uid_t uid = plan->process.uid;
+	const struct config_id_mapping *row;
 
-	*ret_owner = uid;
+	*ret_owner = plan->process.uid;
 	if (!plan_isolates(plan, CLONE_NEWUSER))
 		return true;
-	for (size_t i = 0; i < mappings->count; i++)
-		if (uid >= rows[i].container_id && uid - rows[i].container_id < rows[i].size) {
-			*ret_owner = rows[i].host_id + (uid - rows[i].container_id);
-			return true;
-		}
-	return false;
+	row = id_mappings_find(&plan->config->linux_->uid_mappings, plan->process.uid);
+	if (row != NULL)
+		*ret_owner = row->host_id + (plan->process.uid - row->container_id);
+	return row != NULL;
 }
 
 /* The directory and its files that the kernel lists; some of those may not be there. */
