@@ -317,7 +317,8 @@ is_ours(struct dbus *bus, const struct state *state, struct error *e)
 
 	if (rc <= 0 || is_description(state, found))
 		return rc;
-	log_warning("%s is left alone: it is somebody else's, \"%s\"", state->systemd_unit, found);
+	log_always(LOG_LEVEL_WARNING, "%s is left alone: it is somebody else's, \"%s\"",
+	           state->systemd_unit, found);
 	return 0;
 }
 

@@ -41,8 +41,8 @@ static bool
 has_foreign_dev(const struct plan *plan)
 {
 	char root[PATH_MAX];
-	bool foreign = path_normalise(plan->rootfs, root, sizeof(root)) == 0 &&
-	               strcmp(root, "/") == 0;
+	bool foreign =
+		path_normalise(plan->rootfs, root, sizeof(root)) == 0 && strcmp(root, "/") == 0;
 
 	for (size_t i = 0; i < plan->mount_count; i++) {
 		const struct mount_plan *m = &plan->mounts[i];

@@ -232,6 +232,21 @@ def test_failed_unit_of_that_name(hako, bundle):
     assert gone(box.unit)
 
 
+def test_unit_known_by_its_name_alone(hako, bundle):
+    """Without a state: it is stopped where its Description says that it is the container's."""
+    box = Box(hako, bundle).start()
+    (hako.root / box.id / "state.json").unlink()
+    run(["systemctl", "stop", box.unit])
+    run(["systemd-run", "--scope", "--unit", box.unit, "sh", "-c", "sleep 1000 & exit 0"])
+    assert "is left alone" in box.delete("--force").stderr
+    assert show(box.unit, "ActiveState") == {"ActiveState": "active"}
+    run(["systemctl", "stop", box.unit])
+    box.start()
+    (hako.root / box.id / "state.json").unlink()
+    assert box.delete("--force").stderr == ""
+    eventually(lambda: gone(box.unit))
+
+
 @pytest.mark.essential
 def test_unit_that_is_there(hako, bundle):
     """Somebody else's is left alone."""
