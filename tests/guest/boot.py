@@ -269,6 +269,8 @@ def names(scripts=SCRIPTS):
 
 def boot_one(hako, scripts, seconds):
     programs = {"bin/hako": hako, "bin/apparmor_parser": APPARMOR_PARSER}
+    if crun := shutil.which("crun"):  # to compare with
+        programs["bin/crun"] = crun
     files = programs | {path: path for program in programs.values() for path in libraries(program)}
     files |= {"guest/lib.sh": HERE / "lib.sh"}
     files |= {f"guest/{script.name}": script for script in scripts}
