@@ -7,23 +7,29 @@
  * until the server answers, or ends.
  */
 #include "hako/verify.h"
-#include "hako/file.h"
 #include "hako/step.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { SILENCE_MS = 5000, NEXT_SILENCE_MS = 500, TEXTS = 3, NO_TEXT = -1 };
 
-/* What the child writes: a note, and as many bytes of texts. */
+/* A child's notes, in memory that it has in common with the parent. */
+struct board {
+	size_t used;
+	char bytes[(16 << 20) - sizeof(size_t)]; /* only what is used is ever there */
+};
+
+/* Behind a note stand its texts, each with its NUL. */
 struct note {
 	enum verdict_event event;
 	size_t step;
@@ -35,35 +41,42 @@ struct note {
 
 struct teller {
 	const struct verdicts *v;
-	int pipe;
+	struct board *board;
 };
 
 static void
 tell(void *listener, enum verdict_event event, const struct verdict *verdict)
 {
-	static const struct verdict none;
 	const struct teller *teller = listener;
+	struct board *b = teller->board;
 	struct note note = {.event = event, .step = teller->v->step};
 	const char *texts[TEXTS];
+	size_t size = sizeof(note);
+	char *p = b->bytes + b->used;
 
-	note.verdict = verdict != NULL ? *verdict : none;
+	if (verdict != NULL)
+		note.verdict = *verdict;
 	texts[0] = note.verdict.id;
 	texts[1] = note.verdict.expected;
 	texts[2] = note.verdict.found;
-	for (size_t i = 0; i < TEXTS; i++)
+	for (size_t i = 0; i < TEXTS; i++) {
 		note.lengths[i] = texts[i] != NULL ? (int)strlen(texts[i]) : NO_TEXT;
-	if (file_write_all(teller->pipe, (const char *)&note, sizeof(note)) < 0)
+		size += texts[i] != NULL ? (size_t)note.lengths[i] + 1 : 0;
+	}
+	if (size > sizeof(b->bytes) - b->used)
 		_exit(1);
+	memcpy(p, &note, sizeof(note));
+	p += sizeof(note);
 	for (size_t i = 0; i < TEXTS; i++)
-		if (note.lengths[i] > 0 &&
-		    file_write_all(teller->pipe, texts[i], (size_t)note.lengths[i]) < 0)
-			_exit(1);
+		if (texts[i] != NULL)
+			p = stpcpy(p, texts[i]) + 1;
+	__atomic_store_n(&b->used, b->used + size, __ATOMIC_RELEASE);
 }
 
 static _Noreturn void
-look(const struct plan *plan, struct observed *o, struct verdicts *v, int pipe)
+look(const struct plan *plan, struct observed *o, struct verdicts *v, struct board *board)
 {
-	struct teller teller = {.v = v, .pipe = pipe};
+	struct teller teller = {.v = v, .board = board};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	v->tell = tell;
@@ -75,62 +88,48 @@ look(const struct plan *plan, struct observed *o, struct verdicts *v, int pipe)
 
 /* The parent ----------------------------------------------------------------------- */
 
-struct looker {
-	struct arena *arena;
-	int pipe;
-	int patience_ms;
-	struct verdict at; /* what it is looking at; no id: that is not known */
-};
-
-/* 1 when all of it has come, 0 at the end, -1 when nothing comes any more (ETIMEDOUT). */
+/* Until the child has ended (1), or writes nothing any more (0); -1 with errno. */
 static int
-hear(const struct looker *l, void *bytes, size_t length)
+wait_for(const struct board *b, int pidfd, int patience_ms)
 {
-	for (size_t done = 0; done < length;) {
-		struct pollfd p = {.fd = l->pipe, .events = POLLIN};
-		int rc = poll(&p, 1, l->patience_ms);
-		ssize_t n = rc > 0 ? read(l->pipe, (char *)bytes + done, length - done) : -1;
+	size_t before = 0;
 
-		if (rc == 0)
-			errno = ETIMEDOUT;
-		if (n < 0 && (errno != EINTR || rc == 0))
-			return -1;
-		if (n == 0)
+	for (;;) {
+		struct pollfd p = {.fd = pidfd, .events = POLLIN};
+		int rc = poll(&p, 1, patience_ms);
+		size_t now = __atomic_load_n(&b->used, __ATOMIC_ACQUIRE);
+
+		if (rc > 0 || (rc < 0 && errno != EINTR))
+			return rc > 0 ? 1 : -1;
+		if (rc == 0 && now == before)
 			return 0;
-		done += n > 0 ? (size_t)n : 0;
+		before = now;
 	}
-	return 1;
 }
 
-static int
-hear_text(const struct looker *l, int length, const char **ret)
+static const char *
+take_text(struct arena *arena, int length, const char **p)
 {
-	char *text;
-	int rc;
+	const char *text = *p;
 
-	*ret = NULL;
 	if (length == NO_TEXT)
-		return 1;
-	text = arena_alloc(l->arena, (size_t)length + 1);
-	rc = hear(l, text, (size_t)length);
-	text[length] = '\0';
-	*ret = text;
-	return rc;
+		return NULL;
+	*p += length + 1;
+	return arena_strndup(arena, text, (size_t)length);
 }
 
-static int
-hear_note(const struct looker *l, struct note *ret)
+static const char *
+take_note(struct arena *arena, const char *p, struct note *ret)
 {
-	int rc = hear(l, ret, sizeof(*ret));
-
-	if (rc > 0)
-		rc = hear_text(l, ret->lengths[0], &ret->verdict.id);
-	if (rc > 0)
-		rc = hear_text(l, ret->lengths[1], &ret->verdict.expected);
-	return rc > 0 ? hear_text(l, ret->lengths[2], &ret->verdict.found) : rc;
+	memcpy(ret, p, sizeof(*ret));
+	p += sizeof(*ret);
+	ret->verdict.id = take_text(arena, ret->lengths[0], &p);
+	ret->verdict.expected = take_text(arena, ret->lengths[1], &p);
+	ret->verdict.found = take_text(arena, ret->lengths[2], &p);
+	return p;
 }
 
-/* What it has begun it has been at: that need not be looked at again. */
+/* What has been begun need not be looked at again. */
 static void
 note_done(struct verdicts *v, const char *id)
 {
@@ -142,79 +141,83 @@ note_done(struct verdicts *v, const char *id)
 	v->done = (struct patterns){.items = more, .count = v->done.count + 1};
 }
 
+/* All that was found; *ret_last is what was looked at last, without an id when that is not known. */
 static void
-take(struct looker *l, struct verdicts *v, const struct note *note)
+take_notes(struct verdicts *v, const struct board *b, struct verdict *ret_last)
 {
-	if (note->event == VERDICT_FOUND) {
-		verdicts_put(v, &note->verdict);
-		return;
+	const char *p = b->bytes, *end = p + __atomic_load_n(&b->used, __ATOMIC_ACQUIRE);
+	struct note note;
+
+	while (p < end) {
+		p = take_note(v->arena, p, &note);
+		if (note.event == VERDICT_FOUND) {
+			verdicts_put(v, &note.verdict);
+			continue;
+		}
+		if (note.step != v->step)
+			v->done.count = 0;
+		v->step = note.step;
+		*ret_last = note.verdict;
+		if (note.event == VERDICT_BEGIN)
+			note_done(v, note.verdict.id);
 	}
-	if (note->step != v->step)
-		v->done.count = 0;
-	v->step = note->step;
-	l->at = note->verdict;
-	if (note->event == VERDICT_BEGIN)
-		note_done(v, note->verdict.id);
+}
+
+static int
+end_looker(pid_t child)
+{
+	int status = 0;
+
+	/* dead or not: nobody waits for one that cannot be killed */
+	for (int ms = 0; ms < 100 && waitpid(child, &status, WNOHANG) == 0; ms++)
+		usleep(1000);
+	return status;
 }
 
 /* 1: it was looked at to the end; 0: not all of it, ask again; -1 with *e. */
 static int
-listen_to(struct looker *l, struct verdicts *v, struct error *e)
+listen_to(pid_t child, int pidfd, const struct board *b, int patience_ms, struct verdicts *v,
+          struct error *e)
 {
-	struct note note;
-	int rc;
+	struct verdict last = {0};
+	int rc = wait_for(b, pidfd, patience_ms);
+	int code = rc == 0 ? ETIMEDOUT : errno;
 
-	while ((rc = hear_note(l, &note)) > 0)
-		take(l, v, &note);
-	if (rc == 0)
-		return 1;
-	if (errno != ETIMEDOUT || l->at.id == NULL)
-		return error_set(e, errno, "verify-failed", "%s", steps[v->step].name);
-	l->at.found = "its filesystem does not answer";
-	verdicts_put(v, &l->at);
-	return 0;
-}
-
-static int
-end_looker(pid_t child, bool finished, struct error *e)
-{
-	int status = 0;
-
-	if (!finished) {
+	if (rc <= 0)
 		kill(child, SIGKILL);
-		for (int ms = 0; ms < 100 && waitpid(child, NULL, WNOHANG) == 0; ms++)
-			usleep(1000);
-		return 0;
-	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
-	return status == 0 ? 0
-	                   : error_set(e, 0, "verify-failed",
-	                               "the process that looks at the container has ended early");
+	if (end_looker(child) != 0 && rc > 0)
+		return error_set(e, 0, "verify-failed",
+		                 "the process that looks at the container has ended early");
+	take_notes(v, b, &last);
+	if (rc > 0)
+		return 1;
+	if (rc < 0 || last.id == NULL)
+		return error_set(e, code, "verify-failed", "%s", steps[v->step].name);
+	last.found = "its filesystem does not answer";
+	verdicts_put(v, &last);
+	return 0;
 }
 
 static int
 send_looker(const struct plan *plan, struct observed *o, struct verdicts *v, int patience_ms,
             struct error *e)
 {
-	struct looker l = {.arena = v->arena, .patience_ms = patience_ms};
-	int ends[2], rc;
+	struct board *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE,
+	                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	autoclose int pidfd = -1;
 	pid_t child;
+	int rc;
 
+	if (b == MAP_FAILED)
+		return error_set(e, errno, "verify-failed", "mmap");
 	fflush(NULL);
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return error_set(e, errno, "verify-failed", "make a pipe");
 	child = fork();
-	if (child == 0) {
-		close(ends[0]);
-		look(plan, o, v, ends[1]);
-	}
-	close(ends[1]);
-	l.pipe = ends[0];
-	rc = child < 0 ? error_set(e, errno, "verify-failed", "fork") : listen_to(&l, v, e);
-	close(ends[0]);
-	if (child > 0 && end_looker(child, rc > 0, e) < 0)
-		return -1;
+	if (child == 0)
+		look(plan, o, v, b);
+	pidfd = child > 0 ? sys_pidfd_open(child, 0) : -1;
+	rc = pidfd < 0 ? error_set(e, errno, "verify-failed", "make a process that looks")
+	               : listen_to(child, pidfd, b, patience_ms, v, e);
+	munmap(b, sizeof(*b));
 	return rc;
 }
 
