@@ -30,6 +30,10 @@ import tempfile
 import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from harness.program import libraries  # noqa: E402
+
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
@@ -104,13 +108,6 @@ def modules_of(image):
     """The folder of the modules of a kernel, None when it came alone."""
     folder = image.parent.parent / "lib/modules"
     return folder if folder.is_dir() else None
-
-
-def libraries(program):
-    """The dynamic linker and the libraries of a program; none when it is static."""
-    listed = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL).stdout
-    return re.findall(r"(/\S+) \(0x", listed)
 
 
 def copy(source, target):
@@ -285,8 +282,7 @@ def boot_one(hako, scripts, seconds):
         disk = {} if scripts[0] in ALONE else {"/disk": HERE / "systemd"}  # of whatever is small
         return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, folders=disk, seconds=seconds,
                               options="security=selinux" * selinux, hardware=NODES,
-                              initramfs=INITRAMFS in scripts,
-                              env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py
+                              initramfs=INITRAMFS in scripts))
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
