@@ -30,6 +30,11 @@ create_out_of_memory() {
 }
 check create_out_of_memory_is_named create_out_of_memory
 
+# They need much memory themselves.
+has_sanitizers() {
+	grep -q __asan_init "$(command -v hako)"
+}
+
 # works RUNTIME KIB [TIMES]: a container of so little memory, and that not by chance.
 works() {
 	bundle "\"memory\": {\"limit\": $(($2 * 1024))}"
@@ -53,6 +58,7 @@ smallest() {
 # on addresses: one of the former, and always the same of the latter. What is left is most
 # of all what the program itself needs.
 smallest_memory() {
+	if has_sanitizers; then return; fi
 	online=/sys/devices/system/cpu/cpu1/online
 	random=/proc/sys/kernel/randomize_va_space
 	echo 0 >$online
@@ -70,6 +76,7 @@ check smallest_memory
 # On several processors too, where the kernel takes its time to give back what it has
 # charged in advance.
 little_memory() {
+	if has_sanitizers; then return; fi
 	for kib in 160 256; do
 		works hako $kib 10
 	done
