@@ -84,8 +84,9 @@ report_unknown(const struct strings *names, size_t i, struct error *e)
 		item = item->next;
 	if (json_goes_on(item))
 		return refuse_unknown(item, names->items[i], e);
-	return json_fallback(item, e, "capability-unknown", "no capability %s is known",
-	                     names->items[i]);
+	return json_fallback_shown(item, e, "capability-unknown",
+	                           "ignoring unknown or unavailable capabilities: [%s]",
+	                           names->items[i]);
 }
 
 static int
@@ -130,8 +131,8 @@ limit(const struct strings *names, uint64_t *set, uint64_t allowed, const char *
 	if (excess == 0)
 		return 0;
 	*set &= allowed;
-	return json_fallback(names->at, e, "capability-unusable", "%s: %s",
-	                     list_names(excess, list, sizeof(list)), why);
+	return json_fallback_shown(names->at, e, "capability-unusable", "%s: %s",
+	                           list_names(excess, list, sizeof(list)), why);
 }
 
 static int
@@ -145,8 +146,8 @@ plan_capabilities(const struct config_capabilities *c, struct capability_sets *s
 	    plan_set(&c->ambient, &sets->ambient, e) < 0)
 		return -1;
 	if (limit(&c->effective, &sets->effective, sets->permitted, "not permitted", e) < 0 ||
-	    limit(&c->inheritable, &sets->inheritable, sets->bounding, "not in the bounding set",
-	          e) < 0)
+	    limit(&c->inheritable, &sets->inheritable, sets->bounding,
+	          "not in the bounding set: operation not permitted", e) < 0)
 		return -1;
 	return limit(&c->ambient, &sets->ambient, sets->permitted & sets->inheritable,
 	             "not permitted and inheritable", e);
