@@ -131,8 +131,24 @@ limit(const struct strings *names, uint64_t *set, uint64_t allowed, const char *
 	if (excess == 0)
 		return 0;
 	*set &= allowed;
-	return json_fallback_shown(names->at, e, "capability-unusable", "%s: %s",
-	                           list_names(excess, list, sizeof(list)), why);
+	return json_fallback(names->at, e, "capability-unusable", "%s: %s",
+	                     list_names(excess, list, sizeof(list)), why);
+}
+
+/* Shown, where other runtimes fail. What engines give in the other sets is not worth a word. */
+static int
+limit_inheritable(const struct config_capabilities *c, struct capability_sets *sets,
+                  struct error *e)
+{
+	uint64_t excess = sets->inheritable & ~sets->bounding;
+	char list[256];
+
+	if (excess == 0)
+		return 0;
+	sets->inheritable &= sets->bounding;
+	return json_fallback_shown(c->inheritable.at, e, "capability-unusable",
+	                           "%s: not in the bounding set: operation not permitted",
+	                           list_names(excess, list, sizeof(list)));
 }
 
 static int
@@ -146,8 +162,7 @@ plan_capabilities(const struct config_capabilities *c, struct capability_sets *s
 	    plan_set(&c->ambient, &sets->ambient, e) < 0)
 		return -1;
 	if (limit(&c->effective, &sets->effective, sets->permitted, "not permitted", e) < 0 ||
-	    limit(&c->inheritable, &sets->inheritable, sets->bounding,
-	          "not in the bounding set: operation not permitted", e) < 0)
+	    limit_inheritable(c, sets, e) < 0)
 		return -1;
 	return limit(&c->ambient, &sets->ambient, sets->permitted & sets->inheritable,
 	             "not permitted and inheritable", e);
