@@ -43,7 +43,7 @@ def refused(runtime, limited):
         result = run(argv, env=runtime.environment, check=False, timeout=5, **how)
         assert cpu_seconds() - before < SECONDS * SCALE, result
         assert (result.returncode, result.stdout) == (code, ""), result
-        assert result.stderr.startswith("hako: ") and result.stderr.count("\n") == 1, result
+        assert result.stderr.startswith("hako: error: ") and result.stderr.count("\n") == 1, result
         assert "out of memory" not in result.stderr
         return result.stderr
 

@@ -155,7 +155,7 @@ def test_exit_status(hako, bundle, tmp_path):
                        (["--config", "/dev/zero"], 2)):
         result = run([hako, "check", *argv], check=False)
         assert (result.returncode, result.stdout) == (code, ""), result
-        assert result.stderr.startswith("hako: ") and result.stderr.count("\n") == 1
+        assert result.stderr.startswith("hako: error: ") and result.stderr.count("\n") == 1
 
 
 def test_full_disk(hako, bundle):

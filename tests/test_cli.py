@@ -123,7 +123,7 @@ USAGE = [
 def test_usage_errors(plain, line):
     result = plain(*line.split(), check=False)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (64, "", 1), result
-    assert result.stderr.startswith("hako: ")
+    assert result.stderr.startswith("hako: error: ")
 
 
 @pytest.mark.parametrize("line", ["checkpoint", "checkpoint --help", "checkpoint -h", "restore",
@@ -134,7 +134,7 @@ def test_no_checkpoint(plain, tmp_path, line):
     log = tmp_path / "log"
     result = plain("--log", log, "--log-format", "json", *line.split(), check=False)
     assert (result.returncode, result.stdout) == (1, "")
-    assert re.fullmatch(r"hako: hako has no (checkpoint|restore): .*\n", result.stderr)
+    assert re.fullmatch(r"hako: error: hako has no (checkpoint|restore): .*\n", result.stderr)
     assert "requires an argument" not in result.stderr
     assert json.loads(log.read_text())["level"] == "error"
 
@@ -240,7 +240,7 @@ def test_json_log_of_a_failure(runtime, tmp_path, args):
     assert record["level"] == "error" and TIME.fullmatch(record["time"])
     shown, = result.stderr.decode("utf-8", "replace").splitlines()
     plain_text = re.compile("[\\x00-\\x1f\\x7f?\ufffd]")  # the rest is shown differently
-    assert plain_text.sub("", shown) == "hako: " + plain_text.sub("", record["msg"])
+    assert plain_text.sub("", shown) == "hako: error: " + plain_text.sub("", record["msg"])
 
 
 def test_nothing_is_logged_on_success(runtime, bundle, tmp_path):
@@ -277,7 +277,7 @@ def test_debug_log(runtime, bundle, tmp_path, words):
 
 def test_text_log(runtime, tmp_path):
     result = runtime.run("--log", tmp_path / "log", "state", "none", check=False)
-    assert (tmp_path / "log").read_text() == f"hako: error: {result.stderr[6:]}"
+    assert (tmp_path / "log").read_text() == result.stderr
 
 
 @pytest.mark.parametrize("kind", ["file", "journald", "syslog"])

@@ -149,7 +149,7 @@ def test_failing_call(runtime, bundle, leaks, call, errno, when):
     result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject],
                     "run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
-    assert result.stderr.startswith("hako: ")
+    assert result.stderr.startswith("hako: error: ")
     assert leaks.wait() == []
 
 

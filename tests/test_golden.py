@@ -71,8 +71,8 @@ def test_a_format_that_is_none(hako, golden):
 
 
 def without_context(stderr):
-    """`hako: AT: CONTEXT: MESSAGE` without hako's name and the command's."""
-    return stderr.removeprefix("hako: ").replace("plan: ", "", 1)
+    """`hako: error: AT: CONTEXT: MESSAGE` without hako's name and the command's."""
+    return stderr.removeprefix("hako: error: ").replace("plan: ", "", 1)
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -287,7 +287,7 @@ def test_failure(scene, leaks, kind):
     result = scene.reach(kind)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1), result
     assert f"{kind} hook: /bin/sh exited with status 7: this is why" in result.stderr
-    assert result.stderr.startswith("hako: " + place(scene, f"/hooks/{kind}/0")), result
+    assert result.stderr.startswith("hako: error: " + place(scene, f"/hooks/{kind}/0")), result
     assert marks(scene) == ["poststop"]  # steps 12 and 13 of the lifecycle, and no other
     assert json.loads(scene.text("poststop"))["status"] == "stopped"
     assert leaks.wait() == []
@@ -300,7 +300,7 @@ def test_failure_in_run(runtime, scene, leaks, kind):
     result = runtime.run_bundle(scene.bundle, check=False)
     assert result.returncode == 1
     assert f"{kind} hook: /bin/sh exited with status 7" in result.stderr
-    assert result.stderr.startswith("hako: " + place(scene, f"/hooks/{kind}/0")), result
+    assert result.stderr.startswith("hako: error: " + place(scene, f"/hooks/{kind}/0")), result
     assert "poststop" in marks(scene)
     assert "program" not in marks(scene) or kind == "poststart"
     assert leaks.wait() == []

@@ -71,7 +71,7 @@ def cgroup_mount(outer):
 def fails(nest, inner, *options):
     """The one line of the error of the inner hako."""
     result = nest(inner, *options, check=False)
-    assert result.returncode == 1 and re.fullmatch(r"hako: .*\n", result.stderr), result
+    assert result.returncode == 1 and re.fullmatch(r"hako: error: .*\n", result.stderr), result
     return result.stderr
 
 

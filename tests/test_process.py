@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -332,14 +333,30 @@ def test_effective_capabilities_last_until_the_program(runtime, bundle, effectiv
         assert 'exec: "/bin/probe": permission denied' in result.stderr
 
 
-def test_unknown_capability(runtime, bundle):
+def test_unknown_capability(runtime, bundle, tmp_path):
     """The specification: a warning, not a failure. With --strict it is one."""
     b = bundle().capabilities("CAP_NO_SUCH", "CAP_KILL")
     assert int(runtime.probe(b)["status"]["CapBnd"], 16) == 1 << 5
-    runtime.options = ["--log-level", "warning"]
-    assert "CAP_NO_SUCH" in runtime.run_bundle(b.args("/bin/true")).stderr
+    warning = re.compile(r"^hako: warning: capability-unknown: config\.json:\S+ /process/capabilities/bounding/0: "
+                         r"ignoring unknown or unavailable capabilities: \[CAP_NO_SUCH\]$", re.MULTILINE)
+    assert warning.search(runtime.run_bundle(b.args("/bin/true")).stderr)
+    runtime.options = ["--log", tmp_path / "log"]  # engines read it, and expect the error alone
+    assert runtime.run_bundle(b).stderr == "" and (tmp_path / "log").read_text() == ""
+    runtime.options += ["--log-level", "warning"]
+    assert runtime.run_bundle(b).stderr == "" and warning.search((tmp_path / "log").read_text())
     runtime.options = ["--strict"]
     assert "CAP_NO_SUCH" in refused(runtime, b)
+
+
+def test_capability_outside_the_bounding_set(runtime, bundle):
+    """The kernel would refuse it: the container does without it, and that is said."""
+    b = bundle()
+    b.process["capabilities"] = {name: ["CAP_SYS_ADMIN"] for name in ("effective", "permitted", "inheritable")}
+    status = runtime.probe(b)["status"]
+    assert int(status["CapInh"], 16) == int(status["CapBnd"], 16) == 0
+    result = runtime.run_bundle(b.args("/bin/true"))
+    assert re.search(r"^hako: warning: capability-unusable: .*/process/capabilities/inheritable: CAP_SYS_ADMIN: "
+                     r"not in the bounding set: operation not permitted$", result.stderr, re.MULTILINE)
 
 
 @pytest.mark.parametrize("value", [True, False, None])

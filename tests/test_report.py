@@ -198,7 +198,7 @@ def test_timeout_kills_everybody(report, bundle, token, case):
     result = report(b, "--timeout", "0.4", globals=options)
     assert 0.4 <= time.monotonic() - begin < 10
     assert result.returncode == 124
-    assert re.fullmatch(r"hako: run \S+: killed at the deadline \(--timeout 0.4\)\n", result.stderr)
+    assert re.fullmatch(r"hako: error: run \S+: killed at the deadline \(--timeout 0.4\)\n", result.stderr)
     end = result.report["end"]
     assert (end["kind"], end["exitStatus"], end["signal"]) == ("timeout", None, "SIGKILL")
     assert end["error"]["id"] == "timeout" and result.report["timeout"] == 0.4

@@ -164,13 +164,19 @@ def test_nice_beside_another_policy(runtime, bundle, scheduler):
     ({"policy": "SCHED_OTHER", "runtime": 1}, "/runtime", "only for SCHED_DEADLINE"),
     ({"policy": "SCHED_OTHER", "deadline": 1}, "/deadline", "only for SCHED_DEADLINE"),
     ({"policy": "SCHED_BATCH", "period": 1}, "/period", "only for SCHED_DEADLINE"),
-    ({"policy": "SCHED_DEADLINE"}, "", "0 < runtime <= deadline <= period"),
-    ({"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 1000}, "", "runtime <= deadline"),
-    ({"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 3000, "period": 2500}, "",
-     "deadline <= period"),
+    ({"policy": "SCHED_DEADLINE"}, "", "sched_setattr: `SCHED_DEADLINE` requires `runtime`"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 2000}, "", "requires `deadline`"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 0, "deadline": 0}, "/runtime", "runtime must be greater than 0"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 0}, "/deadline", "deadline must be greater"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 1000}, "/runtime",
+     "runtime (2000) must be <= deadline (1000)"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 3000, "period": 2500}, "/deadline",
+     "deadline (3000) must be <= period (2500)"),
     ({"policy": "SCHED_ISO"}, "", "set SCHED_ISO: invalid argument"),
-    ({"policy": "SCHED_DEADLINE", "runtime": 1, "deadline": 10**9}, "",
-     "set SCHED_DEADLINE: invalid argument"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 1, "deadline": 10**9}, "/runtime",
+     "runtime (1) must be between 1024 and 9223372036854775808: invalid argument"),
+    ({"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 2**63 + 1}, "/deadline",
+     f"deadline ({2**63 + 1}) must be between 1024"),
 ])
 def test_scheduler_that_cannot_be(runtime, bundle, scheduler, pointer, message):
     b = bundle()
@@ -289,6 +295,15 @@ def test_exec_affinity(bundle, running, process_file, config, file, expected):
     changes = {} if file is None else {"execCPUAffinity": fill(file)}
     seen = box.exec(options=("--process", process_file(**changes))).json()
     assert cpus(seen) == words[expected]
+
+
+@pytest.mark.parametrize("initial, mask", [("0", "0x1"), ("0,3", "0x9"), ("0,64", "0x10000000000000001")])
+def test_exec_affinity_is_told(bundle, running, runtime, process_file, initial, mask):
+    """The first one nobody can see afterwards."""
+    box = running(bundle())
+    runtime.options = ["--debug"]
+    file = process_file(execCPUAffinity={"initial": initial, "final": "0"}, args=["/bin/true"])
+    assert f"hako: debug: affinity: {mask}\n" in box.exec(options=("--process", file)).stderr
 
 
 @pytest.mark.skipif(ALL_CPUS < 2, reason="one processor only")

@@ -11,7 +11,7 @@ from harness import kernel
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 SLEEP = ("/bin/sleep", "1000")
-CALL = re.compile(r'_fallback\([^;]*?\be,\s+"([a-z0-9-]+)"')
+CALL = re.compile(r'_fallback(?:_shown)?\([^;]*?\be,\s+"([a-z0-9-]+)"')
 
 
 def manual():

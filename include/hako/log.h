@@ -42,7 +42,7 @@ log_always(enum log_level level, const char *format, ...) __attribute__((format(
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 
 /*
- * The final error of a command: "hako: message" on stderr, and one record of
+ * The final error of a command: "hako: error: message" on stderr, and one record of
  * level error in the --log file.
  */
 void
@@ -56,5 +56,9 @@ log_error(const struct error *e);
 int
 log_fallback(struct error *e, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same, and on stderr whatever the level: the specification wants it to be logged. */
+int
+log_fallback_shown(struct error *e, const char *id, const char *msg);
 
 #endif

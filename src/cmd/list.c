@@ -78,7 +78,7 @@ list_one(struct listing *l, int root, const char *id)
 			char line[sizeof(e.at) + sizeof(e.msg)];
 
 			error_context(&e, "list %s", id);
-			fprintf(stderr, "hako: %s\n", error_format(&e, line, sizeof(line)));
+			fprintf(stderr, "hako: error: %s\n", error_format(&e, line, sizeof(line)));
 		}
 		arena_free(&arena);
 		return;

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The list was checked when it was read. */
@@ -63,14 +64,33 @@ fail(const struct affinity_plan *affinity, const char *member, const char *list,
 	                  code == EINVAL ? " (none of them is there, or allowed)" : "");
 }
 
+/* As runc and youki say it: the mask as one number, without what is zero in front. */
+static void
+log_mask(const struct number_set *cpus)
+{
+	char text[sizeof(cpus->words) * 2 + 1];
+	size_t i = ARRAY_SIZE(cpus->words) - 1, used;
+
+	while (i > 0 && cpus->words[i] == 0)
+		i--;
+	used = (size_t)snprintf(text, sizeof(text), "%lx", cpus->words[i]);
+	while (i-- > 0)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%0*lx",
+		                         NUMBER_SET_WORD / 4, cpus->words[i]);
+	log_debug("affinity: 0x%s", text);
+}
+
 LAYER_RUN(affinity_set_initial)
 {
 	const struct affinity_plan *affinity = &plan->process.affinity;
 
 	(void)h;
-	if (affinity->initial_cpus == NULL || set(0, affinity->initial_cpus) == 0)
+	if (affinity->initial_cpus == NULL)
 		return 0;
-	return fail(affinity, "initial", affinity->initial, e);
+	if (set(0, affinity->initial_cpus) < 0)
+		return fail(affinity, "initial", affinity->initial, e);
+	log_mask(affinity->initial_cpus);
+	return 0;
 }
 
 /* The kernel leaves out what there is not, and what the cpuset forbids. */

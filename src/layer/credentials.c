@@ -84,8 +84,9 @@ report_unknown(const struct strings *names, size_t i, struct error *e)
 		item = item->next;
 	if (json_goes_on(item))
 		return refuse_unknown(item, names->items[i], e);
-	return json_fallback(item, e, "capability-unknown", "no capability %s is known",
-	                     names->items[i]);
+	return json_fallback_shown(item, e, "capability-unknown",
+	                           "ignoring unknown or unavailable capabilities: [%s]",
+	                           names->items[i]);
 }
 
 static int
@@ -134,6 +135,22 @@ limit(const struct strings *names, uint64_t *set, uint64_t allowed, const char *
 	                     list_names(excess, list, sizeof(list)), why);
 }
 
+/* Shown, where other runtimes fail. What engines give in the other sets is not worth a word. */
+static int
+limit_inheritable(const struct config_capabilities *c, struct capability_sets *sets,
+                  struct error *e)
+{
+	uint64_t excess = sets->inheritable & ~sets->bounding;
+	char list[256];
+
+	if (excess == 0)
+		return 0;
+	sets->inheritable &= sets->bounding;
+	return json_fallback_shown(c->inheritable.at, e, "capability-unusable",
+	                           "%s: not in the bounding set: operation not permitted",
+	                           list_names(excess, list, sizeof(list)));
+}
+
 static int
 plan_capabilities(const struct config_capabilities *c, struct capability_sets *sets,
                   struct error *e)
@@ -145,8 +162,7 @@ plan_capabilities(const struct config_capabilities *c, struct capability_sets *s
 	    plan_set(&c->ambient, &sets->ambient, e) < 0)
 		return -1;
 	if (limit(&c->effective, &sets->effective, sets->permitted, "not permitted", e) < 0 ||
-	    limit(&c->inheritable, &sets->inheritable, sets->bounding, "not in the bounding set",
-	          e) < 0)
+	    limit_inheritable(c, sets, e) < 0)
 		return -1;
 	return limit(&c->ambient, &sets->ambient, sets->permitted & sets->inheritable,
 	             "not permitted and inheritable", e);

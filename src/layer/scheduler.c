@@ -62,6 +62,19 @@ LAYER_PROBE(scheduler_probe)
 	                  name_of(scheduler_names, (uint64_t)s->policy + 1));
 }
 
+/* What sched(7) says about times of SCHED_DEADLINE, for which the kernel has only EINVAL. */
+static int
+check_time(const struct scheduler_plan *s, const char *member, uint64_t time, struct error *e)
+{
+	const unsigned long long least = 1024, most = 1ULL << 63;
+
+	if (time >= least && time <= most)
+		return 0;
+	return json_error(json_member(s->at, member), e, EINVAL, "scheduler-failed",
+	                  "sched_setattr: `SCHED_DEADLINE` %s (%llu) must be between %llu and %llu",
+	                  member, (unsigned long long)time, least, most);
+}
+
 LAYER_RUN(scheduler_set)
 {
 	const struct scheduler_plan *s = &plan->process.scheduler;
@@ -78,6 +91,11 @@ LAYER_RUN(scheduler_set)
 
 	if (s->at == NULL || sys_sched_setattr(h->init_pid, &attr) == 0)
 		return 0;
+	if (errno == EINVAL && s->policy == SCHED_DEADLINE &&
+	    (check_time(s, "runtime", s->runtime_ns, e) < 0 ||
+	     check_time(s, "deadline", s->deadline_ns, e) < 0 ||
+	     (s->period_ns != 0 && check_time(s, "period", s->period_ns, e) < 0)))
+		return -1;
 	return json_error(s->at, e, errno, "scheduler-failed", "set %s%s",
 	                  name_of(scheduler_names, (uint64_t)s->policy + 1),
 	                  hint(errno, s->policy));

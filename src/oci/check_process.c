@@ -139,18 +139,42 @@ is_set(const uint64_t *number)
 	return number != NULL && *number != 0;
 }
 
-/* Deadlines are 0 when absent, and a period of 0 is that of the deadline (sched(7)). */
 static int
-check_deadline(const struct config_scheduler *scheduler, struct error *e)
+need_time(const struct config_scheduler *s, const char *member, const uint64_t *number,
+          struct error *e)
 {
-	uint64_t runtime = is_set(scheduler->runtime_ns) ? *scheduler->runtime_ns : 0;
-	uint64_t deadline = is_set(scheduler->deadline_ns) ? *scheduler->deadline_ns : 0;
-	uint64_t period = is_set(scheduler->period_ns) ? *scheduler->period_ns : deadline;
+	if (number == NULL)
+		return json_error(s->at, e, 0, "config-value",
+		                  "sched_setattr: `SCHED_DEADLINE` requires `%s`", member);
+	if (*number == 0)
+		return config_error(s->at, member, e, "config-value",
+		                    "sched_setattr: `SCHED_DEADLINE` %s must be greater than 0",
+		                    member);
+	return 0;
+}
 
-	if (runtime > 0 && runtime <= deadline && deadline <= period)
+static int
+order_times(const struct config_scheduler *s, const char *member, uint64_t number,
+            const char *longer, uint64_t limit, struct error *e)
+{
+	if (number <= limit)
 		return 0;
-	return json_error(scheduler->at, e, 0, "config-value",
-	                  "SCHED_DEADLINE needs 0 < runtime <= deadline <= period");
+	return config_error(s->at, member, e, "config-value",
+	                    "sched_setattr: `SCHED_DEADLINE` %s (%llu) must be <= %s (%llu)",
+	                    member, (unsigned long long)number, longer, (unsigned long long)limit);
+}
+
+/* A period of 0 is that of the deadline (sched(7)). In the words of crun. */
+static int
+check_deadline(const struct config_scheduler *s, struct error *e)
+{
+	if (need_time(s, "runtime", s->runtime_ns, e) < 0 ||
+	    need_time(s, "deadline", s->deadline_ns, e) < 0 ||
+	    order_times(s, "runtime", *s->runtime_ns, "deadline", *s->deadline_ns, e) < 0)
+		return -1;
+	if (!is_set(s->period_ns))
+		return 0;
+	return order_times(s, "deadline", *s->deadline_ns, "period", *s->period_ns, e);
 }
 
 static int

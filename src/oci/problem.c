@@ -169,16 +169,12 @@ json_hint(const struct json *node, const char *format, ...)
 	problems->items[problems->count - 1].hint = arena_strdup(problems->arena, hint);
 }
 
-int
-json_fallback(const struct json *node, struct error *e, const char *id, const char *format, ...)
+static int
+fall_back(const struct json *node, struct error *e, const char *id, bool shown, const char *msg)
 {
 	struct problems *problems = json_problems(node);
-	char msg[sizeof(e->msg)], where[sizeof(e->at)];
-	va_list args;
+	char where[sizeof(e->at)], line[sizeof(where) + sizeof(e->msg) + 2];
 
-	va_start(args, format);
-	vsnprintf(msg, sizeof(msg), format, args);
-	va_end(args);
 	if (problems != NULL && log_settings.strict)
 		return json_error(node, e, 0, id, "%s (an error because of --strict)", msg);
 	if (problems != NULL) {
@@ -186,7 +182,32 @@ json_fallback(const struct json *node, struct error *e, const char *id, const ch
 		return 0;
 	}
 	json_where(node, where, sizeof(where));
-	return log_fallback(e, id, "%s%s%s", where, where[0] != '\0' ? ": " : "", msg);
+	snprintf(line, sizeof(line), "%s%s%s", where, where[0] != '\0' ? ": " : "", msg);
+	return shown ? log_fallback_shown(e, id, line) : log_fallback(e, id, "%s", line);
+}
+
+int
+json_fallback(const struct json *node, struct error *e, const char *id, const char *format, ...)
+{
+	char msg[sizeof(e->msg)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(msg, sizeof(msg), format, args);
+	va_end(args);
+	return fall_back(node, e, id, false, msg);
+}
+
+int
+json_fallback_shown(const struct json *node, struct error *e, const char *id, const char *format, ...)
+{
+	char msg[sizeof(e->msg)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(msg, sizeof(msg), format, args);
+	va_end(args);
+	return fall_back(node, e, id, true, msg);
 }
 
 static int

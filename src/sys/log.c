@@ -115,7 +115,7 @@ log_error(const struct error *e)
 	if (log_settings.fd >= 0)
 		write_record(log_settings.fd, LOG_LEVEL_ERROR, msg);
 	make_printable(msg);
-	length = snprintf(line, sizeof(line), "hako: %s\n", msg);
+	length = snprintf(line, sizeof(line), "hako: error: %s\n", msg);
 	(void)!write(STDERR_FILENO, line, (size_t)length);
 }
 
@@ -131,5 +131,14 @@ log_fallback(struct error *e, const char *id, const char *format, ...)
 	if (log_settings.strict)
 		return error_set(e, 0, id, "%s (an error because of --strict)", msg);
 	log_write(LOG_LEVEL_WARNING, "%s: %s", id, msg);
+	return 0;
+}
+
+int
+log_fallback_shown(struct error *e, const char *id, const char *msg)
+{
+	if (log_settings.strict || log_settings.fd >= 0)
+		return log_fallback(e, id, "%s", msg);
+	log_always(LOG_LEVEL_WARNING, "%s: %s", id, msg);
 	return 0;
 }

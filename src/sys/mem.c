@@ -29,7 +29,7 @@ struct arena_block {
 static _Noreturn void
 out_of_memory(void)
 {
-	static const char text[] = "hako: out of memory\n";
+	static const char text[] = "hako: error: out of memory\n";
 
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
 	_exit(1);

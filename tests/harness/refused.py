@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bundles that hako refuses: hako: run ID: config.json:LINE:COLUMN /POINTER: MESSAGE"""
+"""Bundles that hako refuses: hako: error: run ID: config.json:LINE:COLUMN /POINTER: MESSAGE"""
 
 import json
 import re
@@ -13,7 +13,7 @@ def refused(runtime, bundle, pointer=None, command="run", options=()):
     With a pointer: the error must name it, and line and column must be those of its value."""
     result = runtime.run(command, *options, "--bundle", bundle, runtime.new_id(), check=False)
     assert result.returncode == 1, result
-    assert re.fullmatch(r"hako: .*\n", result.stderr), result
+    assert re.fullmatch(r"hako: error: .*\n", result.stderr), result
     where = WHERE.search(result.stderr)
     if pointer is not None:
         assert where and where[3] == pointer, f"{pointer}: {result}"
