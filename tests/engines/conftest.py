@@ -2,10 +2,12 @@
 """Fixtures of the tests in the guest: an engine for each runtime, and after each test nothing
 may be left. cannot("crun", "why") marks a test that one runtime or its engine fails."""
 
+import io
 import os
 import pathlib
 import re
 import subprocess
+import tarfile
 
 import pytest
 
@@ -88,6 +90,15 @@ def nothing_left(request):
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory):
     return image.write(tmp_path_factory.mktemp("image") / "box.tar")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """The image, unpacked."""
+    folder = tmp_path_factory.mktemp("template")
+    with tarfile.open(fileobj=io.BytesIO(image.layer())) as tar:
+        tar.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
