@@ -37,6 +37,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "cannot(runtime, why): a known failure with one runtime")
     config.addinivalue_line("markers", "essential: runs with every runtime, and with systemd")
+    config.addinivalue_line("markers", "driver: of these, what systemd as cgroup driver can break")
 
 
 def pytest_generate_tests(metafunc):
@@ -249,6 +250,8 @@ def cri(daemon, runtime, nothing_left):
 @pytest.fixture(scope="session")
 def dockerd(daemon, archive, tmp_path_factory):
     """Docker's daemon with the image; what it makes once for all has been made."""
+    if SYSTEMD:  # which has the same socket for Debian's own
+        subprocess.run(["systemctl", "stop", "docker.socket"], check=True)
     runtimes = {name: {"path": path} for name, path in RUNTIMES.items() if name not in ("hako", "runc")}
     made = Daemon(daemon.address, tmp_path_factory.mktemp("docker") / "log", runtimes).start()
     docker = Docker("runc")

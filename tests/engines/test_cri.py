@@ -106,6 +106,7 @@ def limit(pid, file):
 
 # --- pods ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_pod(pod, runtime, pods_parent):
     container = pod.start(*SLEEP)
@@ -180,6 +181,7 @@ def test_not_a_program(pod):
     assert container.status["reason"] == "StartError" and container.status["exit_code"] == 128
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_stop(pod):
     container = pod.start("sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; "
@@ -219,6 +221,7 @@ def test_exec_terminal(pod):
     stream.close()
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_resources(pod):
     container = pod.start(*SLEEP, resources={

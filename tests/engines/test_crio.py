@@ -42,6 +42,7 @@ def test_features(runtime, tmp_path):
     assert Crio(runtime, tmp_path, SYSTEMD).features()["linux"]["namespaces"]
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_life(make):
     box = make("sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.1; done")
@@ -151,6 +152,7 @@ def test_pids_of_the_node(make):
     eventually(lambda: not folder.exists() or not cgroup_pids(folder), seconds=20)
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_limits_and_update(make):
     box = make(*SLEEP, resources={"memory": {"limit": 64 * MIB}, "cpu": {"quota": 50000, "period": 100000}})

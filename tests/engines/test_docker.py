@@ -58,6 +58,7 @@ def test_interactive(docker, on_terminal):
 
 # --- detached ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_detached(docker, runtime, sleeper):
     pid, folder = sleeper.pid, cgroup_path(sleeper.pid)
@@ -149,6 +150,7 @@ def test_exec_terminal(docker, sleeper, on_terminal):
 
 # --- what options become ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_limits_and_update(docker):
     container = docker.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",
@@ -278,6 +280,7 @@ def task_parent():
         eventually(lambda: made.rmdir() is None, seconds=20)
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_ecs_task(docker, task_parent):
     """As the agent asks: a container that holds the namespaces, others that share them, in the

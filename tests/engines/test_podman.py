@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Podman as root, cgroupfs manager: the life of a container, and what its options become."""
+"""Podman as root: the life of a container, and what its options become."""
 
 import signal
 
@@ -102,6 +102,7 @@ def test_wait_and_exit_code(podman):
     assert (container.state["Status"], container.state["ExitCode"]) == ("exited", 3)
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_stop(podman):
     container = podman.start("--", "sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; "
@@ -246,6 +247,7 @@ def test_interactive(podman, on_terminal):
 
 # --- limits ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_limits(podman):
     container = podman.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",

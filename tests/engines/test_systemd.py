@@ -15,6 +15,7 @@ from harness.runtime import Runtime, run
 from .conftest import RUNTIMES
 
 __test__ = os.path.exists("/run/systemd/system")
+pytestmark = pytest.mark.driver
 
 MIB = 1 << 20
 SLEEP = ("sleep", "1000")
