@@ -7,9 +7,10 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
-from harness.runtime import SCALE
+from harness.runtime import SCALE, run
 
 from . import image
+from .conftest import SYSTEMD
 
 SLEEP = ("sleep", "1000")
 
@@ -279,11 +280,15 @@ def test_stats(podman, sleeper):
 
 
 def test_cgroup_parent(podman):
-    container = podman.start("--cgroup-parent", "/libpod_parent/deeper", "--", *SLEEP)
+    above = "parent-deeper.slice" if SYSTEMD else "/libpod_parent/deeper"
+    container = podman.start("--cgroup-parent", above, "--", *SLEEP)
     parent = cgroup_path(container.pid).parent
-    assert parent.name == "deeper"
+    assert parent.name == above.rpartition("/")[2]
     container.rm("--force", "--time", "0")
-    eventually(lambda: remove(parent), seconds=20)
+    if SYSTEMD:
+        run(["systemctl", "stop", above, "parent.slice"])
+    else:
+        eventually(lambda: remove(parent), seconds=20)
 
 
 @pytest.mark.essential
