@@ -302,6 +302,8 @@ def test_ecs_task(docker, task_parent):
     pid = box.pid
     box.stop("--time", "1")
     assert not alive(pid) and alive(pause.pid)
+    for container in (box, pause):
+        container.rm("--force")
 
 
 # --- Swarm ---
