@@ -112,7 +112,6 @@ class Container:
         if found["status"] == "stopped":
             file = self.crio.exits / self.id
             found["exit code"] = eventually(lambda: file.exists() and int(file.read_text()), seconds=20)
-            found["out of memory"] = (self.bundle.path / "oom").exists()
         return found
 
     def kill(self, *args):
