@@ -660,6 +660,10 @@ def test_kill_when_init_is_gone(runtime, bundle, options):
     result = runtime.run("kill", *options, box.id, "KILL", check=False)
     assert result.returncode == (not options)
     assert result.stderr.endswith("" if options else "container not running\n")
+    os.rmdir(CGROUP / box.id)  # as systemd does with a scope that is empty
+    for name in ("KILL", "TERM"):
+        assert runtime.run("kill", *options, box.id, name, check=False).returncode == (not options)
+    assert runtime.run("ps", "--format", "json", box.id).json() == []
 
 
 # --- kill and delete by an expression ------------------------------------------------------------

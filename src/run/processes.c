@@ -37,6 +37,13 @@ visit_namespace(const struct container *c, int (*visit)(pid_t pid, void *data), 
 	return error_set(e, errno, "processes-unknown", "read the processes of the pid namespace");
 }
 
+/* That of a stopped container may go at any time: systemd removes what is empty. */
+static bool
+cgroup_has_gone(const struct container *c, int code)
+{
+	return c->status == STATUS_STOPPED && (code == ENOENT || code == ENODEV);
+}
+
 int
 container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
                 struct error *e)
@@ -46,9 +53,9 @@ container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), 
 	if (c->state->cgroup_path == NULL)
 		return c->status == STATUS_STOPPED ? 0 : visit_namespace(c, visit, data, e);
 	cgroup = container_cgroup(c, e);
-	if (cgroup < 0) /* somebody may have removed that of a stopped one */
-		return c->status == STATUS_STOPPED && e->code == ENOENT ? 0 : -1;
-	if (cgroup_visit(cgroup, visit, data) < 0)
+	if (cgroup < 0)
+		return cgroup_has_gone(c, e->code) ? 0 : -1;
+	if (cgroup_visit(cgroup, visit, data) < 0 && !cgroup_has_gone(c, errno))
 		return error_set(e, errno, "cgroup-failed", "read the processes of the cgroup");
 	return 0;
 }
@@ -68,11 +75,12 @@ static int
 signal_cgroup(const struct container *c, int signal, struct error *e)
 {
 	autoclose int cgroup = container_cgroup(c, e);
+	int rc;
 
 	if (cgroup < 0)
-		return -1;
-	if ((signal == SIGKILL ? cgroup_kill(cgroup) : cgroup_visit(cgroup, signal_one, &signal)) <
-	    0)
+		return cgroup_has_gone(c, e->code) ? 0 : -1;
+	rc = signal == SIGKILL ? cgroup_kill(cgroup) : cgroup_visit(cgroup, signal_one, &signal);
+	if (rc < 0 && !cgroup_has_gone(c, errno))
 		return error_set(e, errno, "kill-failed", "signal the processes of the cgroup");
 	return 0;
 }

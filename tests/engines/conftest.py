@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of the tests in the guest: an engine for each runtime, and after each test nothing
-may be left. cannot("crun", "why") marks a test that one runtime or its engine fails."""
+may be left. cannot("crun", "why") marks a test that one runtime or its engine fails, as is known
+of guests without systemd."""
 
+import io
 import os
 import pathlib
 import re
 import subprocess
+import tarfile
 
 import pytest
 
@@ -35,6 +38,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line("markers", "cannot(runtime, why): a known failure with one runtime")
     config.addinivalue_line("markers", "essential: runs with every runtime, and with systemd")
+    config.addinivalue_line("markers", "driver: of these, what systemd as cgroup driver can break")
 
 
 def pytest_generate_tests(metafunc):
@@ -60,7 +64,7 @@ def pytest_collection_modifyitems(config, items):
         runtime = runtime_of(item)
         for marker in item.iter_markers("cannot"):
             if marker.args[0] == runtime:
-                item.add_marker(pytest.mark.xfail(reason=marker.args[1], strict=True))
+                item.add_marker(pytest.mark.xfail(reason=marker.args[1], strict=not SYSTEMD))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -88,6 +92,15 @@ def nothing_left(request):
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory):
     return image.write(tmp_path_factory.mktemp("image") / "box.tar")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """The image, unpacked."""
+    folder = tmp_path_factory.mktemp("template")
+    with tarfile.open(fileobj=io.BytesIO(image.layer())) as tar:
+        tar.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -238,6 +251,8 @@ def cri(daemon, runtime, nothing_left):
 @pytest.fixture(scope="session")
 def dockerd(daemon, archive, tmp_path_factory):
     """Docker's daemon with the image; what it makes once for all has been made."""
+    if SYSTEMD:  # which has the same socket for Debian's own
+        subprocess.run(["systemctl", "stop", "docker.socket"], check=True)
     runtimes = {name: {"path": path} for name, path in RUNTIMES.items() if name not in ("hako", "runc")}
     made = Daemon(daemon.address, tmp_path_factory.mktemp("docker") / "log", runtimes).start()
     docker = Docker("runc")

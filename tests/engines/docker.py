@@ -17,14 +17,15 @@ CONFIG = "/etc/docker/daemon.json"
 
 class Daemon:
     """dockerd on a containerd that runs already. settings: for its configuration, beside what the
-    manual has; folder: where it keeps everything, its default when there is none."""
+    manual has; folder: where it keeps everything, its default when there is none; network: the
+    namespace that is its host's."""
 
-    def __init__(self, address, log, runtimes, folder=None, **settings):
+    def __init__(self, address, log, runtimes, folder=None, network=None, **settings):
         self.log, self.runtimes, self.settings = log, runtimes, settings
         self.config = pathlib.Path(folder / "daemon.json" if folder else CONFIG)
         self.run_folder = folder or pathlib.Path("/run")
         self.socket = self.run_folder / "docker.sock"
-        self.argv = ["dockerd", "--config-file", self.config, "--containerd", address,
+        self.argv = [*["nsenter", f"--net={network}"] * bool(network), "dockerd", "--config-file", self.config, "--containerd", address,
                      "--host", f"unix://{self.socket}", "--iptables=false", "--ip6tables=false",
                      "--init-path", "/usr/bin/catatonit"]
         if folder:

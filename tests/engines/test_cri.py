@@ -12,6 +12,7 @@ from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually
                             status)
 
 from . import manual
+from .conftest import SYSTEMD
 from .cri import Stream
 
 SLEEP = ["sleep", "1000"]
@@ -105,6 +106,7 @@ def limit(pid, file):
 
 # --- pods ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_pod(pod, runtime, pods_parent):
     container = pod.start(*SLEEP)
@@ -179,6 +181,7 @@ def test_not_a_program(pod):
     assert container.status["reason"] == "StartError" and container.status["exit_code"] == 128
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_stop(pod):
     container = pod.start("sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; "
@@ -218,6 +221,7 @@ def test_exec_terminal(pod):
     stream.close()
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_resources(pod):
     container = pod.start(*SLEEP, resources={
@@ -241,7 +245,8 @@ def test_over_memory(pod):
     container = pod.start("tail", "/dev/zero", resources={
         "memory_limit_in_bytes": 32 << 20, "unified": {"memory.swap.max": "0"}})
     assert container.wait() == 137
-    eventually(lambda: container.status["reason"] == "OOMKilled", seconds=10)
+    if not SYSTEMD:  # which may remove the cgroup before containerd looks, whatever the runtime
+        eventually(lambda: container.status["reason"] == "OOMKilled", seconds=10)
 
 
 def test_security(pod):

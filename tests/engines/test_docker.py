@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Docker, and Swarm on one node."""
+"""Docker, and Swarm on one node and on two."""
 
 import json
 import os
@@ -10,9 +10,10 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
-from harness.runtime import SCALE
+from harness.runtime import SCALE, run
 
 from . import image
+from .conftest import SYSTEMD
 from .docker import Daemon, Docker
 
 SLEEP = ("sleep", "1000")
@@ -57,6 +58,7 @@ def test_interactive(docker, on_terminal):
 
 # --- detached ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_detached(docker, runtime, sleeper):
     pid, folder = sleeper.pid, cgroup_path(sleeper.pid)
@@ -148,6 +150,7 @@ def test_exec_terminal(docker, sleeper, on_terminal):
 
 # --- what options become ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_limits_and_update(docker):
     container = docker.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",
@@ -257,45 +260,150 @@ def test_user_namespace(docker, daemon, runtime, archive, dockerd):
         remapped.stop()
 
 
-# --- Swarm ---
+# --- Amazon ECS ---
 
 @pytest.fixture
-def swarm(docker, dockerd, runtime):
-    """A node whose default runtime is that under test: services have no other."""
+def task_parent():
+    """The cgroup that the agent has made for a task, with the task's limits."""
+    if SYSTEMD:
+        name = "ecstasks-0123456789abcdef.slice"
+        run(["systemctl", "start", name])
+        run(["systemctl", "set-property", "--runtime", name, "MemoryMax=128M", "CPUQuota=50%"])
+        yield name
+        run(["systemctl", "stop", name, "ecstasks.slice"])
+        run(["systemctl", "revert", name])
+        return
+    folder = pathlib.Path("/sys/fs/cgroup/ecs/0123456789abcdef")
+    folder.mkdir(parents=True)
+    yield "/ecs/0123456789abcdef"
+    for made in (folder, folder.parent):
+        eventually(lambda: made.rmdir() is None, seconds=20)
+
+
+@pytest.mark.driver
+@pytest.mark.essential
+def test_ecs_task(docker, task_parent):
+    """As the agent asks: a container that holds the namespaces, others that share them, in the
+    cgroup of the task."""
+    pause = docker.start("--cgroup-parent", task_parent, "--ipc", "shareable", "--", *SLEEP)
+    docker.always = docker.always[:2]
+    shared = [f"--{kind}=container:{pause.id}" for kind in ("network", "ipc", "pid")]
+    box = docker.start("--cgroup-parent", task_parent, *shared, "--memory", "64m",
+                       "--memory-reservation", "32m", "--cpu-shares", "256",
+                       "--ulimit", "nofile=1024:4096", "--", *SLEEP)
+    folder = cgroup_path(box.pid)
+    assert folder.parent == cgroup_path(pause.pid).parent
+    assert folder.parent.name == task_parent.rpartition("/")[2]
+    mine, theirs = namespaces(box.pid), namespaces(pause.pid)
+    assert {kind for kind in ("net", "ipc", "pid", "mnt") if mine[kind] == theirs[kind]} == {
+        "net", "ipc", "pid"}
+    assert (limit(box.pid, "memory.max"), limit(box.pid, "memory.low")) == (str(64 << 20), str(32 << 20))
+    assert box.exec("sh", "-c", "ulimit -n; ulimit -Hn").stdout.split() == ["1024", "4096"]
+    pid = box.pid
+    box.stop("--time", "1")
+    assert not alive(pid) and alive(pause.pid)
+    for container in (box, pause):
+        container.rm("--force")
+
+
+# --- Swarm ---
+
+FIRST, SECOND = "10.99.0.1", "10.99.0.2"
+
+
+@pytest.fixture
+def swarm_at(docker, dockerd, runtime):
+    """swarm_at(address): a node whose default runtime is that under test: services have no other."""
     dockerd.reload(**{"default-runtime": runtime.name})
-    docker("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
-    yield docker
-    docker("swarm", "leave", "--force")
+
+    def init(address):
+        docker("swarm", "init", "--advertise-addr", address, "--listen-addr", f"{address}:2377")
+        return docker
+
+    yield init
+    docker("swarm", "leave", "--force", status=None)
     eventually(lambda: docker.containers() == [], seconds=60)
     dockerd.reload()
 
 
+def create_service(swarm, replicas):
+    swarm("service", "create", "--detach", "--name", "box", "--replicas", str(replicas),
+          "--network", "host", "--restart-delay", "1s", "--limit-memory", "32m", "--no-resolve-image",
+          image.NAME, *SLEEP)
+
+
+def tasks(node):
+    """{pid: what Docker knows of it} of those that run on a node."""
+    ids = node("ps", "--quiet", "--no-trunc", "--filter", "status=running").stdout.split()
+    found = json.loads(node("inspect", *ids).stdout) if ids else []
+    return {each["State"]["Pid"]: each for each in found}
+
+
+def running(node, number):
+    """When there are so many: those."""
+    return eventually(lambda: len(found := tasks(node)) == number and found, seconds=120)
+
+
 @pytest.mark.essential
 @pytest.mark.timeout(600)
-def test_swarm(swarm, runtime):
-    swarm("service", "create", "--detach", "--name", "box", "--replicas", "3", "--network", "host",
-          "--restart-delay", "1s", "--limit-memory", "32m", "--no-resolve-image", image.NAME, *SLEEP)
-
-    def tasks():
-        ids = swarm("ps", "--quiet", "--no-trunc", "--filter", "status=running").stdout.split()
-        found = json.loads(swarm("inspect", *ids).stdout) if ids else []
-        return {each["State"]["Pid"]: each for each in found}
-
-    def scaled(number):
-        return eventually(lambda: len(tasks()) == number and tasks(), seconds=120)
-
-    first = scaled(3)
+def test_swarm(swarm_at, runtime):
+    swarm = swarm_at("127.0.0.1")
+    create_service(swarm, 3)
+    first = running(swarm, 3)
     for pid, task in first.items():
         assert task["HostConfig"]["Runtime"] == runtime.name
         assert cmdline(pid) == list(SLEEP) and limit(pid, "memory.max") == str(32 << 20)
     killed = min(first)
     os.kill(killed, signal.SIGKILL)
-    replaced = eventually(lambda: len(tasks()) == 3 and killed not in tasks() and tasks(), seconds=120)
+    replaced = eventually(lambda: len(now := tasks(swarm)) == 3 and killed not in now and now, seconds=120)
     assert len(set(replaced) - set(first)) == 1
     swarm("service", "scale", "--detach", "box=5")
-    scaled(5)
+    running(swarm, 5)
     swarm("service", "scale", "--detach", "box=2")
-    scaled(2)
+    running(swarm, 2)
     swarm("service", "rm", "box")
-    scaled_down = eventually(lambda: not tasks() and not swarm.containers(), seconds=120)
-    assert scaled_down
+    eventually(lambda: tasks(swarm) == {} and swarm.containers() == [], seconds=120)
+
+
+@pytest.fixture
+def second(docker, daemon, runtime, archive, dockerd):
+    """Docker of another node: its network is a namespace, and a veth leads there."""
+    for command in ("netns add second", "link add first0 type veth peer name second0 netns second",
+                    f"addr add {FIRST}/24 dev first0", "link set first0 up", "-n second link set lo up",
+                    f"-n second addr add {SECOND}/24 dev second0", "-n second link set second0 up"):
+        run(["ip", *command.split()])
+    folder = pathlib.Path("/var/lib/second")
+    folder.mkdir(exist_ok=True)
+    other = Daemon(daemon.address, folder / "log", dockerd.runtimes, folder, "/run/netns/second",
+                   **{"default-runtime": runtime.name}).start()
+    made = Docker(runtime.name, other.socket)
+    made("load", "--input", archive)
+    yield made
+    made("swarm", "leave", "--force", status=None)
+    eventually(lambda: made.containers() == [], seconds=60)
+    other.stop()
+    run(["ip", "link", "del", "first0"])
+    run(["ip", "netns", "del", "second"])
+
+
+@pytest.mark.timeout(900)
+def test_two_nodes(swarm_at, second, runtime):
+    """Work is spread, what is killed comes back, and a node that is drained hands over."""
+    first = swarm_at(FIRST)
+    token = first("swarm", "join-token", "--quiet", "worker").stdout.strip()
+    second("swarm", "join", "--token", token, "--advertise-addr", SECOND, "--listen-addr",
+           f"{SECOND}:2377", f"{FIRST}:2377")
+    create_service(first, 4)
+    nodes = running(first, 2), running(second, 2)
+    for pid, task in {**nodes[0], **nodes[1]}.items():
+        assert task["HostConfig"]["Runtime"] == runtime.name
+        assert cmdline(pid) == list(SLEEP) and limit(pid, "memory.max") == str(32 << 20)
+    killed = min(nodes[1])
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: len(tasks(first) | tasks(second)) == 4 and not alive(killed), seconds=120)
+    worker = second("info", "--format", "{{.Swarm.NodeID}}").stdout.strip()
+    first("node", "update", "--availability", "drain", worker)
+    running(first, 4)
+    eventually(lambda: tasks(second) == {}, seconds=120)
+    first("service", "rm", "box")
+    eventually(lambda: tasks(first) == {}, seconds=120)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Podman as root, cgroupfs manager: the life of a container, and what its options become."""
+"""Podman as root: the life of a container, and what its options become."""
 
 import signal
 
@@ -7,9 +7,10 @@ import pytest
 
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
-from harness.runtime import SCALE
+from harness.runtime import SCALE, run
 
 from . import image
+from .conftest import SYSTEMD
 
 SLEEP = ("sleep", "1000")
 
@@ -102,6 +103,7 @@ def test_wait_and_exit_code(podman):
     assert (container.state["Status"], container.state["ExitCode"]) == ("exited", 3)
 
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_stop(podman):
     container = podman.start("--", "sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; "
@@ -246,6 +248,7 @@ def test_interactive(podman, on_terminal):
 
 # --- limits ---
 
+@pytest.mark.driver
 @pytest.mark.essential
 def test_limits(podman):
     container = podman.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",
@@ -277,11 +280,15 @@ def test_stats(podman, sleeper):
 
 
 def test_cgroup_parent(podman):
-    container = podman.start("--cgroup-parent", "/libpod_parent/deeper", "--", *SLEEP)
+    above = "parent-deeper.slice" if SYSTEMD else "/libpod_parent/deeper"
+    container = podman.start("--cgroup-parent", above, "--", *SLEEP)
     parent = cgroup_path(container.pid).parent
-    assert parent.name == "deeper"
+    assert parent.name == above.rpartition("/")[2]
     container.rm("--force", "--time", "0")
-    eventually(lambda: remove(parent), seconds=20)
+    if SYSTEMD:
+        run(["systemctl", "stop", above, "parent.slice"])
+    else:
+        eventually(lambda: remove(parent), seconds=20)
 
 
 @pytest.mark.essential

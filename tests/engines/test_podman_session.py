@@ -9,6 +9,7 @@ pytestmark = pytest.mark.essential
 SLEEP = ("sleep", "1000")
 
 
+@pytest.mark.driver
 def test_limits(user_podman):
     container = user_podman.start("--memory", "64m", "--pids-limit", "50", "--", *SLEEP)
     folder = cgroup_path(container.pid)

@@ -2,10 +2,8 @@
 """The systemd cgroup driver, with systemd as process 1: the scope, its properties, and what they
 do. runc is asked the same wherever it agrees."""
 
-import io
 import os
 import pathlib
-import tarfile
 import uuid
 
 import pytest
@@ -14,10 +12,10 @@ from harness.bundle import Bundle
 from harness.kernel import alive, cgroup_path, eventually, frozen
 from harness.runtime import Runtime, run
 
-from . import image
 from .conftest import RUNTIMES
 
 __test__ = os.path.exists("/run/systemd/system")
+pytestmark = pytest.mark.driver
 
 MIB = 1 << 20
 SLEEP = ("sleep", "1000")
@@ -26,14 +24,6 @@ AS_USER = ["setpriv", "--reuid=1000", "--regid=1000", "--init-groups", "--reset-
            f"XDG_RUNTIME_DIR={USER['runtime_dir']}"]
 LIMITS = {"memory": {"limit": 64 * MIB, "reservation": 32 * MIB}, "pids": {"limit": 20},
           "cpu": {"quota": 20000, "period": 100000, "cpus": "0"}}
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("template")
-    with tarfile.open(fileobj=io.BytesIO(image.layer())) as tar:
-        tar.extractall(folder)
-    return folder
 
 
 @pytest.fixture(params=["hako", "runc"])

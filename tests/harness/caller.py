@@ -3,11 +3,13 @@
 through a socket. `caller.py SOCKET TRAITS`; it ends when the other end of the socket does."""
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
 import socket
 import sys
+import termios
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 MESSAGE_MAX, FDS_MAX, APART = 1 << 16, 64, 200
@@ -25,6 +27,9 @@ def become(request, fds):
     fds = [os.dup2(fd, APART + i) for i, fd in enumerate(fds)]  # out of the way of each other
     for fd, number in zip(fds, request["numbers"]):
         os.dup2(fd, number)
+    if request.get("foreground"):
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for fd in map(int, os.listdir("/proc/self/fd")):
         if fd not in request["numbers"]:
             libc.close(fd)

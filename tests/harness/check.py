@@ -104,7 +104,7 @@ def engines(guest, arguments):
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
     runtimes, _, systemd = guest.partition(":")
-    argv = ["tests/engines/run.py", "--report", report, "--runtimes", runtimes, *arguments,
+    argv = ["tests/engines/run.py", "--report", report, f"--runtimes={runtimes}", *arguments,
             *["--systemd"] * bool(systemd)]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, errors="replace") as run:

@@ -30,13 +30,14 @@ PRESERVED = "preserved\n"  # what is in a descriptor of the kind "file"
 class Call:
     """A program that a client has started, and what the test holds of its descriptors.
 
-    kinds is {number: kind}: "null", "null<" (read only), "file", "socket", "terminal", or one
-    end of a pipe: "a>" is where pipe a is written, "a<" where it is read.
+    kinds is {number: kind}: "null", "null<" (read only), "file", "socket", "terminal", "its
+    terminal" (one for all), or one end of a pipe: "a>" is where pipe a is written, "a<" where it
+    is read.
     """
 
     def __init__(self, kinds):
         self.kinds, self.pipes = kinds, {}
-        self.pid = self.status = None
+        self.pid = self.status = self.terminal = None
         self._open = contextlib.ExitStack()
         self.fds = [self._make(kind) for kind in kinds.values()]
 
@@ -53,6 +54,9 @@ class Call:
             return [keep(end) for end in socket.socketpair()][1].fileno()
         if kind == "terminal":
             return keep(contextlib.closing(Terminal())).slave
+        if kind == "its terminal":
+            self.terminal = self.terminal or keep(contextlib.closing(Terminal()))
+            return self.terminal.slave
         return self._pipe(kind[0])["<>".index(kind[1])].fileno()
 
     def _pipe(self, name):
@@ -68,6 +72,8 @@ class Call:
             name, end = (self.kinds[number] + "  ")[:2]
             if name in self.pipes:
                 self.pipes[name]["<>".index(end)].close()
+        if self.terminal:
+            self.terminal.leave()
 
     def read(self, number, timeout=10):
         """All that comes through a standard stream until nobody has it open any more."""
@@ -95,7 +101,8 @@ class Call:
 
 class Client:
     """What tells it from an ordinary process is in its traits: "subreaper", "leader" (of a
-    session), "death_signal" of what it starts, the signals that those have "ignored", "blocked".
+    session), "death_signal" of what it starts, the signals that those have "ignored", "blocked";
+    "foreground" means that they lead sessions of their own, on the terminal that is their stdin.
     """
 
     def __init__(self, **traits):

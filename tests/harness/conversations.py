@@ -9,10 +9,10 @@ A file of tests/data/conversations is one engine's:
     process        what its processes for exec have in common
     conversations  {name: {config: what differs, rows: [...]}}
 
-A row is a call {by, argv, makes, answer, ...}, or something that happens between calls:
-{ends, status, ...} a process ends and its streams with it, {kill} a process, or a caller, is
-killed, {input, of} is written to a process, {catches}: init has a handler by now. {words} in braces
-are filled in, see Replay. Calls, environments, descriptors and answers are as a program in the
+A row is a call {by, argv, makes, answer, ...}, with "starts" one that ends later, or something that
+happens between calls: {ends, status, ...} a process ends and its streams with it, {kill} a process,
+or a caller, is killed, {input, of} is written to a process, {resizes, to} its terminal, which {shows,
+text}, {catches}: init has a handler by now. {words} in braces are filled in, see Replay. Calls, environments, descriptors and answers are as a program in the
 place of runc has seen them, without what names the machine.
 """
 
@@ -25,11 +25,11 @@ import signal
 
 from . import kernel
 from .clients import Client
-from .terminal import ConsoleSocket
+from .terminal import ConsoleSocket, set_winsize
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "conversations"
 ENGINES = sorted(path.stem for path in DATA.glob("*.json"))
-TRAITS = ("subreaper", "leader", "death_signal", "ignored", "blocked")
+TRAITS = ("subreaper", "leader", "foreground", "death_signal", "ignored", "blocked")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TIME = "2026-01-02T03:04:05.678901234Z"
 
@@ -127,7 +127,9 @@ class Replay:
     def rows(self):
         """Go through it; yields (row, Answer) for every call, before what happens next."""
         for row in self.conversation["rows"]:
-            if "by" in row:
+            if "starts" in row:
+                self.start(self.prepare(row))
+            elif "by" in row:
                 row = self.prepare(row)
                 yield row, self.call(row)
             else:
@@ -151,23 +153,35 @@ class Replay:
         if "resources" in row:
             self.write_json("resources", row["resources"])
         complete = filled(caller | row | {"environment": names, "answer": {}}, self.words)
+        for path in complete.get("temporary", []):
+            pathlib.Path(path).touch()
         return complete | {"answer": row.get("answer", {})}
 
     def write_json(self, word, value):
         self.words[word] = self.new_folder(word) / f"{word}.json"
         self.words[word].write_text(json.dumps(filled(value, self.words)))
 
-    def call(self, row):
+    def begin(self, row):
         argv = [str(self.runtime), *row["options"], *row["argv"]]
+        call = self.client(row["by"]).start(
+            argv, cwd=row["cwd"], environment=row["environment"],
+            kinds={int(n): kind for n, kind in row["descriptors"].items()},
+            **{trait: row[trait] for trait in TRAITS if trait in row})
+        if "stdin" in row:
+            call.write(row["stdin"])
+        return call
+
+    def start(self, row):
+        """In the foreground, where it stays."""
+        call = self.begin(row)
+        self.processes[row["starts"]] = Process(call.pid, self.client(row["by"]), call, call.terminal)
+
+    def call(self, row):
+        argv, client = row["options"] + row["argv"], self.client(row["by"])
         log, pid_file = option(argv, "--log"), option(argv, "--pid-file")
         logged = len(read(log) or "")
         console = self.listen(option(argv, "--console-socket"))
-        client = self.client(row["by"])
-        call = client.start(argv, cwd=row["cwd"], environment=row["environment"],
-                            kinds={int(n): kind for n, kind in row["descriptors"].items()},
-                            **{trait: row[trait] for trait in TRAITS if trait in row})
-        if "stdin" in row:
-            call.write(row["stdin"])
+        call = self.begin(row)
         answer = Answer(client.wait(call.pid, 30), pid_file=read(pid_file))
         answer.log = (read(log) or "")[logged:]
         if "makes" in row and answer.exit == 0:
@@ -217,7 +231,14 @@ class Replay:
         kernel.eventually(lambda: not kernel.alive(pid))
 
     def input(self, row):
-        self.processes[row["of"]].call.write(row["input"])
+        process = self.processes[row["of"]]
+        process.master.send(row["input"]) if process.master else process.call.write(row["input"])
+
+    def resizes(self, row):
+        set_winsize(self.processes[row["resizes"]].master.fd, *row["to"])
+
+    def shows(self, row):
+        self.processes[row["shows"]].master.expect(row["text"])
 
     def catches(self, row):
         """The program of the container, not the runtime before it, has a handler."""
