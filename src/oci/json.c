@@ -36,6 +36,7 @@ struct parser {
 	uint32_t values;
 	unsigned depth;
 	bool finishing; /* yajl has read all of doc->text */
+	bool encoded;   /* all of it is valid UTF-8 */
 	struct level levels[JSON_MAX_DEPTH + 1];
 };
 
@@ -125,13 +126,12 @@ check_escapes(struct parser *p, const char *s, const char *end)
 	return GO_ON;
 }
 
-/* Without a list of problems check_text() has looked at the whole text already. */
 static int
 check_encoding(struct parser *p, const char *s, const char *end)
 {
 	size_t valid;
 
-	if (p->doc->problems == NULL)
+	if (p->encoded)
 		return GO_ON;
 	valid = json_utf8_length(s, (size_t)(end - s));
 	if (s + valid == end)
@@ -479,19 +479,19 @@ run(struct parser *p)
 
 /* Before yajl sees it: size and encoding of the whole text. */
 static int
-check_text(const struct json_doc *doc, struct error *e)
+check_text(struct parser *p)
 {
+	const struct json_doc *doc = p->doc;
 	size_t valid;
 
 	if (doc->length > JSON_MAX_BYTES)
-		return error_set(e, 0, "json-too-large", "%s is larger than %d bytes", doc->name,
+		return error_set(p->e, 0, "json-too-large", "%s is larger than %d bytes", doc->name,
 		                 JSON_MAX_BYTES);
-	if (doc->problems != NULL)
-		return 0; /* string by string: see check_encoding() */
 	valid = json_utf8_length(doc->text, doc->length);
-	if (valid < doc->length)
-		return json_error_at(doc, valid, NULL, e, "json-utf8", "invalid UTF-8");
-	return 0;
+	p->encoded = valid == doc->length;
+	if (p->encoded || doc->problems != NULL) /* to be found string by string */
+		return 0;
+	return json_error_at(doc, valid, NULL, p->e, "json-utf8", "invalid UTF-8");
 }
 
 /* yajl's memory: the size stands before each piece, for json_realloc(). */
@@ -531,7 +531,7 @@ json_parse_doc(struct arena *arena, struct json_doc *doc, struct error *e)
 	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, arena};
 	struct parser p = {.arena = arena, .doc = doc, .e = e};
 
-	if (check_text(doc, e) < 0)
+	if (check_text(&p) < 0)
 		return -1;
 	/* a decoded text and its NUL are not longer than its token and what comes after */
 	p.strings = arena_alloc(arena, doc->length + 1);
