@@ -51,6 +51,8 @@ KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_
 # What a disk needs, in the order of their dependencies; newer kernels have some built in.
 DISK_MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
                 "virtio_pci", "virtio_blk")
+# What scripts load: a disk without a disk, and its scheduler.
+TEST_MODULES = ("configfs", "null_blk", "bfq")
 
 
 class Unavailable(Exception):
@@ -121,26 +123,29 @@ def copy(source, target):
         shutil.copy(source, target)
 
 
-def copy_disk_modules(modules, folder):
-    """Into a folder, in an order in which they can be loaded."""
-    folder.mkdir()
-    for number, name in enumerate(DISK_MODULES):
+def copy_modules(modules, names, folder):
+    """{name of the file there: module}, those that there are."""
+    folder.mkdir(parents=True)
+    for target, name in names.items():
         for source in modules.rglob(f"{name}.ko*"):
             content = source.read_bytes()
             if source.suffix == ".xz":
                 content = lzma.decompress(content)
-            (folder / f"{number}-{name}.ko").write_bytes(content)
+            (folder / f"{target}.ko").write_bytes(content)
 
 
-def make_initrd(target, files, settings, modules=None):
+def make_initrd(target, files, settings, modules, disks):
     """A cpio archive with what the guest begins with; files go below /root, {path: source}."""
     folder = target.with_suffix(".d")
     copy(HERE / "init", folder / "init")
     copy("/bin/busybox", folder / "bin/busybox")
     (folder / "settings").write_text("".join(f"{key}={shlex.quote(value)}\n"
                                              for key, value in settings.items()))
+    if disks and modules:  # in an order in which they can be loaded
+        copy_modules(modules, {f"{number}-{name}": name for number, name in enumerate(DISK_MODULES)},
+                     folder / "modules")
     if modules:
-        copy_disk_modules(modules, folder / "modules")
+        copy_modules(modules, {name: name for name in TEST_MODULES}, folder / "root/guest/modules")
     for name, source in files.items():
         copy(source, folder / "root" / name.lstrip("/"))
     listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
@@ -218,7 +223,7 @@ def machine(command, *, root=None, systemd=False, files=None, folders=None, env=
                      **(files or {})},
                     {"stay": "yes" * initramfs, "disk": "vda" if root else "", "folders": " ".join(mounts),
                      "init": "/sbin/init" if systemd else "/guest/main"},
-                    modules if disks else None)
+                    modules, disks)
         drives = [f"if=virtio,format=raw,snapshot=on,cache=unsafe,file={disk}" for disk in disks]
         output, why = run_qemu(
             [*QEMU, *hardware, "-smp", str(processors), "-m", str(memory),
