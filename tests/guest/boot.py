@@ -33,7 +33,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
-ALONE = (SELINUX, INITRAMFS)
+RDMA = HERE / "rdma.sh"  # with a kernel that has a device for it: those for clouds have none
+ALONE = (SELINUX, INITRAMFS, RDMA)
+RDMA_KERNEL = "linux-image-amd64"
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 480  # seconds
 APPARMOR_PARSER = "/sbin/apparmor_parser"
@@ -51,8 +53,9 @@ KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_
 # What a disk needs, in the order of their dependencies; newer kernels have some built in.
 DISK_MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
                 "virtio_pci", "virtio_blk")
-# What scripts load: a disk without a disk, and its scheduler.
+# What scripts load: a disk without a disk, and its scheduler; RDMA over any network.
 TEST_MODULES = ("configfs", "null_blk", "bfq")
+RDMA_MODULES = ("udp_tunnel", "ip6_udp_tunnel", "ib_core", "ib_uverbs", "crc32_generic", "rdma_rxe")
 
 
 class Unavailable(Exception):
@@ -83,18 +86,18 @@ def need(*programs):
             raise Unavailable(f"{package} is not installed: tests/install-deps engines")
 
 
-def path_from(script):
+def path_from(script, *words):
     """What a script of this folder makes or finds in the cache."""
-    run = subprocess.run([HERE / script], stdin=subprocess.DEVNULL, text=True,
+    run = subprocess.run([HERE / script, *words], stdin=subprocess.DEVNULL, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if run.returncode != 0:
         raise Unavailable(run.stderr.strip())
     return pathlib.Path(run.stdout.strip())
 
 
-def kernel():
+def kernel(package=None):
     """The path of a kernel, fetched when there is none."""
-    return path_from("kernel")
+    return path_from("kernel", *[package] * bool(package))
 
 
 def rootfs():
@@ -145,7 +148,8 @@ def make_initrd(target, files, settings, modules, disks):
         copy_modules(modules, {f"{number}-{name}": name for number, name in enumerate(DISK_MODULES)},
                      folder / "modules")
     if modules:
-        copy_modules(modules, {name: name for name in TEST_MODULES}, folder / "root/guest/modules")
+        copy_modules(modules, {name: name for name in TEST_MODULES + RDMA_MODULES},
+                     folder / "root/guest/modules")
     for name, source in files.items():
         copy(source, folder / "root" / name.lstrip("/"))
     listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
@@ -188,13 +192,15 @@ def run_qemu(argv, seconds, echo):
 
 
 def machine(command, *, root=None, systemd=False, files=None, folders=None, env=None,
-            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(), initramfs=False, echo=False):
+            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(),
+            package=None, initramfs=False, echo=False):
     """Run a command in a new guest, in /guest. files: {path there: file or folder here}, for
     what is small; folders: {path there: folder here}, each a disk of its own. options: more for
-    the kernel; hardware: more for QEMU; initramfs: that stays the root. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
+    the kernel; hardware: more for QEMU; package: of another kernel; initramfs: that stays the
+    root. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
     need(("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
          ("/bin/busybox", "busybox-static"), ("mke2fs", "e2fsprogs"))
-    image = kernel()
+    image = kernel(package)
     modules = modules_of(image)
     disks, folders = [], dict(folders or {})
     if root:
@@ -274,6 +280,8 @@ def names(scripts=SCRIPTS):
 
 def boot_one(hako, scripts, seconds):
     programs = {"bin/hako": hako, "bin/apparmor_parser": APPARMOR_PARSER}
+    if RDMA in scripts:
+        programs["bin/rdma"] = shutil.which("rdma")
     files = programs | {path: path for program in programs.values() for path in libraries(program)}
     files |= {"guest/lib.sh": HERE / "lib.sh"}
     files |= {f"guest/{script.name}": script for script in scripts}
@@ -288,13 +296,14 @@ def boot_one(hako, scripts, seconds):
         disk = {} if scripts[0] in ALONE else {"/disk": HERE / "systemd"}  # of whatever is small
         return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, folders=disk, seconds=seconds,
                               options="security=selinux" * selinux, hardware=NODES,
+                              package=RDMA_KERNEL if RDMA in scripts else None,
                               initramfs=INITRAMFS in scripts,
                               env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
     """Run the scripts in a new small guest, or more."""
-    need((APPARMOR_PARSER, "apparmor"), ("checkpolicy", "checkpolicy"))
+    need((APPARMOR_PARSER, "apparmor"), ("checkpolicy", "checkpolicy"), ("rdma", "iproute2"))
     scripts = [pathlib.Path(script).absolute() for script in scripts]
     first, *others = (boot_one(hako, part, seconds) for part in parts(scripts) if part)
     for other in others:

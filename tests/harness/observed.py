@@ -92,6 +92,7 @@ GUEST = {
     "memory_reservation": ["/linux/resources/memory/reservation"],
     "memory_swap": ["/linux/resources/memory/swap"],
     "pids_limit": ["/linux/resources/pids/limit"],
+    "rdma_limits": join("/linux/resources/rdma/-", ("hcaHandles", "hcaObjects")),
     "selinux_label": ["/process/selinuxLabel"],
     "selinux_mount_label": ["/linux/mountLabel"],
     "update_checks_usage_before": ["/linux/resources/memory/checkBeforeUpdate"],
@@ -101,8 +102,6 @@ NOT_OBSERVED = {
     **dict.fromkeys(join("/linux/intelRdt", (
         "closID", "schemata", "l3CacheSchema", "memBwSchema", "enableMonitoring")),
         "no machine of these tests has resctrl: tests/unit/test_intel_rdt.c has a copy of one"),
-    **dict.fromkeys(join("/linux/resources/rdma/-", ("hcaHandles", "hcaObjects")),
-                    "no machine of these tests has an RDMA device: golden/plans/resources"),
 }
 # Of those that have no effect here `check` says why; these are the others.
 NO_EFFECT = {
