@@ -76,7 +76,7 @@ OWN_OBJECTS = $(filter %.o,$(PKG_LIBS))
 
 # --- objects and programs ---------------------------------------------------
 
-$(BIN): $(BUILD)/src/main.o $(BUILD)/libhako.a | $(OWN_OBJECTS)
+$(BIN): $(BUILD)/src/main.o $(ADDED:%.c=$(BUILD)/%.o) $(BUILD)/libhako.a | $(OWN_OBJECTS)
 	$(call say,LD)$(LINK_ANY) $(if $(filter static,$(KNOWN_LINKAGE)),$(STATIC_LINK),-pie) -o $@ $^ $(PKG_LIBS)
 
 # Without a loader, and with an entry of our own before libc's: see src/sys/entry.c.
@@ -168,7 +168,8 @@ format:
 	clang-format -i $(MAIN) $(SOURCES) $(wildcard include/hako/*.h tests/*/*.c)
 
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=undefined
-VARIANT_SAN = BUILD=build/san LINKAGE=archives CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' HARDENING=
+VARIANT_SAN = BUILD=build/san LINKAGE=archives CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' HARDENING= \
+	ADDED=tests/san/options.c
 VARIANT_FUZZ = BUILD=build/fuzz LINKAGE=archives CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZE)' HARDENING=
 VARIANT_COV = BUILD=build/cov LINKAGE=archives CFLAGS='-O0 -g --coverage' HARDENING=
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import mountinfo, private
+from harness import mountinfo, private, program
 from harness.kernel import eventually, namespaces
 from harness.refused import WHERE
 from harness.runtime import run
@@ -229,7 +229,7 @@ def jail(request, tmp_path, hako):
     for name in ("bin", "proc", "sys", "dev", "run", "tmp"):
         (folder / name).mkdir(parents=True)
     shutil.copy("/bin/busybox", folder / "bin/sh")
-    shutil.copy(hako, folder / "bin/hako")
+    program.install(hako, folder, "bin/hako")
     if request.param == "mount":
         private.mount(folder, folder, None, private.MS_BIND)
     for name in ("proc", "sys", "dev"):

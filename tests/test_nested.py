@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness import mountinfo, private
+from harness import mountinfo, private, program
 from harness.runtime import run
 
 ROOT = pathlib.Path(private.CGROUP)
@@ -32,7 +32,7 @@ def outer(bundle, hako):
     b.linux.pop("readonlyPaths")
     for mount in b.mounts:
         mount["options"] = [o for o in mount.get("options", []) if o != "ro"]
-    shutil.copy(hako, b.rootfs / "bin/hako")
+    program.install(hako, b.rootfs, "bin/hako")
     return b
 
 
@@ -135,7 +135,7 @@ def test_two_levels(nest, outer, bundle, hako):
     """A container in a container in a container."""
     middle = bundle().capabilities(*EVERY)
     middle.process["noNewPrivileges"] = False
-    shutil.copy(hako, middle.rootfs / "bin/hako")
+    program.install(hako, middle.rootfs, "bin/hako")
     for mount in middle.mounts:
         mount["options"] = [o for o in mount.get("options", []) if o != "ro"]
     inner = bundle("/bin/cat", "/proc/self/cgroup").save()

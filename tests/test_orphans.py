@@ -4,6 +4,7 @@ has a pid namespace, else `hako run` in the foreground, unless --no-subreaper sa
 
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -40,9 +41,9 @@ def family(request, bundle):
     the orphan that lives, as pids of the host."""
     started = []
 
-    def make(name, *options, shared=True, script="exec sleep 999"):
+    def make(name, *options, shared=True):
         runtime = request.getfixturevalue(name)
-        b = bundle().sh(ORPHANS + script)
+        b = bundle().sh(ORPHANS + "exec sleep 999")
         box = runtime.container(b.without_namespace("pid") if shared else b)
         process = runtime.popen("run", *options, "--bundle", b, box.id, stdin=subprocess.DEVNULL)
         folder = eventually(lambda: kernel.cgroup_path(box.pid))
@@ -97,6 +98,7 @@ def test_exec_adopts_nobody(runtime, bundle, background):
 
 @pytest.mark.parametrize("options", [(), ("--no-subreaper",)])
 def test_nobody_outlives_the_run(family, options):
-    process, _, orphan = family("runtime", *options, script="exec sleep 0.3")
-    assert process.wait(10) == 0
+    process, pid, orphan = family("runtime", *options)
+    os.kill(pid, signal.SIGTERM)
+    assert process.wait(10) == 128 + signal.SIGTERM
     eventually(lambda: not alive(orphan))

@@ -76,10 +76,12 @@ fail_missing(const struct handles *h, const struct cgroup_value *v, struct error
 	const char *why = "not in the cgroup v2 hierarchy", *advice;
 	char controllers[512] = "", obstacle[REASON_SIZE];
 
-	if (file_has_word_at(h->cgroup, "cgroup.controllers", v->controller)) {
-		why = "there";
-		advice = "this kernel's has no such file";
-	} else if (file_has_word_at(h->cgroup_root, "cgroup.controllers", v->controller)) {
+	if (file_has_word_at(h->cgroup, "cgroup.controllers", v->controller))
+		return json_error(
+			v->at, e, ENOENT, "cgroup-controller",
+			"write %s%s/%s: the %s controller is there, and makes no such file",
+			h->cgroup_mount, h->cgroup_path, v->file, v->controller);
+	if (file_has_word_at(h->cgroup_root, "cgroup.controllers", v->controller)) {
 		why = "not handed down to it";
 		advice = find_obstacle(h, v->controller, obstacle, sizeof(obstacle));
 	} else {

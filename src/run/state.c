@@ -238,6 +238,7 @@ struct shown {
 	const char *bundle;
 	const char *rootfs;
 	const char *created; /* NULL: not shown to hooks */
+	const char *scope;   /* of systemd, or NULL */
 	const struct string_map *annotations;
 };
 
@@ -256,6 +257,8 @@ put_state(struct json_writer *w, const char *key, const struct shown *s, enum st
 		json_put_string(w, "created", s->created);
 	put_map(w, "annotations", s->annotations);
 	json_put_string(w, "owner", "");
+	if (s->scope != NULL)
+		json_put_string(w, "systemd-scope", s->scope);
 	json_end_object(w);
 }
 
@@ -300,15 +303,21 @@ show_process(const struct shown *s, enum status status, pid_t pid, pid_t contain
 static struct shown
 shown_of(const struct state *state)
 {
-	return (struct shown){state->id, state->bundle, state->rootfs, state->created,
-	                      &state->annotations};
+	return (struct shown){.id = state->id,
+	                      .bundle = state->bundle,
+	                      .rootfs = state->rootfs,
+	                      .created = state->created,
+	                      .scope = state->systemd_unit,
+	                      .annotations = &state->annotations};
 }
 
 static struct shown
 shown_of_plan(const struct plan *plan)
 {
-	return (struct shown){plan->options.id, plan->options.bundle, plan->rootfs, NULL,
-	                      &plan->config->annotations};
+	return (struct shown){.id = plan->options.id,
+	                      .bundle = plan->options.bundle,
+	                      .rootfs = plan->rootfs,
+	                      .annotations = &plan->config->annotations};
 }
 
 char *

@@ -118,6 +118,7 @@ def test_properties(box):
         "TasksMax": "20", "CPUQuotaPerSecUSec": "200ms", "AllowedCPUs": "0",
         "TimeoutStopUSec": "2min 3s", "CollectMode": "inactive-or-failed"}
     assert show(box.unit, *expected) == expected
+    assert box.container.state()["systemd-scope"] == box.unit
     folder = box.folder
     assert folder == pathlib.Path("/sys/fs/cgroup/system.slice") / box.unit
     assert [box.file(name) for name in ("memory.max", "pids.max", "cpu.max", "cpuset.cpus")] == [

@@ -30,6 +30,10 @@ import tempfile
 import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from harness.program import libraries  # noqa: E402
+
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
@@ -38,6 +42,7 @@ ALONE = (SELINUX, INITRAMFS, RDMA)
 RDMA_KERNEL = "linux-image-amd64"
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 480  # seconds
+PROGRAM_PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"  # ordinary users have these not in theirs
 APPARMOR_PARSER = "/sbin/apparmor_parser"
 # Two nodes of memory, for what chooses between them.
 NODES = ["-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,memdev=m0,cpus=0",
@@ -82,7 +87,7 @@ class Result:
 
 def need(*programs):
     for program, package in programs:
-        if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
+        if shutil.which(program, path=PROGRAM_PATH) is None:
             raise Unavailable(f"{package} is not installed: tests/install-deps engines")
 
 
@@ -109,13 +114,6 @@ def modules_of(image):
     """The folder of the modules of a kernel, None when it came alone."""
     folder = image.parent.parent / "lib/modules"
     return folder if folder.is_dir() else None
-
-
-def libraries(program):
-    """The dynamic linker and the libraries of a program; none when it is static."""
-    listed = subprocess.run(["ldd", program], text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL).stdout
-    return re.findall(r"(/\S+) \(0x", listed)
 
 
 def copy(source, target):
@@ -163,7 +161,7 @@ def make_disk(target, folder):
     kilobytes = int(subprocess.check_output(["du", "-sk", "--apparent-size", folder]).split()[0])
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder, target,
                     f"{kilobytes * 5 // 4 + 16384}k"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                   env=os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+                   env=os.environ | {"PATH": PROGRAM_PATH})
 
 
 # --- running it -------------------------------------------------------------
@@ -281,7 +279,7 @@ def names(scripts=SCRIPTS):
 def boot_one(hako, scripts, seconds):
     programs = {"bin/hako": hako, "bin/apparmor_parser": APPARMOR_PARSER}
     if RDMA in scripts:
-        programs["bin/rdma"] = shutil.which("rdma")
+        programs["bin/rdma"] = shutil.which("rdma", path=PROGRAM_PATH)
     files = programs | {path: path for program in programs.values() for path in libraries(program)}
     files |= {"guest/lib.sh": HERE / "lib.sh"}
     files |= {f"guest/{script.name}": script for script in scripts}
@@ -297,8 +295,7 @@ def boot_one(hako, scripts, seconds):
         return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, folders=disk, seconds=seconds,
                               options="security=selinux" * selinux, hardware=NODES,
                               package=RDMA_KERNEL if RDMA in scripts else None,
-                              initramfs=INITRAMFS in scripts,
-                              env={"ASAN_OPTIONS": "detect_leaks=0"}))  # as harness/check.py
+                              initramfs=INITRAMFS in scripts))
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):

@@ -105,7 +105,7 @@ nested() {
 	sed -i 's/"cgroupsPath": "[^"]*",//; s/CAP_MKNOD/CAP_SYS_ADMIN/' /b/config.json
 	cp /b/config.json /b/rootfs/inner/config.json
 	cp /b/rootfs/script /b/rootfs/inner/rootfs/script
-	bundle '"memory": {"limit": 134217728}' "export ASAN_OPTIONS=$ASAN_OPTIONS; exec hako run --bundle /inner in"
+	bundle '"memory": {"limit": 134217728}' 'exec hako run --bundle /inner in'
 	all='"CAP_SYS_ADMIN", "CAP_MKNOD", "CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_SETUID", "CAP_SETGID",
 		"CAP_SETPCAP", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_NET_ADMIN", "CAP_BPF", "CAP_FOWNER"'
 	sed -i "s/\"CAP_MKNOD\"/$(echo $all)/; s,\"destination\": \"/cgroup\",\"destination\": \"/sys/fs/cgroup\"," \

@@ -131,6 +131,8 @@ check refused_burst refused '"cpu": {"quota": 10000, "burst": 20000}' /cpu/burst
 check refused_unified refused '"unified": {"memory.high": "much"}' memory.high '"much"'
 check refused_second_line refused '"unified": {"pids.max": "10\nmany"}' pids.max '"10.nmany"'
 check refused_unknown_file refused '"unified": {"sound.max": "1"}' sound.max '"1"'
+check refused_unknown_file_of_a_controller refused '"unified": {"memory.none": "1"}' \
+	'memory.none: the memory controller is there, and makes no such file: no such file' '"1"'
 check refused_file_elsewhere refused '"unified": {"../pids.max": "1"}' ..~1pids.max '"1"'
 
 # A parent whose processes keep it from handing controllers down: it stays as it is, and only

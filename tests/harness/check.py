@@ -78,10 +78,8 @@ def integration(paths, jobs):
     report = pathlib.Path("build/integration.xml")
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
-    # our children re-execute themselves and leave their memory to exit: no leak reports there
-    asan = "detect_leaks=0:" + os.environ.get("ASAN_OPTIONS", "")
     # a setting from outside must not load plugins or change the order
-    env = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"ASAN_OPTIONS": asan}
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
     run = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-rfE", "--no-header",
                           "--tb=short", "-p", "no:cacheprovider", "-n", str(jobs),
                           f"--junitxml={report}", *paths], env=env, stdin=subprocess.DEVNULL)

@@ -25,7 +25,6 @@ import signal
 
 from . import kernel
 from .clients import Client
-from .runtime import MARK, environment
 from .terminal import ConsoleSocket
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "conversations"
@@ -164,7 +163,7 @@ class Replay:
         logged = len(read(log) or "")
         console = self.listen(option(argv, "--console-socket"))
         client = self.client(row["by"])
-        call = client.start(argv, cwd=row["cwd"], environment=sanitizers() | row["environment"],
+        call = client.start(argv, cwd=row["cwd"], environment=row["environment"],
                             kinds={int(n): kind for n, kind in row["descriptors"].items()},
                             **{trait: row[trait] for trait in TRAITS if trait in row})
         if "stdin" in row:
@@ -232,10 +231,6 @@ class Replay:
                 process.master.close()
         for thing in [*self.clients.values(), *self.sockets]:
             thing.close()
-
-
-def sanitizers():
-    return {name: value for name, value in environment("").items() if name not in ("PATH", MARK)}
 
 
 def option(argv, name):
