@@ -17,7 +17,7 @@ import pytest
 from harness import leaks, private
 from harness.bundle import build_static
 from harness.refused import refused
-from harness.runtime import MARK, SCALE
+from harness.runtime import MARK, SCALE, run
 
 
 def picture(folder):
@@ -444,15 +444,42 @@ def test_protected_binary_in_the_waiting_container(own_copy, bundle):
 
 # --- what the image cannot do to the others ---
 
-def test_rootfs_is_the_hosts_root(runtime, bundle):
-    """Absurd, but not destructive: nothing of the host's mounts changes."""
-    b = bundle("/bin/true")
-    b.config["root"] = {"path": "/", "readonly": True}
-    b.config["mounts"] = []
+@pytest.fixture
+def own_dev(tmp_path):
+    """A /dev of the test's own, as a machine has it."""
+    folder = tmp_path / "own dev"
+    folder.mkdir()
+    private.mount("tmpfs", folder, "tmpfs")
+    for name, major, minor in (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("tty", 5, 0),
+                               ("random", 1, 8), ("urandom", 1, 9), ("ptmx", 5, 2)):
+        os.mknod(folder / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+    (folder / "pts").mkdir()
+    private.mount(folder, "/dev", None, private.MS_BIND)
+    yield pathlib.Path("/dev")
+    private.umount("/dev")
+    private.umount(folder)
+
+
+@pytest.mark.parametrize("path", ["/", "/proc/.."])
+@pytest.mark.parametrize("covered", [False, True])
+def test_rootfs_is_the_hosts_root(runtime, bundle, own_dev, path, covered):
+    """Absurd, but not destructive: nothing of the host's mounts and devices changes."""
+    b = bundle("/bin/sh", "-c", "ls /dev")
+    b.config["root"] = {"path": path, "readonly": True}
+    b.config["mounts"] = [{"destination": "/dev", "type": "tmpfs", "source": "dev"}] * covered
     b.linux.update(maskedPaths=[], readonlyPaths=[])
-    before = private.mounts()
-    attempt(runtime, b)
-    assert private.mounts() == before
+    before = private.mounts(), picture(own_dev)
+    found = attempt(runtime, b).stdout.split()
+    assert (private.mounts(), picture(own_dev)) == before
+    assert ("core" in found, "null" in found) == (covered, True)
+
+
+def test_devtmpfs_is_not_filled(hako, bundle):
+    """There is one for the whole machine."""
+    b = bundle().without_mount("/dev")
+    assert "/dev/ptmx ->" in run([hako, "plan", b]).stdout
+    b.mounts.insert(1, {"destination": "/dev", "type": "devtmpfs", "source": "dev"})
+    assert "/dev/ptmx ->" not in run([hako, "plan", b]).stdout
 
 
 def test_environment_of_the_runtime_is_not_passed(runtime, bundle):

@@ -8,18 +8,21 @@ import os
 import pathlib
 import resource
 import subprocess
+import sys
+import time
 import xml.etree.ElementTree as xml
 
 import pytest
 
 from harness import kernel, private
 from harness.kernel import eventually
-from harness.runtime import run
+from harness.runtime import SCALE, run
 from test_seccomp import DOCKER
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 SYS_IOPRIO_SET = 251
 PROBLEMS = ("drift", "unknown")
+HARNESS = pathlib.Path(private.__file__).parent
 
 
 def verify(c, *options):
@@ -614,3 +617,55 @@ def test_other_runtimes(request, runtime, bundle, name):
         assert name == "crun" or "c 10:2" in found["devices.filter"]["found"]
     finally:
         c.runtime = other
+
+
+# --- it comes to an end -------------------------------------------------------------------------
+
+@pytest.fixture
+def silent():
+    """silent(container, folder, *options): a filesystem there whose server does not answer."""
+    made = []
+
+    def make(c, folder, *options):
+        made.append(subprocess.Popen(
+            [sys.executable, "-I", HARNESS / "silent.py", str(c.pid), folder, *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert made[-1].stdout.readline() == b"mounted\n"
+
+    yield make
+    for server in made:
+        with server:
+            server.communicate()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="the kernel has no FUSE")
+@pytest.mark.parametrize("options", [(), ("answer",)], ids=["not at all", "but for the first"])
+def test_a_server_that_does_not_answer(runtime, bundle, silent, options):
+    """What is there cannot be determined; that takes seconds, and all else is as always."""
+    b = bundle("/bin/sleep", "1000")
+    for name in ("a", "b", "c", "d"):
+        b.file(f"/data/{name}")
+    b.linux["maskedPaths"] += ["/data/a", "/data/b"]
+    b.linux["readonlyPaths"] += ["/data/c"]
+    b.linux["devices"] = [{"path": "/data/null", "type": "c", "major": 1, "minor": 3}]
+    b.mount("/data/d", "/etc", "bind")
+    (b.rootfs / "data/d").unlink()
+    b.process["cwd"] = "/tmp"
+    c = runtime.container(b)
+    c.create()
+    c.start()
+    before = verify(c)
+    assert {check["outcome"] for check in before.values()} == {"holds"}
+    silent(c, "/data", *options)
+    begin = time.monotonic()
+    found = verify(c, "--skip=mounts.extra")
+    assert time.monotonic() - begin < 15 * SCALE
+    unknown = {id: check["reason"] for id, check in found.items() if check["outcome"] == "unknown"}
+    lost = {"masked./data/a", "masked./data/b", "readonly./data/c", "devices./data/null",
+            "mounts./data/d.type"}
+    assert unknown == dict.fromkeys(lost, "its filesystem does not answer")
+    assert found.keys() - lost == {id for id in before.keys() - lost
+                                   if not id.startswith("mounts./data/d")} - {"mounts.extra"}
+    assert {check["outcome"] for check in found.values()} == {"holds", "unknown"}
+    assert verify(c, "--only=mounts.extra")["mounts.extra"]["outcome"] in PROBLEMS
+    assert verify(c, "--only=masked./proc/keys").keys() == {"masked./proc/keys"}

@@ -120,7 +120,13 @@ struct planner;
 int
 cgroup_plan_scope(struct planner *p, const char *path, struct error *e);
 
-/* Set the limits that are properties of systemd's on a scope as well. */
+/* The limits that are properties of systemd's. */
+struct string_map;
+void
+cgroup_scope_limits(struct arena *arena, struct string_map *properties,
+                    const struct cgroup_plan *cgroup);
+
+/* Set them on a scope as well. */
 int
 cgroup_scope_set(const char *unit, const struct cgroup_plan *limits, struct arena *arena,
                  struct error *e);

@@ -93,6 +93,14 @@ observed_own_mounts(struct arena *arena);
 int
 observed_open_path(const struct observed *o, const char *path, bool follow);
 
+/*
+ * Kind, owner, device and inode of a file (flags: AT_...), as far as the kernel knows them
+ * already: no server of a filesystem is asked. -1 with errno.
+ */
+struct stat;
+int
+observed_stat(int dir, const char *path, int flags, struct stat *ret);
+
 /* The id of the mount that a descriptor is on; *ret_is_root: it is its root. 0 with errno. */
 uint64_t
 observed_mount_id(int fd, bool *ret_is_root);

@@ -107,6 +107,8 @@ struct patterns {
 	size_t count;
 };
 
+enum verdict_event { VERDICT_STEP, VERDICT_BEGIN, VERDICT_FOUND };
+
 struct verdicts {
 	struct arena *arena;
 	struct patterns only; /* ids, beginnings of ids up to a dot, or glob(7) patterns */
@@ -115,6 +117,11 @@ struct verdicts {
 	size_t count;
 	size_t room;
 	size_t counts[VERDICTS]; /* by outcome */
+	size_t step;             /* the row of steps[] that is being asked; where to begin */
+	struct patterns done;    /* ids that it need not look at again */
+	/* told of every verdict, and of what is looked at; NULL: nobody listens */
+	void (*tell)(void *listener, enum verdict_event event, const struct verdict *verdict);
+	void *listener;
 };
 
 /* What a verdict is about. */
@@ -123,6 +130,21 @@ struct claim {
 	const struct json *at;
 	const char *subject;
 };
+
+/*
+ * To be said before something of the container is looked at that may never answer, as a
+ * file of a FUSE server. false: leave it, for it has been looked at, or did not answer, or
+ * is not asked for.
+ */
+bool
+verdict_begin(struct verdicts *v, struct claim claim);
+/* The same for the first of several checks that have to look at the same: any may be asked for. */
+bool
+verdict_begin_first(struct verdicts *v, struct claim claim);
+
+/* One that is filtered already. */
+void
+verdicts_put(struct verdicts *v, const struct verdict *verdict);
 
 /* Is that one asked for? Worth a question only where the answer costs much. */
 bool

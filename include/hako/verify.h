@@ -35,6 +35,14 @@ int
 process_verify(struct arena *arena, const struct verify_request *r, struct verdicts *ret,
                struct error *e);
 
+/*
+ * Ask every step what it finds of its work (verify_look.c), in bounded time: what does not
+ * answer is unknown. -1 with *e.
+ */
+struct observed;
+int
+verify_look(const struct plan *plan, struct observed *o, struct verdicts *v, struct error *e);
+
 /* 0: all hold, or will when the container is started; 1: drift; 2: something is unknown. */
 int
 verdicts_status(const struct verdicts *v);

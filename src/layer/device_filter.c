@@ -39,7 +39,7 @@ static const struct device_rule default_rules[] = {
 	{true, 'c', 10, 200, ACC_ALL},  /* net/tun */
 };
 
-/* "rwm" -> BPF_DEVCG_ACC_...; 0: not such a word. */
+/* "rwm" -> BPF_DEVCG_ACC_...; other letters mean nothing, as for runc. */
 static unsigned
 access_bits(const char *text)
 {
@@ -51,9 +51,8 @@ access_bits(const char *text)
 	for (; *text != '\0'; text++) {
 		const char *letter = strchr(letters, *text);
 
-		if (letter == NULL)
-			return 0;
-		bits |= 1U << (letter - letters);
+		if (letter != NULL)
+			bits |= 1U << (letter - letters);
 	}
 	return bits;
 }

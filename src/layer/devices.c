@@ -36,14 +36,25 @@ static const struct symlink_plan default_symlinks[] = {
 
 /* Plan ---------------------------------------------------------------------- */
 
+/* A /dev that is bound, or the host's own, is not ours to fill. */
 static bool
-is_bound(const struct plan *plan, const char *destination)
+has_foreign_dev(const struct plan *plan)
 {
-	for (size_t i = 0; i < plan->mount_count; i++)
-		if (plan->mounts[i].kind == MOUNT_BIND &&
-		    strcmp(plan->mounts[i].destination, destination) == 0)
-			return true;
-	return false;
+	char root[PATH_MAX];
+	bool foreign =
+		path_normalise(plan->rootfs, root, sizeof(root)) == 0 && strcmp(root, "/") == 0;
+
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		const struct mount_plan *m = &plan->mounts[i];
+
+		if (strcmp(m->destination, "/dev") != 0)
+			continue;
+		if (m->kind == MOUNT_BIND)
+			foreign = true;
+		else if (m->kind == MOUNT_FILESYSTEM) /* there is only one devtmpfs */
+			foreign = strcmp(m->type, "devtmpfs") == 0;
+	}
+	return foreign;
 }
 
 static bool
@@ -93,8 +104,7 @@ LAYER_PLAN(devices_plan)
 
 	(void)e;
 	plan->devices = arena_array(p->arena, room, sizeof(*plan->devices));
-	/* without a mount namespace of its own, or with a bound /dev, it is not ours to fill */
-	if (plan_isolates(plan, CLONE_NEWNS) && !is_bound(plan, "/dev")) {
+	if (plan_isolates(plan, CLONE_NEWNS) && !has_foreign_dev(plan)) {
 		for (size_t i = 0; i < ARRAY_SIZE(default_devices); i++) {
 			if (is_listed(devices, default_devices[i].path))
 				continue;

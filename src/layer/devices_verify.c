@@ -67,12 +67,18 @@ verify_device(const struct plan *plan, struct observed *o, struct verdicts *v,
               const struct device_plan *d)
 {
 	const struct claim claim = {CHECK_DEVICE, d->at, d->path};
-	autoclose int fd = observed_open_path(o, d->path, false);
-	int code = errno;
-	bool made = is_made(plan, o, d, fd);
-	const char *expected = expect(d, o, made);
+	autoclose int fd = -1;
+	const char *expected;
 	struct stat st;
+	bool made;
+	int code;
 
+	if (!verdict_begin(v, claim))
+		return;
+	fd = observed_open_path(o, d->path, false);
+	code = errno;
+	made = is_made(plan, o, d, fd);
+	expected = expect(d, o, made);
 	if (fd >= 0 && fstat(fd, &st) == 0)
 		verdict_compare(
 			v, claim, expected,
@@ -88,10 +94,14 @@ static void
 verify_ptmx(const struct observed *o, struct verdicts *v, const struct symlink_plan *s)
 {
 	const struct claim claim = {CHECK_DEVICE, NULL, "/dev/ptmx"};
-	autoclose int fd = observed_open_path(o, "/dev/ptmx", false);
+	autoclose int fd = -1;
 	char target[PATH_MAX];
-	ssize_t n = fd >= 0 ? readlinkat(fd, "", target, sizeof(target) - 1) : -1;
+	ssize_t n;
 
+	if (!verdict_begin(v, claim))
+		return;
+	fd = observed_open_path(o, "/dev/ptmx", false);
+	n = fd >= 0 ? readlinkat(fd, "", target, sizeof(target) - 1) : -1;
 	target[n > 0 ? n : 0] = '\0';
 	if (fd < 0 && errno != ENOENT)
 		verdict_unknown(v, claim, "open: %s", error_text(errno));

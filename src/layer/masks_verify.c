@@ -30,8 +30,11 @@ item_at(const struct strings *paths, size_t i)
 static int
 open_path(const struct observed *o, struct claim claim, struct verdicts *v)
 {
-	int fd = observed_open_path(o, claim.subject, true);
+	int fd;
 
+	if (!verdict_begin(v, claim))
+		return -1;
+	fd = observed_open_path(o, claim.subject, true);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		verdict_add(v, claim, true, "nothing is there", "nothing is there");
 	else if (fd < 0)

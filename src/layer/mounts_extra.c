@@ -148,7 +148,7 @@ LAYER_VERIFY(mounts_verify_extra)
 	struct account a = {.plan = plan, .o = o, .mounts = observed_mounts(o)};
 	const char *found = "";
 
-	if (!plan_creates(plan, CLONE_NEWNS))
+	if (!plan_creates(plan, CLONE_NEWNS) || !verdict_begin(v, claim))
 		return;
 	if (a.mounts == NULL || o->root < 0) {
 		verdict_unknown(v, claim, "/proc/PID/mountinfo: %s",

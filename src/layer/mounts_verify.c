@@ -71,8 +71,9 @@ stat_source(const struct subject *s, struct stat *ret)
 	autoclose int fd = inside != NULL ? observed_open_path(s->o, inside, true) : -1;
 
 	if (inside != NULL)
-		return fd >= 0 ? fstat(fd, ret) : -1;
-	return s->m->source_nofollow ? lstat(s->m->source, ret) : stat(s->m->source, ret);
+		return fd >= 0 ? observed_stat(fd, "", AT_EMPTY_PATH, ret) : -1;
+	return observed_stat(AT_FDCWD, s->m->source,
+	                     s->m->source_nofollow ? AT_SYMLINK_NOFOLLOW : 0, ret);
 }
 
 static void
@@ -81,9 +82,11 @@ verify_bind_source(const struct subject *s)
 	const struct claim claim = claim_of(s, CHECK_MOUNT_SOURCE, "source");
 	struct stat source, found;
 
+	if (!verdict_begin(s->v, claim))
+		return;
 	if (stat_source(s, &source) < 0)
 		verdict_unknown(s->v, claim, "%s: %s", s->m->source, error_text(errno));
-	else if (fstat(s->fd, &found) < 0)
+	else if (observed_stat(s->fd, "", AT_EMPTY_PATH, &found) < 0)
 		verdict_unknown(s->v, claim, "look at it: %s", error_text(errno));
 	else if (source.st_dev == found.st_dev && source.st_ino == found.st_ino)
 		verdict_add(s->v, claim, true, s->m->source, s->m->source);
@@ -331,7 +334,8 @@ verify_idmap(const struct subject *s)
 	}
 	uids = map->uid_map != NULL ? map->uid_map : observed_read(s->o, "uid_map", NULL);
 	gids = map->gid_map != NULL ? map->gid_map : observed_read(s->o, "gid_map", NULL);
-	if (stat_source(s, &source) < 0 || fstat(s->fd, &found) < 0 || uids == NULL || gids == NULL)
+	if (stat_source(s, &source) < 0 || observed_stat(s->fd, "", AT_EMPTY_PATH, &found) < 0 ||
+	    uids == NULL || gids == NULL)
 		verdict_unknown(s->v, claim, "look at its owner: %s", error_text(errno));
 	else if (map_id(uids, source.st_uid) < 0 || map_id(gids, source.st_gid) < 0)
 		verdict_add(s->v, claim, true, "idmapped", "idmapped");
@@ -365,6 +369,15 @@ is_hidden(const struct plan *plan, size_t i)
 	return false;
 }
 
+static bool
+is_wanted(const struct verdicts *v, const struct mount_plan *m)
+{
+	for (enum check i = CHECK_MOUNT_TYPE; i <= CHECK_MOUNT_IDMAP; i++)
+		if (verdicts_want(v, i, m->destination))
+			return true;
+	return false;
+}
+
 /* copy-symlink: there is a link, and no mount. */
 static bool
 verify_link(const struct subject *s)
@@ -387,9 +400,12 @@ static void
 verify_mount(struct subject *s, const struct mountinfo *mounts)
 {
 	bool is_root = false, follow = !s->m->destination_nofollow && !s->m->copy_symlink;
-	autoclose int fd = observed_open_path(s->o, s->m->destination, follow);
+	autoclose int fd = -1;
 	uint64_t id;
 
+	if (!verdict_begin_first(s->v, claim_of(s, CHECK_MOUNT_TYPE, "type")))
+		return;
+	fd = observed_open_path(s->o, s->m->destination, follow);
 	s->fd = fd;
 	if (fd < 0 && errno != ENOENT && errno != ENOTDIR) {
 		verdict_unknown(s->v, claim_of(s, CHECK_MOUNT_TYPE, "type"), "open: %s",
@@ -418,7 +434,8 @@ LAYER_VERIFY(mounts_verify)
 		const struct mount_plan *m = &plan->mounts[i];
 		struct subject s = {.plan = plan, .o = o, .v = v, .m = m, .fd = -1};
 
-		if (m->kind == MOUNT_REMOUNT || m->kind == MOUNT_BIND_REMOUNT || is_hidden(plan, i))
+		if (m->kind == MOUNT_REMOUNT || m->kind == MOUNT_BIND_REMOUNT ||
+		    is_hidden(plan, i) || !is_wanted(v, m))
 			continue;
 		if (mounts == NULL) {
 			verdict_unknown(v, claim_of(&s, CHECK_MOUNT_TYPE, "type"),

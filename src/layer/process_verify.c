@@ -49,14 +49,15 @@ LAYER_VERIFY(process_verify_personality)
 LAYER_VERIFY(process_verify_cwd)
 {
 	const struct claim claim = {CHECK_CWD, json_member(plan->process.at, "cwd")};
-	autoclose int expected = observed_open_path(o, plan->process.cwd, true);
+	autoclose int expected = -1;
 	struct stat a, b;
 
-	if (plan->process.args == NULL)
+	if (plan->process.args == NULL || !verdict_begin(v, claim))
 		return;
-	if (fstatat(o->proc, "cwd", &b, 0) < 0)
+	expected = observed_open_path(o, plan->process.cwd, true);
+	if (observed_stat(o->proc, "cwd", 0, &b) < 0)
 		verdict_unknown(v, claim, "/proc/PID/cwd: %s", error_text(errno));
-	else if (expected < 0 || fstat(expected, &a) < 0)
+	else if (expected < 0 || observed_stat(expected, "", AT_EMPTY_PATH, &a) < 0)
 		verdict_unknown(v, claim, "%s: %s", plan->process.cwd, error_text(errno));
 	else if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
 		verdict_add(v, claim, true, plan->process.cwd, plan->process.cwd);

@@ -26,11 +26,13 @@ verify_path(const struct plan *plan, const struct observed *o, struct verdicts *
 	struct stat expected, found;
 	bool same;
 
-	if (o->root < 0 || fstat(o->root, &found) < 0) {
+	if (!verdict_begin(v, claim))
+		return;
+	if (o->root < 0 || observed_stat(o->root, "", AT_EMPTY_PATH, &found) < 0) {
 		verdict_unknown(v, claim, "/proc/PID/root: %s", error_text(o->root_code));
 		return;
 	}
-	if (stat(plan->rootfs, &expected) < 0) {
+	if (observed_stat(AT_FDCWD, plan->rootfs, 0, &expected) < 0) {
 		verdict_unknown(v, claim, "%s: %s", plan->rootfs, error_text(errno));
 		return;
 	}

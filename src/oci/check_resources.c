@@ -16,11 +16,20 @@ check_device_rules(const struct config_resources *resources, struct error *e)
 	size_t i;
 
 	for (i = 0; i < resources->devices.count; i++, rule++) {
+		const struct json *at = json_member(rule->at, "access");
+		int rc = 0;
+
 		if (rule->access == NULL || rule->access[strspn(rule->access, "rwm")] == '\0')
 			continue;
-		config_error(rule->at, "access", e, "config-value",
-		             "expected some of r, w and m, found \"%.20s\"", rule->access);
-		if (!json_goes_on(rule->at))
+		if (strpbrk(rule->access, "rwm") == NULL)
+			rc = json_error(at, e, 0, "config-value",
+			                "expected some of r, w and m, found \"%.20s\"",
+			                rule->access);
+		else
+			rc = json_fallback(at, e, "device-access",
+			                   "of \"%.20s\" only r, w and m mean something",
+			                   rule->access);
+		if (rc < 0 && !json_goes_on(rule->at))
 			return -1;
 	}
 	return 0;

@@ -154,15 +154,11 @@ check_pattern_is_known(const char *pattern)
 
 /* Verdicts ---------------------------------------------------------------------- */
 
-static void
-add(struct verdicts *v, struct claim claim, enum outcome outcome, const char *expected,
-    const char *found)
+void
+verdicts_put(struct verdicts *v, const struct verdict *verdict)
 {
-	const char *id = make_id(v->arena, claim.check, claim.subject);
 	struct verdict *more;
 
-	if (!is_wanted(v, id))
-		return;
 	if (v->count == v->room) {
 		v->room = v->room * 2 + 64;
 		more = arena_array(v->arena, v->room, sizeof(*more));
@@ -170,15 +166,60 @@ add(struct verdicts *v, struct claim claim, enum outcome outcome, const char *ex
 			memcpy(more, v->items, v->count * sizeof(*more));
 		v->items = more;
 	}
-	v->counts[outcome]++;
-	v->items[v->count++] = (struct verdict){
+	v->counts[verdict->outcome]++;
+	v->items[v->count++] = *verdict;
+	if (v->tell != NULL)
+		v->tell(v->listener, VERDICT_FOUND, verdict);
+}
+
+static void
+add(struct verdicts *v, struct claim claim, enum outcome outcome, const char *expected,
+    const char *found)
+{
+	const struct verdict verdict = {
 		.check = claim.check,
 		.outcome = outcome,
-		.id = id,
+		.id = make_id(v->arena, claim.check, claim.subject),
 		.at = claim.at,
 		.expected = expected != NULL ? arena_strdup(v->arena, expected) : NULL,
 		.found = found != NULL ? arena_strdup(v->arena, found) : NULL,
 	};
+
+	if (is_wanted(v, verdict.id))
+		verdicts_put(v, &verdict);
+}
+
+static bool
+begin(struct verdicts *v, struct claim claim, bool alone)
+{
+	const struct verdict verdict = {
+		.check = claim.check,
+		.outcome = VERDICT_UNKNOWN,
+		.id = make_id(v->arena, claim.check, claim.subject),
+		.at = claim.at,
+	};
+
+	if (alone && !is_wanted(v, verdict.id))
+		return false;
+
+	for (size_t i = 0; i < v->done.count; i++)
+		if (strcmp(v->done.items[i], verdict.id) == 0)
+			return false;
+	if (v->tell != NULL)
+		v->tell(v->listener, VERDICT_BEGIN, &verdict);
+	return true;
+}
+
+bool
+verdict_begin(struct verdicts *v, struct claim claim)
+{
+	return begin(v, claim, true);
+}
+
+bool
+verdict_begin_first(struct verdicts *v, struct claim claim)
+{
+	return begin(v, claim, false);
 }
 
 void

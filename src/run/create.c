@@ -267,9 +267,11 @@ is_hook_failure(const struct error *e)
 
 /* What the steps' undo needs to know. */
 static struct state
-state_to_undo(const struct handles *h)
+state_to_undo(const struct plan *plan, const struct handles *h)
 {
 	return (struct state){
+		.id = plan->options.id,
+		.annotations = plan->config->annotations,
 		.cgroup_path = h->cgroup_path,
 		.systemd_unit = h->systemd_unit,
 		.resctrl_path = h->resctrl_path,
@@ -280,7 +282,7 @@ state_to_undo(const struct handles *h)
 static void
 roll_back(const struct plan *plan, struct handles *h, bool stopped)
 {
-	struct state state = state_to_undo(h);
+	struct state state = state_to_undo(plan, h);
 	struct error ignored;
 
 	spawn_kill(h);
@@ -383,7 +385,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 int
 container_finish(const struct plan *plan, struct handles *h, struct error *e)
 {
-	struct state state = state_to_undo(h);
+	struct state state = state_to_undo(plan, h);
 	struct stat st;
 
 	/* somebody may be deleting it, or have deleted it already */

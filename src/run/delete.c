@@ -215,6 +215,8 @@ planned_state(struct arena *arena, const struct container *c)
 	if (plan_make(arena, config, &options, &plan, &ignored) < 0)
 		return (struct state){.cgroup_path = arena_printf(arena, "/%s", c->id)};
 	return (struct state){
+		.id = c->id,
+		.annotations = config->annotations,
 		.cgroup_path = plan->cgroup.unit == NULL ? plan->cgroup.path : NULL,
 		.systemd_unit = plan->cgroup.unit,
 	};

@@ -185,11 +185,16 @@ run_step(const struct step *s, const struct plan *plan, struct handles *h, struc
 void
 steps_verify(const struct plan *plan, struct observed *o, struct verdicts *v)
 {
-	for (const struct step *s = steps; s->name != NULL; s++) {
+	for (const struct step *s = steps + v->step; s->name != NULL; s++) {
 		unsigned span;
 
 		if (s->verify == NULL)
 			continue;
+		if (s != steps + v->step)
+			v->done.count = 0; /* those were another step's */
+		v->step = (size_t)(s - steps);
+		if (v->tell != NULL)
+			v->tell(v->listener, VERDICT_STEP, NULL);
 		span = trace_begin("verify", s->name, s->pointer);
 		log_debug("verify: %s", s->name);
 		s->verify(plan, o, v);

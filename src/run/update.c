@@ -10,6 +10,7 @@
 #include "hako/intel_rdt.h"
 #include "hako/resources.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,28 +27,44 @@ read_number(int cgroup, const char *file)
 	return strtoll(text, NULL, 10);
 }
 
-/* A period alone leaves the quota, and memory with swap counts from the limit there is. */
+/* Quota and period are one file, and one property of systemd: what is not given stays. */
+static void
+complete_cpu(struct arena *arena, struct config_cpu *cpu, int cgroup)
+{
+	int64_t *quota = arena_alloc(arena, sizeof(*quota));
+	uint64_t *period = arena_alloc(arena, sizeof(*period));
+	char text[64];
+
+	if (file_read_at(cgroup, "cpu.max", text, sizeof(text)) <= 0)
+		return;
+	*quota = text[0] == 'm' ? -1 : strtoll(text, NULL, 10);
+	*period = strtoull(text + strcspn(text, " "), NULL, 10);
+	if (cpu->quota == NULL)
+		cpu->quota = quota;
+	if (cpu->period == NULL && *period > 0)
+		cpu->period = period;
+}
+
+/* And memory with swap counts from the limit there is. */
 static void
 complete(struct arena *arena, struct config_resources *resources, int cgroup)
 {
-	int64_t *current = arena_array(arena, 2, sizeof(*current));
-
-	current[0] = read_number(cgroup, "cpu.max");
-	current[1] = read_number(cgroup, "memory.max");
-	if (resources->cpu != NULL && resources->cpu->period != NULL &&
-	    resources->cpu->quota == NULL) {
+	if (resources->cpu != NULL &&
+	    (resources->cpu->period != NULL) != (resources->cpu->quota != NULL)) {
 		struct config_cpu *cpu = arena_alloc(arena, sizeof(*cpu));
 
 		*cpu = *resources->cpu;
-		cpu->quota = &current[0];
+		complete_cpu(arena, cpu, cgroup);
 		resources->cpu = cpu;
 	}
 	if (resources->memory != NULL && resources->memory->swap != NULL &&
 	    *resources->memory->swap > 0 && resources->memory->limit == NULL) {
 		struct config_memory *memory = arena_alloc(arena, sizeof(*memory));
+		int64_t *limit = arena_alloc(arena, sizeof(*limit));
 
+		*limit = read_number(cgroup, "memory.max");
 		*memory = *resources->memory;
-		memory->limit = &current[1];
+		memory->limit = limit;
 		resources->memory = memory;
 	}
 }
@@ -64,7 +81,9 @@ check_usage(const struct config_memory *memory, int cgroup, struct error *e)
 	if (usage <= *memory->limit)
 		return 0;
 	return json_error(json_member(memory->at, "limit"), e, 0, "memory-in-use",
-	                  "the container uses %" PRId64 " bytes: more than the new limit", usage);
+	                  "rejecting memory limit %" PRId64 ": the container uses %" PRId64
+	                  " bytes",
+	                  *memory->limit, usage);
 }
 
 static int
@@ -89,6 +108,20 @@ plan_limits(struct arena *arena, const struct container *c, const struct json *d
 	return resources_plan(&planner, e);
 }
 
+/* In a scope without a quota systemd has just set its own period. */
+static int
+keep_period(const struct cgroup_plan *limits, const struct handles *h, struct error *e)
+{
+	for (size_t i = 0; i < limits->value_count; i++) {
+		const struct cgroup_value *v = &limits->values[i];
+
+		if (strcmp(v->file, "cpu.max") == 0 && strncmp(v->value, "max ", 4) == 0 &&
+		    file_write_at(h->cgroup, v->file, v->value) < 0)
+			return json_error(v->at, e, errno, "cgroup-failed", "write cpu.max");
+	}
+	return 0;
+}
+
 static int
 update_limits(struct arena *arena, const struct container *c, const struct json *document,
               struct error *e)
@@ -107,7 +140,9 @@ update_limits(struct arena *arena, const struct container *c, const struct json 
 		return -1;
 	if (c->state->systemd_unit == NULL)
 		return 0;
-	return cgroup_scope_set(c->state->systemd_unit, &plan->cgroup, arena, e);
+	if (cgroup_scope_set(c->state->systemd_unit, &plan->cgroup, arena, e) < 0)
+		return -1;
+	return keep_period(&plan->cgroup, &h, e);
 }
 
 /* A group that has a name is not this container's alone. */

@@ -110,7 +110,7 @@ look(struct arena *arena, const struct plan *plan, pid_t pid, int pidfd, const c
 
 	if (rc == 0) {
 		open_cgroup(&o, cgroup);
-		steps_verify(plan, &o, v);
+		rc = verify_look(plan, &o, v, e);
 		close_cleaner(&o.cgroup);
 	}
 	observed_close(&o);

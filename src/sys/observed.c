@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -192,7 +193,7 @@ tell_top_mount(char *buf, size_t size)
 {
 	struct statx sx;
 
-	if (statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &sx) < 0)
+	if (statx(AT_FDCWD, "/", AT_STATX_DONT_SYNC, STATX_MNT_ID, &sx) < 0)
 		return -1;
 	return snprintf(buf, size, "%llu", (unsigned long long)sx.stx_mnt_id);
 }
@@ -354,12 +355,30 @@ observed_open_path(const struct observed *o, const char *path, bool follow)
 	return -1;
 }
 
+int
+observed_stat(int dir, const char *path, int flags, struct stat *ret)
+{
+	struct statx sx;
+
+	if (statx(dir, path, flags | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &sx) < 0)
+		return -1;
+	*ret = (struct stat){
+		.st_mode = sx.stx_mode,
+		.st_uid = sx.stx_uid,
+		.st_gid = sx.stx_gid,
+		.st_ino = sx.stx_ino,
+		.st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+		.st_rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
+	};
+	return 0;
+}
+
 uint64_t
 observed_mount_id(int fd, bool *ret_is_root)
 {
 	struct statx sx;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &sx) < 0)
 		return 0;
 	if ((sx.stx_mask & STATX_MNT_ID) == 0) {
 		errno = ENOSYS;

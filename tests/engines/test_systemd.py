@@ -104,6 +104,25 @@ def gone(unit):
 
 # --- the scope ---
 
+def test_update_of_bandwidth(box):
+    """What is not given stays, also where systemd has one property for two values."""
+    box.bundle.linux["resources"]["cpu"] = {}
+    box.start()
+
+    def bandwidth():
+        seen = show(box.unit, "CPUQuotaPerSecUSec", "CPUQuotaPeriodUSec")
+        return box.file("cpu.max"), seen["CPUQuotaPerSecUSec"], seen["CPUQuotaPeriodUSec"]
+
+    for options, expected in (
+            (["--cpu-period", "50000"], ("max 50000", "infinity", "50ms")),
+            (["--cpu-quota", "20000"], ("20000 50000", "400ms", "50ms")),
+            (["--cpu-period", "80000"], ("20000 80000", "250ms", "80ms")),
+            (["--cpu-quota", "60000"], ("60000 80000", "750ms", "80ms")),
+            (["--cpu-quota", "-1"], ("max 80000", "infinity", "80ms"))):
+        box.update(*options)
+        assert bandwidth() == expected, options
+
+
 @pytest.mark.essential
 def test_properties(box):
     box.bundle.config["annotations"] = {
@@ -231,6 +250,21 @@ def test_failed_unit_of_that_name(hako, bundle):
     assert show(box.unit, "ActiveState") == {"ActiveState": "active"}
     box.delete("--force")
     assert gone(box.unit)
+
+
+def test_unit_known_by_its_name_alone(hako, bundle):
+    """Without a state: it is stopped where its Description says that it is the container's."""
+    box = Box(hako, bundle).start()
+    (hako.root / box.id / "state.json").unlink()
+    run(["systemctl", "stop", box.unit])
+    run(["systemd-run", "--scope", "--unit", box.unit, "sh", "-c", "sleep 1000 & exit 0"])
+    assert "is left alone" in box.delete("--force").stderr
+    assert show(box.unit, "ActiveState") == {"ActiveState": "active"}
+    run(["systemctl", "stop", box.unit])
+    box.start()
+    (hako.root / box.id / "state.json").unlink()
+    assert box.delete("--force").stderr == ""
+    eventually(lambda: gone(box.unit))
 
 
 @pytest.mark.essential

@@ -279,6 +279,8 @@ def names(scripts=SCRIPTS):
 
 def boot_one(hako, scripts, seconds):
     programs = {"bin/hako": hako, "bin/apparmor_parser": APPARMOR_PARSER}
+    if crun := shutil.which("crun"):  # to compare with
+        programs["bin/crun"] = crun
     if RDMA in scripts:
         programs["bin/rdma"] = shutil.which("rdma", path=PROGRAM_PATH)
     files = programs | {path: path for program in programs.values() for path in libraries(program)}

@@ -30,9 +30,65 @@ create_out_of_memory() {
 }
 check create_out_of_memory_is_named create_out_of_memory
 
+# They need much memory themselves.
+has_sanitizers() {
+	grep -q __asan_init "$(command -v hako)"
+}
+
+# works RUNTIME KIB [TIMES]: a container of so little memory, and that not by chance.
+works() {
+	bundle "\"memory\": {\"limit\": $(($2 * 1024))}"
+	sed -i 's|"/bin/sh", "/script"|"/bin/true"|' /b/config.json
+	for _ in $(seq "${3:-3}"); do
+		$1 run --bundle /b c </dev/null >/tmp/out 2>&1 || return 1
+	done
+}
+
+smallest() {
+	for kib in $(seq 64 4 512); do
+		if works $1 $kib; then
+			echo $kib
+			return
+		fi
+	done 2>/dev/null
+	return 1
+}
+
+# How much is charged in advance depends on the processor, how many page tables there are
+# on addresses: one of the former, and always the same of the latter. What is left is most
+# of all what the program itself needs.
+smallest_memory() {
+	if has_sanitizers; then return; fi
+	online=/sys/devices/system/cpu/cpu1/online
+	random=/proc/sys/kernel/randomize_va_space
+	echo 0 >$online
+	echo 0 >$random
+	hako=$(smallest hako) || :
+	other=512
+	! command -v crun || other=$(smallest crun)
+	echo 2 >$random
+	echo 1 >$online
+	[ "$hako" -le 128 ]
+	[ "$hako" -le "$other" ]
+}
+check smallest_memory
+
+# On several processors too, where the kernel takes its time to give back what it has
+# charged in advance.
+little_memory() {
+	if has_sanitizers; then return; fi
+	for kib in 160 256; do
+		works hako $kib 10
+	done
+}
+check little_memory
+
 exec_out_of_memory() {
 	bundle '"memory": {"limit": 33554432, "swap": 33554432}'
 	start
+	echo 0 >$cgroups/c/memory.high # what was charged in advance would be enough
+	usleep 100000
+	echo max >$cgroups/c/memory.high
 	cat $cgroups/c/memory.current >$cgroups/c/memory.max
 	fails 255 hako exec c true
 	grep -q "limit of $(cat $cgroups/c/memory.max) bytes (memory.max) is too low" /tmp/err

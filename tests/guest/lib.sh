@@ -15,7 +15,7 @@ roots='/run/hako /run/user' # where root and the ordinary user keep containers
 if [ ! -d /b ]; then
 	mkdir -p /b/rootfs/proc /b/rootfs/dev /b/rootfs/cgroup /b/rootfs/tmp
 	cp -a /bin /b/rootfs/
-	rm /b/rootfs/bin/hako /b/rootfs/bin/apparmor_parser
+	rm -f /b/rootfs/bin/hako /b/rootfs/bin/apparmor_parser /b/rootfs/bin/crun
 	chmod 1777 /b/rootfs/tmp
 	mkdir -m 700 /run/hako /run/user
 	chown user:user /run/user

@@ -71,6 +71,18 @@ check memory_swap_none limits '"memory": {"limit": 67108864, "swap": -1}' \
 check memory_all limits '"memory": {"limit": 67108864, "reservation": 33554432, "swap": 134217728}' \
 	memory.max=67108864 memory.low=33554432 memory.swap.max=67108864
 
+check memory_unified_takes_limit_off limits \
+	'"memory": {"limit": 67108864, "swap": 67108864}, "unified": {"memory.max": "max"}' \
+	memory.max=max memory.swap.max=0
+
+# One that is used again keeps nothing of what was set before.
+memory_used_again() {
+	mkdir $cgroups/c
+	echo 33554432 | tee $cgroups/c/memory.max $cgroups/c/memory.swap.max
+	limits '"memory": {"limit": -1, "swap": -1}' memory.max=max memory.swap.max=max
+}
+check memory_used_again
+
 # --- pids -------------------------------------------------------------------
 
 check pids_limit limits '"pids": {"limit": 20}' pids.max=20

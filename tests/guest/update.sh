@@ -130,7 +130,7 @@ usage() {
 	eventually test -e /b/rootfs/tmp/done
 	fails 1 sh -c 'echo "{\"memory\": {\"limit\": 1048576, \"checkBeforeUpdate\": true}}" |
 		hako update -r - c'
-	grep -q 'standard input:1:[0-9]* /memory/limit: .*more than the new limit' /tmp/err
+	grep -q 'standard input:1:[0-9]* /memory/limit: .*rejecting memory limit' /tmp/err
 	holds memory.max max
 	is running
 	delete

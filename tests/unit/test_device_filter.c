@@ -356,6 +356,10 @@ test_plan(void **state)
 	assert_false(plan_allows('b', 10, 229, R));
 	assert_int_equal(plan_devices(DEVICES("{\"allow\": true}")), 0);
 	assert_true(plan_allows('b', 8, 0, RWM));
+	/* letters beside r, w and m mean nothing */
+	assert_int_equal(plan_devices(DEVICES("{\"allow\": true, \"access\": \"ra\"}")), 0);
+	assert_true(plan_allows('b', 8, 0, R));
+	assert_false(plan_allows('b', 8, 0, RWM));
 }
 
 static void
@@ -363,7 +367,7 @@ test_plan_refuses(void **state)
 {
 	static const char *const lists[] = {
 		"{\"allow\": true, \"type\": \"p\"}",       "{\"allow\": true, \"type\": \"cb\"}",
-		"{\"allow\": true, \"access\": \"rx\"}",    "{\"allow\": true, \"major\": -2}",
+		"{\"allow\": true, \"access\": \"x\"}",     "{\"allow\": true, \"major\": -2}",
 		"{\"allow\": true, \"minor\": 4294967296}",
 	};
 
