@@ -865,7 +865,7 @@ def large_config(bundle):
     rule = {"names": ["read", "write", "mkdir"], "action": "SCMP_ACT_ALLOW"}
     seccomp("SCMP_ACT_ERRNO", *[(rule["names"], rule["action"], {}) for _ in range(500)])(b)
     for number in range(800):
-        b.mount(f"/mnt/{number}/{number % 7}", f"/srv/volumes/{number}", "rbind", "ro", "nosuid")
+        b.mount(f"/mnt/{number}/{number % 7}", "/sys", "rbind", "ro", "nosuid", "nodev")
     b.env(**{f"VARIABLE_{number}": "x" * 60 for number in range(1000)})
     b.config["annotations"] = {f"org.example.{number}": "y" * 60 for number in range(300)}
     b.save()
@@ -878,14 +878,15 @@ def instructions(tmp_path, *argv, function=None):
     out = tmp_path / "callgrind.out"
     inside = [f"--toggle-collect={function}"] if function else []
     run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *inside, *argv],
-        check=False, timeout=120)
+        check=False, timeout=120)  # valgrind refuses openat2(2): the host's checks may see errors
     return next(int(line.split()[1]) for line in out.read_text().splitlines()
                 if line.startswith(("summary:", "totals:")))
 
 
 @pytest.mark.timeout(300)
-def test_as_fast_as_parsing(hako, bundle, tmp_path):
-    """The whole command takes little more than what create does before it makes anything."""
+def test_as_fast_as_create_reads(hako, bundle, tmp_path):
+    """The whole command, from its first instruction, takes hardly more than what create does with
+    the same file before it makes anything: 9 % now. With the host's checks it is 20 %."""
     if shutil.which("valgrind") is None:
         pytest.skip("valgrind is not installed")
     if b"__asan_init" in pathlib.Path(hako).read_bytes():
@@ -893,5 +894,8 @@ def test_as_fast_as_parsing(hako, bundle, tmp_path):
     b = large_config(bundle)
     load, plan = (instructions(tmp_path, hako, "plan", b.path, function=name)
                   for name in ("bundle_load", "plan_make"))
-    whole = instructions(tmp_path, hako, "check", "--host=false", b.path)
-    assert load > 5_000_000 and whole < (load + plan) * 1.35, (load, plan, whole)
+    pure, whole = (instructions(tmp_path, hako, "check", *options, b.path)
+                   for options in (["--host=false"], []))
+    assert load > 3_000_000 and plan > 500_000
+    assert pure < (load + plan) * 1.12, (load, plan, pure)
+    assert whole < (load + plan) * 1.5, (load, plan, whole)

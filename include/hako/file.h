@@ -2,6 +2,7 @@
 #ifndef HAKO_FILE_H
 #define HAKO_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -13,6 +14,10 @@
  */
 ssize_t
 file_read_at(int dir, const char *path, char *buf, size_t size);
+
+/* Does a small file with words between spaces, such as the lists of controllers, have that one? */
+bool
+file_has_word_at(int dir, const char *path, const char *word);
 
 /* Write text to an existing file in one write(2). */
 int

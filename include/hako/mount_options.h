@@ -27,6 +27,6 @@ extern const struct mount_option mount_options[];
 
 /* The row of that word, or NULL: an option of the filesystem. "idmap=..." is found as "idmap". */
 const struct mount_option *
-mount_option_find(const char *name);
+mount_option_find(const char *word);
 
 #endif

@@ -33,6 +33,10 @@ int
 bind_attach_tree(struct handles *h, size_t i, const struct mount_plan *m, int tree,
                  struct error *e);
 
+/* mounts_hidden.c: for check alone, of mounts in vain. */
+void
+mounts_warn_of_hidden(struct arena *arena, const struct plan *plan);
+
 /* mounts_idmap.c: which ids a bind mount shows -------------------------------------- */
 
 /* An option that asks for it: "idmap", "ridmap", "idmap=uids=...;gids=...". */

@@ -2,6 +2,7 @@
 #ifndef HAKO_SYSCALL_H
 #define HAKO_SYSCALL_H
 
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -72,6 +73,13 @@ sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode);
 #endif
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
+#endif
+#ifndef CAP_PERFMON /* before Linux 5.8 */
+#define CAP_PERFMON 38
+#define CAP_BPF 39
+#endif
+#ifndef CAP_CHECKPOINT_RESTORE
+#define CAP_CHECKPOINT_RESTORE 40
 #endif
 
 #endif

@@ -25,19 +25,6 @@ struct level {
 };
 
 static bool
-lists(int cgroup, const char *file, const char *controller)
-{
-	char text[512] = " ", word[64];
-	ssize_t n = file_read_at(cgroup, file, text + 1, sizeof(text) - 2);
-
-	if (n < 0)
-		return false;
-	strcpy(text + 1 + n, " ");
-	snprintf(word, sizeof(word), " %s ", controller);
-	return strstr(text, word) != NULL;
-}
-
-static bool
 may_write(int cgroup, const char *file)
 {
 	return sys_faccessat2(cgroup, file, W_OK, AT_EACCESS) == 0;
@@ -55,7 +42,7 @@ has_processes(int cgroup)
 static int
 probe_available(const struct level *level, const struct cgroup_value *v, struct error *e)
 {
-	if (lists(level->fd, "cgroup.controllers", v->controller))
+	if (file_has_word_at(level->fd, "cgroup.controllers", v->controller))
 		return 0;
 	return json_error(v->at, e, 0, "cgroup-controller", "the %s controller is not in %s%s%s",
 	                  v->controller, level->mount, level->path,
@@ -70,7 +57,7 @@ probe_controller(const struct level *level, const struct cgroup_value *v, struct
 {
 	if (probe_available(level, v, e) < 0)
 		return -1;
-	if (lists(level->fd, "cgroup.subtree_control", v->controller))
+	if (file_has_word_at(level->fd, "cgroup.subtree_control", v->controller))
 		return 0;
 	if (!may_write(level->fd, "cgroup.subtree_control"))
 		return json_error(v->at, e, 0, "cgroup-controller",

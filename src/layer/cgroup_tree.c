@@ -205,24 +205,42 @@ visit_procs(int cgroup, int (*visit)(pid_t pid, void *data), void *data)
 	return rc;
 }
 
+/* What is in a cgroup, for next_child(); NULL: it is gone or too deep. */
+static DIR *
+open_children(int cgroup, unsigned depth)
+{
+	int copy = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy >= 0 && depth < DEPTH_MAX ? fdopendir(copy) : NULL;
+
+	if (dir == NULL)
+		close_cleaner(&copy);
+	return dir;
+}
+
+/* The name of the next cgroup; NULL: there is none. */
+static const char *
+next_child(DIR *dir)
+{
+	const struct dirent *entry;
+
+	do
+		entry = readdir(dir);
+	while (entry != NULL && (entry->d_type != DT_DIR || entry->d_name[0] == '.'));
+	return entry != NULL ? entry->d_name : NULL;
+}
+
 static int
 walk(int cgroup, unsigned depth, int (*enter)(int cgroup, void *data), void *data)
 {
-	int copy = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *dir = copy >= 0 && depth < DEPTH_MAX ? fdopendir(copy) : NULL;
-	struct dirent *entry;
+	DIR *dir = open_children(cgroup, depth);
+	const char *name;
+	int rc = 0;
 
-	if (dir == NULL) {
-		close_cleaner(&copy);
+	if (dir == NULL)
 		return -1;
-	}
-	while (rc == 0 && (entry = readdir(dir)) != NULL) {
-		autoclose int child = -1;
+	while (rc == 0 && (name = next_child(dir)) != NULL) {
+		autoclose int child = cgroup_open(cgroup, name);
 
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		child = openat(cgroup, entry->d_name,
-		               O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (child >= 0)
 			rc = walk(child, depth + 1, enter, data);
 	}
@@ -257,24 +275,18 @@ cgroup_visit(int cgroup, int (*visit)(pid_t pid, void *data), void *data)
 static int
 remove_children(int cgroup, unsigned depth)
 {
-	int copy = openat(cgroup, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *dir = copy >= 0 && depth < DEPTH_MAX ? fdopendir(copy) : NULL;
-	struct dirent *entry;
+	DIR *dir = open_children(cgroup, depth);
+	const char *name;
+	int rc = 0;
 
-	if (dir == NULL) {
-		close_cleaner(&copy);
+	if (dir == NULL)
 		return -1;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		autoclose int child = -1;
+	while ((name = next_child(dir)) != NULL) {
+		autoclose int child = cgroup_open(cgroup, name);
 
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		child = openat(cgroup, entry->d_name,
-		               O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (child >= 0)
 			(void)remove_children(child, depth + 1);
-		if (unlinkat(cgroup, entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		if (unlinkat(cgroup, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 			rc = -1;
 	}
 	closedir(dir);

@@ -5,16 +5,7 @@
  */
 #include "hako/credentials.h"
 #include "hako/mem.h"
-
-#include <linux/capability.h>
-
-#ifndef CAP_PERFMON /* before Linux 5.8 */
-#define CAP_PERFMON 38
-#define CAP_BPF 39
-#endif
-#ifndef CAP_CHECKPOINT_RESTORE
-#define CAP_CHECKPOINT_RESTORE 40
-#endif
+#include "hako/syscall.h"
 
 #define ROW(name) [name] = #name
 

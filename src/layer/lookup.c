@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,21 +29,25 @@ struct walk {
 	unsigned links;
 };
 
+/* Asked of every pair of mounts: most differ in the first few bytes. */
 static bool
 covers(const struct mount_plan *m, const char *path)
 {
-	size_t length = strlen(m->destination);
+	const char *destination = m->destination;
 
-	return m->kind != MOUNT_REMOUNT && m->kind != MOUNT_BIND_REMOUNT &&
-	       strncmp(path, m->destination, length) == 0 &&
-	       (path[length] == '/' || path[length] == '\0');
+	for (; *destination != '\0' && *destination == *path; destination++, path++)
+		;
+	return *destination == '\0' && (*path == '/' || *path == '\0') &&
+	       m->kind != MOUNT_REMOUNT && m->kind != MOUNT_BIND_REMOUNT;
 }
 
 /* The mount that is on top there; NULL: the rootfs. */
 static const struct mount_plan *
 mount_of(const struct walk *w, const char *path)
 {
-	for (size_t i = w->mounts; i-- > 0;)
+	size_t i = path[1] != '\0' ? w->mounts : 0; /* none is on / */
+
+	while (i-- > 0)
 		if (covers(&w->plan->mounts[i], path))
 			return &w->plan->mounts[i];
 	return NULL;
@@ -168,9 +173,16 @@ plan_knows_mounts(const struct plan *plan)
 int
 plan_look_up(const struct plan *plan, size_t mounts, const char *path, struct stat *ret)
 {
-	struct walk w = {.plan = plan, .mounts = mounts};
+	/* not on the stack: there the compiler would clear all of it, for every path */
+	autofree struct walk *w = malloc(sizeof(*w));
 
-	if (look_up(&w, path, ret) == 0)
+	if (w == NULL)
+		return -1;
+	w->plan = plan;
+	w->mounts = mounts;
+	w->links = 0;
+	w->done[0] = '\0';
+	if (look_up(w, path, ret) == 0)
 		return 0;
 	if (errno == EACCES || errno == EPERM)
 		errno = EAGAIN;

@@ -84,20 +84,27 @@ const struct mount_option mount_options[] = {
 	{NULL},
 };
 
-const struct mount_option *
-mount_option_find(const char *name)
+/* A word ends at '=' too, which no name has. */
+static int
+compare(const char *name, const char *word)
 {
-	size_t length = strcspn(name, "="), low = 0, high = ARRAY_SIZE(mount_options) - 1;
+	for (; *name != '\0' && *name == *word; name++, word++)
+		;
+	return (unsigned char)*name - (*word == '=' ? 0 : (unsigned char)*word);
+}
+
+const struct mount_option *
+mount_option_find(const char *word)
+{
+	size_t low = 0, high = ARRAY_SIZE(mount_options) - 1;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 		const struct mount_option *o = &mount_options[middle];
-		int order = strncmp(o->name, name, length);
+		int order = compare(o->name, word);
 
 		if (order == 0)
-			order = o->name[length] != '\0';
-		if (order == 0)
-			return name[length] == '\0' || o->idmap ? o : NULL;
+			return o->idmap || strchr(word, '=') == NULL ? o : NULL;
 		if (order < 0)
 			low = middle + 1;
 		else

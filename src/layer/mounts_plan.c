@@ -175,7 +175,7 @@ decide_kind(struct planner *p, struct mount_plan *m, const struct option_state *
 
 /* A word that the kernel would ignore on a bind mount is a mistake. */
 static int
-check_bind(const struct mount_plan *m, const struct option_state *s, struct error *e)
+check_bind(const struct mount_plan *m, struct error *e)
 {
 	if (m->kind != MOUNT_BIND && m->kind != MOUNT_BIND_REMOUNT)
 		return 0;
@@ -191,7 +191,7 @@ check_bind(const struct mount_plan *m, const struct option_state *s, struct erro
 			                  "option \"%s\" has no meaning for a bind mount",
 			                  m->flags.items[i]);
 	}
-	if (s->bind && m->kind == MOUNT_BIND && m->source == NULL)
+	if (m->kind == MOUNT_BIND && m->source == NULL)
 		return json_error(m->at, e, 0, "mount-invalid", "a bind mount needs a source");
 	return 0;
 }
@@ -199,16 +199,16 @@ check_bind(const struct mount_plan *m, const struct option_state *s, struct erro
 static int
 check_links(const struct mount_plan *m, struct error *e)
 {
-	const struct json *at = json_member(m->at, "options");
 	const char *word = m->copy_symlink           ? "copy-symlink"
 	                   : m->source_nofollow      ? "src-nofollow"
 	                   : m->destination_nofollow ? "dest-nofollow"
 	                                             : NULL;
 
 	if (word != NULL && m->kind != MOUNT_BIND)
-		return json_error(at, e, 0, "mount-invalid", "%s is only for bind mounts", word);
+		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		                  "%s is only for bind mounts", word);
 	if (m->copy_symlink && (m->source_nofollow || m->destination_nofollow))
-		return json_error(at, e, 0, "mount-invalid",
+		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
 		                  "copy-symlink excludes src-nofollow and dest-nofollow");
 	return 0;
 }
@@ -231,21 +231,20 @@ static const char *const proc_files[] = {
 static int
 check_destination(const struct mount_plan *m, struct error *e)
 {
-	const struct json *at = json_member(m->at, "destination");
-
 	if (strcmp(m->destination, "/") == 0)
-		return json_error(at, e, 0, "mount-invalid",
-		                  "cannot mount over the root of the container");
+		return config_error(m->at, "destination", e, "mount-invalid",
+		                    "a mount over / would hide the root filesystem");
 	if (strcmp(m->destination, "/proc") == 0 && m->kind == MOUNT_FILESYSTEM &&
 	    strcmp(m->type, "proc") != 0)
-		return json_error(at, e, 0, "mount-invalid", "/proc must be of type proc");
+		return config_error(m->at, "destination", e, "mount-invalid",
+		                    "/proc must be of type proc");
 	if (strncmp(m->destination, "/proc/", 6) != 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(proc_files); i++)
 		if (strcmp(m->destination, proc_files[i]) == 0)
 			return 0;
-	return json_error(at, e, 0, "mount-invalid", "cannot mount %s: it is inside /proc",
-	                  m->destination);
+	return config_error(m->at, "destination", e, "mount-invalid",
+	                    "cannot mount %s: it is inside /proc", m->destination);
 }
 
 /*
@@ -274,18 +273,29 @@ strip_rootfs(const struct plan *plan, const char *destination)
 }
 
 static int
+plan_destination(struct planner *p, const struct config_mount *c, struct mount_plan *m,
+                 struct error *e)
+{
+	size_t room = strlen(c->destination) + sizeof("/"); /* it may lack the first one */
+	char *path = arena_alloc(p->arena, room);
+
+	if (path_normalise(c->destination, path, room < PATH_MAX ? room : PATH_MAX) < 0)
+		return json_error(json_member(c->at, "destination"), e, errno, "mount-invalid",
+		                  "destination");
+	m->destination = strip_rootfs(p->plan, path);
+	return 0;
+}
+
+static int
 plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m, struct error *e)
 {
-	char destination[PATH_MAX];
 	struct option_state s = {0};
 	size_t words = count_words(&c->options);
 	const struct json *at = c->options.at != NULL ? c->options.at->first : NULL;
 
-	if (path_normalise(c->destination, destination, sizeof(destination)) < 0)
-		return json_error(json_member(c->at, "destination"), e, errno, "mount-invalid",
-		                  "destination");
+	if (plan_destination(p, c, m, e) < 0)
+		return -1;
 	m->at = c->at;
-	m->destination = arena_strdup(p->arena, strip_rootfs(p->plan, destination));
 	m->type = c->type != NULL ? c->type : "none";
 	m->source = c->source;
 	m->flags.items = arena_array(p->arena, words, sizeof(char *));
@@ -295,7 +305,7 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 			return -1;
 	decide_kind(p, m, &s);
 	plan_label(p->plan, m);
-	if (drop_unmapped_gid(p, m, e) < 0 || check_bind(m, &s, e) < 0 || check_links(m, e) < 0 ||
+	if (drop_unmapped_gid(p, m, e) < 0 || check_bind(m, e) < 0 || check_links(m, e) < 0 ||
 	    check_destination(m, e) < 0 || mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
 		return -1;
 	if (m->kind == MOUNT_BIND && m->source[0] != '/')
@@ -372,6 +382,8 @@ LAYER_PLAN(mounts_plan)
 		else
 			return -1;
 	}
+	if (json_goes_on(p->config->at))
+		mounts_warn_of_hidden(p->arena, plan);
 	if (plan->notify)
 		plan_notify_folder(p);
 	return 0;

@@ -10,6 +10,7 @@
 #include "hako/file.h"
 #include "hako/passwd.h"
 #include "hako/path.h"
+#include "hako/problem.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -67,6 +68,22 @@ add_own_entries(struct planner *p, char **items)
 		*items++ = arena_printf(p->arena, "LISTEN_FDNAMES=%s", options->listen_names);
 }
 
+/* For check alone. */
+static void
+warn_of_repeated(const struct strings *env, const bool *repeated)
+{
+	const struct json *entry = env->at != NULL ? env->at->first : NULL;
+
+	for (size_t i = 0; entry != NULL; i++, entry = entry->next) {
+		int length = repeated[i] ? (int)strcspn(env->items[i], "=") : 0;
+
+		if (length > 0)
+			json_warning(entry, "config-duplicate",
+			             "%.*s is given again: the last one counts", length,
+			             env->items[i]);
+	}
+}
+
 static void
 plan_environment(struct planner *p, const struct strings *env)
 {
@@ -76,6 +93,8 @@ plan_environment(struct planner *p, const struct strings *env)
 	const bool *repeated = environment_repeated(p->arena, env);
 	size_t n = 0;
 
+	if (json_goes_on(env->at))
+		warn_of_repeated(env, repeated);
 	process->home_missing = true;
 	process->search_path = default_path;
 	for (size_t i = 0; i < env->count; i++) {

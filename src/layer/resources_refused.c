@@ -16,20 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does a list of controllers in that file of a cgroup have it? */
-static bool
-lists(int cgroup, const char *file, const char *controller)
-{
-	char list[512] = " ", word[64];
-	ssize_t n = file_read_at(cgroup, file, list + 1, sizeof(list) - 2);
-
-	if (n < 0)
-		return false;
-	snprintf(list + 1 + n, sizeof(list) - 1 - (size_t)n, " ");
-	snprintf(word, sizeof(word), " %s ", controller);
-	return strstr(list, word) != NULL;
-}
-
 /* "PATH belongs to OWNER", or nothing when that cannot be said. */
 static const char *
 owner_text(int cgroup, const char *path, const char *file, char *buf, size_t size)
@@ -75,7 +61,7 @@ find_obstacle(const struct handles *h, const char *controller, char *buf, size_t
 		snprintf(above, sizeof(above), "%.*s", (int)(end - path), path);
 		snprintf(full, sizeof(full), "%s%s", h->cgroup_mount, above);
 		cgroup = path_open_beneath(h->cgroup_root, above, O_PATH | O_DIRECTORY);
-		if (cgroup >= 0 && !lists(cgroup, "cgroup.subtree_control", controller))
+		if (cgroup >= 0 && !file_has_word_at(cgroup, "cgroup.subtree_control", controller))
 			return obstacle_text(cgroup, full, buf, size);
 	}
 	return "a cgroup above does not hand it down";
@@ -90,12 +76,12 @@ fail_missing(const struct handles *h, const struct cgroup_value *v, struct error
 	const char *why = "not in the cgroup v2 hierarchy", *advice;
 	char controllers[512] = "", obstacle[REASON_SIZE];
 
-	if (lists(h->cgroup, "cgroup.controllers", v->controller))
+	if (file_has_word_at(h->cgroup, "cgroup.controllers", v->controller))
 		return json_error(
 			v->at, e, ENOENT, "cgroup-controller",
 			"write %s%s/%s: the %s controller is there, and makes no such file",
 			h->cgroup_mount, h->cgroup_path, v->file, v->controller);
-	if (lists(h->cgroup_root, "cgroup.controllers", v->controller)) {
+	if (file_has_word_at(h->cgroup_root, "cgroup.controllers", v->controller)) {
 		why = "not handed down to it";
 		advice = find_obstacle(h, v->controller, obstacle, sizeof(obstacle));
 	} else {

@@ -2,8 +2,9 @@
 /*
  * The rules between properties that a field table cannot say, for the whole
  * document: config.md is checked here, /process in check_process.c, /linux in
- * check_linux.c and check_sysctl.c. A rule is a function in a table; it looks
- * at nothing but the document and its error stands at the node to be changed.
+ * check_linux.c, check_resources.c and check_sysctl.c. A rule is a function in
+ * a table; it looks at nothing but the document and its error stands at the
+ * node to be changed.
  */
 #include "hako/config.h"
 #include "hako/problem.h"

@@ -24,23 +24,6 @@ check_args(const struct config_process *process, struct error *e)
 	                  "the command must not be empty");
 }
 
-/* For check alone. */
-static void
-warn_of_repeated(const struct strings *env, struct arena *arena)
-{
-	const bool *repeated = environment_repeated(arena, env);
-	const struct json *entry = env->at != NULL ? env->at->first : NULL;
-
-	for (size_t i = 0; entry != NULL; i++, entry = entry->next) {
-		int length = (int)strcspn(env->items[i], "=");
-
-		if (repeated[i] && length > 0)
-			json_warning(entry, "config-duplicate",
-			             "%.*s is given again: the last one counts", length,
-			             env->items[i]);
-	}
-}
-
 static int
 check_env(const struct config_process *process, struct error *e)
 {
@@ -57,8 +40,6 @@ check_env(const struct config_process *process, struct error *e)
 		if (!json_goes_on(entry))
 			return -1;
 	}
-	if (process->env.count > 1 && json_goes_on(process->at))
-		warn_of_repeated(&process->env, json_problems(process->at)->arena);
 	return 0;
 }
 

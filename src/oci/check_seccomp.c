@@ -6,26 +6,9 @@
  */
 #include "hako/config.h"
 #include "hako/problem.h"
+#include "hako/table.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-/* A syscall that a rule decides whatever its arguments are. */
-struct verdict {
-	const char *name;
-	const struct json *at; /* of the name */
-	const struct config_syscall *rule;
-};
-
-static int
-compare(const void *a, const void *b)
-{
-	const struct verdict *x = a, *y = b;
-	int order = strcmp(x->name, y->name);
-
-	return order != 0 ? order
-	                  : (x->at->offset > y->at->offset) - (x->at->offset < y->at->offset);
-}
 
 static bool
 same_action(const struct config_syscall *x, const struct config_syscall *y)
@@ -35,40 +18,37 @@ same_action(const struct config_syscall *x, const struct config_syscall *y)
 	return x->errno_ret == NULL || *x->errno_ret == *y->errno_ret;
 }
 
-static size_t
-add_verdicts(const struct config_syscall *rule, struct verdict *verdicts)
+/* What a rule says of a syscall whatever its arguments are; before it: one that said so, too. */
+static void
+compare_names(struct table *said, struct arena *arena, const struct config_syscall *rule)
 {
 	const struct json *at = rule->names.at->first;
-	size_t i;
 
-	for (i = 0; i < rule->names.count; i++, at = at->next)
-		verdicts[i] = (struct verdict){rule->names.items[i], at, rule};
-	return rule->names.count;
+	for (size_t i = 0; i < rule->names.count; i++, at = at->next) {
+		const char *name = rule->names.items[i];
+		const void **before = table_at(said, name, strlen(name));
+		const struct config_syscall *other = *before;
+
+		if (other != NULL && !same_action(other, rule))
+			json_warning(at, "config-contradiction", "%s has another action in %s",
+			             name, json_pointer(arena, other->at));
+		*before = rule;
+	}
 }
 
 static void
 warn_of_contradictions(struct arena *arena, const struct config_seccomp *seccomp)
 {
 	const struct config_syscall *rules = seccomp->syscalls.items;
-	struct verdict *verdicts;
+	struct table said;
 	size_t count = 0, i;
 
 	for (i = 0; i < seccomp->syscalls.count; i++)
 		count += rules[i].names.count;
-	verdicts = arena_array(arena, count, sizeof(*verdicts));
-	for (i = count = 0; i < seccomp->syscalls.count; i++) {
+	table_init(&said, arena, count);
+	for (i = 0; i < seccomp->syscalls.count; i++)
 		if (rules[i].args.count == 0 && !json_is_faulty(rules[i].at))
-			count += add_verdicts(&rules[i], verdicts + count);
-	}
-	if (count > 0)
-		qsort(verdicts, count, sizeof(*verdicts), compare);
-	for (i = 1; i < count; i++) {
-		const struct verdict *x = &verdicts[i - 1], *y = &verdicts[i];
-
-		if (strcmp(x->name, y->name) == 0 && !same_action(x->rule, y->rule))
-			json_warning(y->at, "config-contradiction", "%s has another action in %s",
-			             y->name, json_pointer(arena, x->rule->at));
-	}
+			compare_names(&said, arena, &rules[i]);
 }
 
 static void

@@ -43,11 +43,11 @@ utf8_sequence(const unsigned char *s, size_t left)
 static size_t
 skip_ascii(const char *text, size_t n, size_t length)
 {
-	uint64_t word;
+	uint64_t w[4];
 
-	for (; length - n >= sizeof(word); n += sizeof(word)) {
-		memcpy(&word, text + n, sizeof(word));
-		if ((word & UINT64_C(0x8080808080808080)) != 0)
+	for (; length - n >= sizeof(w); n += sizeof(w)) {
+		memcpy(w, text + n, sizeof(w));
+		if (((w[0] | w[1] | w[2] | w[3]) & UINT64_C(0x8080808080808080)) != 0)
 			break;
 	}
 	while (n < length && (unsigned char)text[n] < 0x80)

@@ -6,17 +6,9 @@
  * run containers, not for those who write kernels.
  */
 #include "hako/explain.h"
+#include "hako/syscall.h"
 
-#include <linux/capability.h>
 #include <sched.h>
-
-#ifndef CAP_PERFMON /* before Linux 5.8 */
-#define CAP_PERFMON 38
-#define CAP_BPF 39
-#endif
-#ifndef CAP_CHECKPOINT_RESTORE
-#define CAP_CHECKPOINT_RESTORE 40
-#endif
 
 #define DANGER PROBLEM_ERROR
 #define RISK PROBLEM_WARNING

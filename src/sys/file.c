@@ -41,6 +41,23 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 	return (ssize_t)used;
 }
 
+bool
+file_has_word_at(int dir, const char *path, const char *word)
+{
+	char text[512];
+
+	if (file_read_at(dir, path, text, sizeof(text)) < 0)
+		return false;
+	for (const char *s = text; *s != '\0'; s += strspn(s, " ")) {
+		size_t length = strcspn(s, " ");
+
+		if (length == strlen(word) && memcmp(s, word, length) == 0)
+			return true;
+		s += length;
+	}
+	return false;
+}
+
 int
 file_write_all(int fd, const char *text, size_t length)
 {

@@ -56,7 +56,7 @@ path_normalise(const char *path, char *buf, size_t size)
 		return -1;
 	}
 	while (*path != '\0') {
-		size_t length = strcspn(path, "/");
+		size_t length = (size_t)(strchrnul(path, '/') - path);
 
 		if (length == 2 && path[0] == '.' && path[1] == '.') {
 			while (used > 0 && buf[--used] != '/')

@@ -37,9 +37,12 @@ from harness.program import libraries  # noqa: E402
 SCRIPTS = sorted(path for path in HERE.glob("*.sh") if path.name != "lib.sh")
 SELINUX = HERE / "selinux.sh"  # in a guest of its own, the others have AppArmor
 INITRAMFS = HERE / "initramfs.sh"  # the same, with a root that stays what it has been
-ALONE = (SELINUX, INITRAMFS)
+RDMA = HERE / "rdma.sh"  # with a kernel that has a device for it: those for clouds have none
+ALONE = (SELINUX, INITRAMFS, RDMA)
+RDMA_KERNEL = "linux-image-amd64"
 SCALE = float(os.environ.get("HAKO_TIMEOUT_SCALE", "1"))
 LIMIT = 480  # seconds
+PROGRAM_PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"  # ordinary users have these not in theirs
 APPARMOR_PARSER = "/sbin/apparmor_parser"
 # Two nodes of memory, for what chooses between them.
 NODES = ["-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,memdev=m0,cpus=0",
@@ -55,6 +58,9 @@ KERNEL_OPTIONS = ("console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable no_
 # What a disk needs, in the order of their dependencies; newer kernels have some built in.
 DISK_MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev",
                 "virtio_pci", "virtio_blk")
+# What scripts load: a disk without a disk, and its scheduler; RDMA over any network.
+TEST_MODULES = ("configfs", "null_blk", "bfq")
+RDMA_MODULES = ("udp_tunnel", "ip6_udp_tunnel", "ib_core", "ib_uverbs", "crc32_generic", "rdma_rxe")
 
 
 class Unavailable(Exception):
@@ -81,22 +87,22 @@ class Result:
 
 def need(*programs):
     for program, package in programs:
-        if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None:
+        if shutil.which(program, path=PROGRAM_PATH) is None:
             raise Unavailable(f"{package} is not installed: tests/install-deps engines")
 
 
-def path_from(script):
+def path_from(script, *words):
     """What a script of this folder makes or finds in the cache."""
-    run = subprocess.run([HERE / script], stdin=subprocess.DEVNULL, text=True,
+    run = subprocess.run([HERE / script, *words], stdin=subprocess.DEVNULL, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if run.returncode != 0:
         raise Unavailable(run.stderr.strip())
     return pathlib.Path(run.stdout.strip())
 
 
-def kernel():
+def kernel(package=None):
     """The path of a kernel, fetched when there is none."""
-    return path_from("kernel")
+    return path_from("kernel", *[package] * bool(package))
 
 
 def rootfs():
@@ -118,26 +124,30 @@ def copy(source, target):
         shutil.copy(source, target)
 
 
-def copy_disk_modules(modules, folder):
-    """Into a folder, in an order in which they can be loaded."""
-    folder.mkdir()
-    for number, name in enumerate(DISK_MODULES):
+def copy_modules(modules, names, folder):
+    """{name of the file there: module}, those that there are."""
+    folder.mkdir(parents=True)
+    for target, name in names.items():
         for source in modules.rglob(f"{name}.ko*"):
             content = source.read_bytes()
             if source.suffix == ".xz":
                 content = lzma.decompress(content)
-            (folder / f"{number}-{name}.ko").write_bytes(content)
+            (folder / f"{target}.ko").write_bytes(content)
 
 
-def make_initrd(target, files, settings, modules=None):
+def make_initrd(target, files, settings, modules, disks):
     """A cpio archive with what the guest begins with; files go below /root, {path: source}."""
     folder = target.with_suffix(".d")
     copy(HERE / "init", folder / "init")
     copy("/bin/busybox", folder / "bin/busybox")
     (folder / "settings").write_text("".join(f"{key}={shlex.quote(value)}\n"
                                              for key, value in settings.items()))
+    if disks and modules:  # in an order in which they can be loaded
+        copy_modules(modules, {f"{number}-{name}": name for number, name in enumerate(DISK_MODULES)},
+                     folder / "modules")
     if modules:
-        copy_disk_modules(modules, folder / "modules")
+        copy_modules(modules, {name: name for name in TEST_MODULES + RDMA_MODULES},
+                     folder / "root/guest/modules")
     for name, source in files.items():
         copy(source, folder / "root" / name.lstrip("/"))
     listed = "".join(f"{path.relative_to(folder)}\n" for path in sorted(folder.rglob("*")))
@@ -151,7 +161,7 @@ def make_disk(target, folder):
     kilobytes = int(subprocess.check_output(["du", "-sk", "--apparent-size", folder]).split()[0])
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", folder, target,
                     f"{kilobytes * 5 // 4 + 16384}k"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                   env=os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+                   env=os.environ | {"PATH": PROGRAM_PATH})
 
 
 # --- running it -------------------------------------------------------------
@@ -180,13 +190,15 @@ def run_qemu(argv, seconds, echo):
 
 
 def machine(command, *, root=None, systemd=False, files=None, folders=None, env=None,
-            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(), initramfs=False, echo=False):
+            seconds=LIMIT * SCALE, memory=1024, processors=2, options="", hardware=(),
+            package=None, initramfs=False, echo=False):
     """Run a command in a new guest, in /guest. files: {path there: file or folder here}, for
     what is small; folders: {path there: folder here}, each a disk of its own. options: more for
-    the kernel; hardware: more for QEMU; initramfs: that stays the root. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
+    the kernel; hardware: more for QEMU; package: of another kernel; initramfs: that stays the
+    root. echo: show the output as it comes. Raises Unavailable when there can be no guest."""
     need(("qemu-system-x86_64", "qemu-system-x86"), ("cpio", "cpio"),
          ("/bin/busybox", "busybox-static"), ("mke2fs", "e2fsprogs"))
-    image = kernel()
+    image = kernel(package)
     modules = modules_of(image)
     disks, folders = [], dict(folders or {})
     if root:
@@ -215,7 +227,7 @@ def machine(command, *, root=None, systemd=False, files=None, folders=None, env=
                      **(files or {})},
                     {"stay": "yes" * initramfs, "disk": "vda" if root else "", "folders": " ".join(mounts),
                      "init": "/sbin/init" if systemd else "/guest/main"},
-                    modules if disks else None)
+                    modules, disks)
         drives = [f"if=virtio,format=raw,snapshot=on,cache=unsafe,file={disk}" for disk in disks]
         output, why = run_qemu(
             [*QEMU, *hardware, "-smp", str(processors), "-m", str(memory),
@@ -232,10 +244,11 @@ def machine(command, *, root=None, systemd=False, files=None, folders=None, env=
 # --- the scripts of this folder ---------------------------------------------
 
 class Checks:
-    """checks: {name: (ok, seconds, text)}, in order; finished: all scripts came to their end."""
+    """checks: {name: (ok, seconds, text)}, in order; finished: all scripts came to their end;
+    missing: {name: why it could not be tried}."""
 
     def __init__(self, result):
-        self.console, self.checks = result.console, {}
+        self.console, self.checks, self.missing = result.console, {}, {}
         self.finished = result.status == 0
         name = None
         for line in result.output.splitlines():
@@ -268,6 +281,8 @@ def boot_one(hako, scripts, seconds):
     programs = {"bin/hako": hako, "bin/apparmor_parser": APPARMOR_PARSER}
     if crun := shutil.which("crun"):  # to compare with
         programs["bin/crun"] = crun
+    if RDMA in scripts:
+        programs["bin/rdma"] = shutil.which("rdma", path=PROGRAM_PATH)
     files = programs | {path: path for program in programs.values() for path in libraries(program)}
     files |= {"guest/lib.sh": HERE / "lib.sh"}
     files |= {f"guest/{script.name}": script for script in scripts}
@@ -282,17 +297,24 @@ def boot_one(hako, scripts, seconds):
         disk = {} if scripts[0] in ALONE else {"/disk": HERE / "systemd"}  # of whatever is small
         return Checks(machine(["sh", "-c", f"{run}; exit 0"], files=files, folders=disk, seconds=seconds,
                               options="security=selinux" * selinux, hardware=NODES,
+                              package=RDMA_KERNEL if RDMA in scripts else None,
                               initramfs=INITRAMFS in scripts))
 
 
 def boot(hako, scripts=SCRIPTS, seconds=LIMIT * SCALE):
     """Run the scripts in a new small guest, or more."""
-    need((APPARMOR_PARSER, "apparmor"), ("checkpolicy", "checkpolicy"))
+    need((APPARMOR_PARSER, "apparmor"), ("checkpolicy", "checkpolicy"), ("rdma", "iproute2"))
     scripts = [pathlib.Path(script).absolute() for script in scripts]
-    first, *others = (boot_one(hako, part, seconds) for part in parts(scripts) if part)
-    for other in others:
-        first.add(other)
-    return first
+    result = Checks(Result("", "", b""))
+    result.finished = True
+    for part in filter(None, parts(scripts)):
+        try:
+            result.add(boot_one(hako, part, seconds))
+        except Unavailable as reason:
+            if RDMA not in part:
+                raise
+            result.missing = {name: str(reason) for name in names(part)}
+    return result
 
 
 def main():
@@ -325,6 +347,8 @@ def run_scripts(hako, scripts):
     for name, (ok, seconds, text) in result.checks.items():
         print(f"{'ok' if ok else 'FAIL':4} {seconds:6.2f} s  {name}")
         print(text, end="")
+    for name, reason in result.missing.items():
+        print(f"skip           {name}: {reason}")
     if not result.finished:
         print(result.console, "boot.py: the guest did not finish", sep="")
     sys.exit(not (result.finished and all(ok for ok, *_ in result.checks.values())))

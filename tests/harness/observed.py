@@ -84,10 +84,15 @@ GUEST = {
     "cpu_shares_to_weight": ["/linux/resources/cpu/shares"],
     "cpuset": join("/linux/resources/cpu", ("cpus", "mems")),
     "huge_page_limits": join("/linux/resources/hugepageLimits/-", ("pageSize", "limit")),
+    "io_throttles": join("/linux/resources/blockIO", THROTTLES, "-", ("major", "minor", "rate")),
+    "io_weight": ["/linux/resources/blockIO/weight"],
+    "io_weight_of_device": join("/linux/resources/blockIO/weightDevice/-", (
+        "major", "minor", "weight")),
     "memory_limit": ["/linux/resources/memory/limit"],
     "memory_reservation": ["/linux/resources/memory/reservation"],
     "memory_swap": ["/linux/resources/memory/swap"],
     "pids_limit": ["/linux/resources/pids/limit"],
+    "rdma_limits": join("/linux/resources/rdma/-", ("hcaHandles", "hcaObjects")),
     "selinux_label": ["/process/selinuxLabel"],
     "selinux_mount_label": ["/linux/mountLabel"],
     "update_checks_usage_before": ["/linux/resources/memory/checkBeforeUpdate"],
@@ -97,13 +102,6 @@ NOT_OBSERVED = {
     **dict.fromkeys(join("/linux/intelRdt", (
         "closID", "schemata", "l3CacheSchema", "memBwSchema", "enableMonitoring")),
         "no machine of these tests has resctrl: tests/unit/test_intel_rdt.c has a copy of one"),
-    **dict.fromkeys(join("/linux/resources/rdma/-", ("hcaHandles", "hcaObjects")),
-                    "no machine of these tests has an RDMA device: golden/plans/resources"),
-    **dict.fromkeys(join("/linux/resources/blockIO", ["weight"]) + join(
-        "/linux/resources/blockIO", ["weightDevice", *THROTTLES], "-", ("major", "minor")) + join(
-        "/linux/resources/blockIO", THROTTLES, "-/rate") +
-        ["/linux/resources/blockIO/weightDevice/-/weight"],
-        "the virtual machine has no disk: golden/plans/resources"),
 }
 # Of those that have no effect here `check` says why; these are the others.
 NO_EFFECT = {
