@@ -118,6 +118,14 @@ json_error_at(const struct json_doc *doc, size_t offset, const struct json *insi
 size_t
 json_utf8_length(const char *text, size_t length);
 
+/* Memory for yajl, parser and writer: from an arena, so never NULL and nothing to free. */
+void *
+json_alloc(void *arena, size_t size);
+void *
+json_realloc(void *arena, void *pointer, size_t size);
+void
+json_free(void *arena, void *pointer);
+
 /*
  * Writer over yajl_gen: output grows in memory. Calls nest as the document
  * does; bytes of a string that are not UTF-8 become U+FFFD.

@@ -19,43 +19,12 @@ struct json_writer {
 	enum pending pending; /* a container that was begun and has no content yet */
 };
 
-/* yajl's memory: the size stands before each piece, for resize(). */
-enum { SIZE_ROOM = 16 };
-
-static void *
-reserve(void *arena, size_t size)
-{
-	char *room = arena_alloc(arena, size + SIZE_ROOM);
-
-	memcpy(room, &size, sizeof(size));
-	return room + SIZE_ROOM;
-}
-
-static void *
-resize(void *arena, void *pointer, size_t size)
-{
-	char *room = reserve(arena, size);
-	size_t old;
-
-	if (pointer == NULL)
-		return room;
-	memcpy(&old, (char *)pointer - SIZE_ROOM, sizeof(old));
-	return memcpy(room, pointer, old < size ? old : size);
-}
-
-static void
-forget(void *arena, void *pointer)
-{
-	(void)arena;
-	(void)pointer;
-}
-
 struct json_writer *
 json_writer_new(enum json_style style)
 {
 	struct arena arena = {.small = true};
 	struct json_writer *w = arena_alloc(&arena, sizeof(*w));
-	yajl_alloc_funcs memory = {reserve, resize, forget, &w->arena};
+	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, &w->arena};
 
 	w->arena = arena;
 	w->gen = yajl_gen_alloc(&memory);

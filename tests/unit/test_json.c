@@ -190,9 +190,6 @@ test_refuses(void **state)
 	         "config.json:1:2: expected a name in double quotes, found '1'"},
 		{TEXT("{-1:2}"), "json-syntax",
 	         "config.json:1:2: expected a name in double quotes, found '-'"},
-		{TEXT("{\"a\":1,"
-	              "\v}"),
-	         "json-syntax", "config.json:1:9: expected a name in double quotes, found '}'"},
 		{TEXT("{,}"), "json-syntax",
 	         "config.json:1:2: expected a name in double quotes, found ','"},
 		{TEXT("{\"a\":1,}"), "json-syntax",
