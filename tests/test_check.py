@@ -461,6 +461,10 @@ def without(*namespaces):
     return lambda b: b.without_namespace(*namespaces)
 
 
+def host_root(b):
+    b.config["root"] = {"path": "/", "readonly": True}
+
+
 def user_namespace(*uids):
     return lambda b: b.user_namespace(uids)
 
@@ -473,8 +477,8 @@ def seccomp(default, *rules):
 MEMORY = {"limit": 10, "swap": 5}
 RULES = {
     "hostname without a UTS namespace": (without("uts"), ["/hostname"]),
-    "mounts without a mount namespace": (without("mount"), [
-        "/mounts", "/linux/maskedPaths", "/linux/readonlyPaths"]),
+    "mounts on / without a mount namespace": (both(without("mount"), host_root), [
+        "/mounts", "/root/readonly", "/linux/maskedPaths", "/linux/readonlyPaths"]),
     "mappings without a user namespace": (linux(uidMappings=[
         {"containerID": 0, "hostID": 5, "size": 1}]), ["/linux/uidMappings"]),
     "overlapping mappings": (user_namespace((0, 5, 10), (9, 100, 5)), [

@@ -266,3 +266,93 @@ def test_filesystem_without_programs(runtime, bundle):
         assert 'exec: "/bin/true": permission denied' in refused(runtime, b, "/process/args")
     finally:
         private.umount(b.rootfs)
+
+
+# --- in the mount namespace of the runtime -----------------------------------------------------
+
+@pytest.fixture
+def host(bundle, shared):
+    """host(where, *args): a bundle without namespaces, in a folder or below a shared mount."""
+    def make(where, *args):
+        b = bundle(*args or ("/bin/sleep", "1000"))
+        if where == "shared":
+            b = below(b, shared)
+        b.linux["namespaces"] = []
+        b.config["root"]["readonly"] = True
+        del b.config["hostname"]
+        return b
+    return make
+
+
+def own_mounts():
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("where", ["folder", "shared"])
+def test_mounts_of_the_host(runtime, host, where):
+    """They are made on the rootfs, which is covered, and are gone with the container."""
+    b = host(where)
+    before = own_mounts()
+    box = runtime.container(b)
+    box.create()
+    box.start()
+    assert os.readlink(f"/proc/{box.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+    inside = mountinfo.of_process(box.pid)
+    rootfs = os.path.realpath(b.config["root"]["path"] if where == "shared" else b.rootfs)
+    assert {"/", "/proc", "/dev", "/dev/pts", "/sys"} <= set(inside)
+    assert "ro" in inside["/"].options and inside["/"].kinds == set()
+    new = [line for line in own_mounts().splitlines() if line not in before]
+    assert len(new) >= len(inside)
+    assert all(line.split()[4].startswith(rootfs) for line in new)
+    assert box.exec("/bin/cat", "/proc/keys").stdout == ""
+    assert "Read-only" in box.exec("/bin/touch", "/x", check=False).stderr
+    box.delete("--force")
+    assert own_mounts() == before
+
+
+def test_mounts_of_the_host_of_a_run(runtime, host):
+    before = own_mounts()
+    assert runtime.run_bundle(host("folder", "/bin/cat", "/proc/self/comm")).stdout == "cat\n"
+    assert own_mounts() == before
+
+
+def test_mounts_of_the_host_are_taken_back(runtime, host):
+    b = host("folder")
+    b.config["mounts"].append({"destination": "/tmp", "type": "sysfz"})
+    before = own_mounts()
+    refused(runtime, b, f"/mounts/{len(b.mounts) - 1}/type")
+    assert own_mounts() == before
+
+
+def test_mounts_of_the_host_of_a_create_that_was_killed(runtime, host):
+    b = host("folder")
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
+    before = own_mounts()
+    box = runtime.container(b)
+    with runtime.popen("create", "--bundle", b, box.id) as process:
+        wait_for(lambda: f"{b.rootfs}/sys" in own_mounts())
+        process.kill()
+    box.delete("--force")
+    assert own_mounts() == before
+
+
+def test_mounts_of_the_host_that_are_gone(runtime, host):
+    """Somebody has unmounted the rootfs, and mounted something himself: that is his."""
+    box = runtime.container(host("folder"))
+    box.create()
+    private.umount(box.bundle.rootfs)
+    before = own_mounts()
+    box.delete("--force")
+    assert own_mounts() == before
+
+
+@pytest.mark.parametrize("change", ["user namespace", "/"])
+def test_mounts_of_the_host_that_cannot_be(runtime, host, change):
+    b = host("folder")
+    b.config["mounts"] = [{"destination": "/tmp", "type": "tmpfs"}]
+    if change == "/":
+        b.config["root"] = {"path": "/"}
+    else:
+        b.user_namespace()
+    assert "needs a namespace of type mount" in refused(runtime, b, "/mounts")

@@ -297,6 +297,7 @@ struct plan {
 
 	const char *rootfs; /* absolute path on the host */
 	bool root_readonly;
+	bool host_mounts; /* the container's mounts are made in the runtime's mount namespace */
 	unsigned long root_propagation;       /* MS_... for / before anything is mounted */
 	unsigned long root_propagation_after; /* after the pivot; 0: none */
 	struct mount_plan *mounts;
@@ -368,6 +369,7 @@ struct handles {
 	const char *systemd_unit;        /* the scope that systemd has started for us */
 	int namespaces[NAMESPACE_TYPES]; /* as plan.joins */
 	int rootfs;                      /* the container's root mount */
+	uint64_t mount_below;            /* rootfs_mount_below() */
 	int mount_ns;                    /* init's own, when it may stand in a chroot */
 	int dev;                         /* its /dev */
 	int device_nodes;                /* a tmpfs of nodes that init may not make */

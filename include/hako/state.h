@@ -21,14 +21,15 @@ struct state {
 	const char *rootfs;
 	const char *created; /* RFC 3339, UTC */
 	uint32_t owner;
-	const char *cgroup_path;  /* below the v2 mount; NULL: no cgroup */
-	const char *systemd_unit; /* the scope that has the cgroup; NULL: hako's own */
-	const char *resctrl_path; /* below the root of resctrl; NULL: nothing to remove */
-	bool own_pid_namespace;   /* everything dies with init */
-	bool notify_socket;       /* init passes it on to who starts the container */
-	bool start_socket;        /* it was made by `create`: start.sock is there until `start` */
-	bool caller_keyring;      /* --no-new-keyring */
-	uint32_t preserve_fds;    /* descriptors from 3 upwards that the caller has given it */
+	const char *cgroup_path;     /* below the v2 mount; NULL: no cgroup */
+	const char *systemd_unit;    /* the scope that has the cgroup; NULL: hako's own */
+	const char *resctrl_path;    /* below the root of resctrl; NULL: nothing to remove */
+	const uint64_t *mount_below; /* rootfs_mount_below(); NULL: nothing to unmount */
+	bool own_pid_namespace;      /* everything dies with init */
+	bool notify_socket;          /* init passes it on to who starts the container */
+	bool start_socket;     /* it was made by `create`: start.sock is there until `start` */
+	bool caller_keyring;   /* --no-new-keyring */
+	uint32_t preserve_fds; /* descriptors from 3 upwards that the caller has given it */
 	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */
 	const char *seccomp_metadata;
 	struct string_map annotations;

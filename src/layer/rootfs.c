@@ -8,8 +8,14 @@
  * so propagation comes first. A clone of the rootfs is made private before it is
  * attached, so that nothing mounted in it ever leaves the container, even when
  * rootfsPropagation is shared because single volumes must be.
+ *
+ * In the host's mount namespace that clone covers the rootfs on the host, and has all
+ * mounts of the container on it: delete takes them off as one. There is only chroot(2).
  */
 #include "hako/layer.h"
+#include "hako/mountinfo.h"
+#include "hako/observed.h"
+#include "hako/rootfs.h"
 #include "hako/path.h"
 #include "hako/rootfs_move.h"
 #include "hako/syscall.h"
@@ -36,6 +42,10 @@ LAYER_PLAN(rootfs_plan)
 			? config->root->path
 			: arena_printf(p->arena, "%s/%s", plan->options.bundle, config->root->path);
 	plan->root_readonly = config->root->readonly;
+	plan->host_mounts = !plan_isolates(plan, CLONE_NEWNS) &&
+	                    (config->mounts.count > 0 || config->root->readonly ||
+	                     config->linux_->masked_paths.count > 0 ||
+	                     config->linux_->readonly_paths.count > 0);
 	plan->root_propagation = propagation != 0 ? propagation | MS_REC : MS_SLAVE | MS_REC;
 	if ((propagation & (MS_SHARED | MS_UNBINDABLE)) != 0)
 		plan->root_propagation_after = propagation;
@@ -197,10 +207,47 @@ set_propagation(const struct plan *plan, struct handles *h, struct error *e)
 	return error_set(e, errno, "rootfs-failed", "set the propagation of /");
 }
 
+/* The mount that a path is on, as the kernel numbers them; 0: not to be known. */
+static uint64_t
+mount_id(const char *path)
+{
+	struct statx sx;
+
+	return statx(AT_FDCWD, path, 0, STATX_MNT_ID, &sx) == 0 && (sx.stx_mask & STATX_MNT_ID) != 0
+	               ? sx.stx_mnt_id
+	               : 0;
+}
+
+uint64_t
+rootfs_mount_below(const struct plan *plan)
+{
+	return plan->host_mounts ? mount_id(plan->rootfs) : 0;
+}
+
+int
+rootfs_undo(const struct state *state, struct handles *h, struct error *e)
+{
+	struct arena arena = {0};
+	const struct mountinfo *mounts;
+	const struct mount_line *top;
+	int rc = 0;
+
+	(void)h;
+	if (state->mount_below == NULL)
+		return 0;
+	mounts = observed_own_mounts(&arena);
+	top = mounts != NULL ? mountinfo_find(mounts, mount_id(state->rootfs)) : NULL;
+	if (top != NULL && top->parent == *state->mount_below &&
+	    umount2(state->rootfs, MNT_DETACH) < 0)
+		rc = error_set(e, errno, "rootfs-failed", "unmount %s", state->rootfs);
+	arena_free(&arena);
+	return rc;
+}
+
 LAYER_RUN(rootfs_attach)
 {
-	if (!plan_isolates(plan, CLONE_NEWNS)) {
-		/* a mount would be one of the host's, and stay: chroot is all there is */
+	if (!plan_isolates(plan, CLONE_NEWNS) && !plan->host_mounts) {
+		/* chroot is all there is */
 		h->rootfs = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return h->rootfs < 0 ? fail(plan, e, "open the rootfs") : 0;
 	}
@@ -215,6 +262,9 @@ LAYER_RUN(rootfs_attach)
 		return fail(plan, e, "make private");
 	if (attach_clone(plan, h) < 0)
 		return fail(plan, e, "attach the rootfs at");
+	/* so is what is attached to one */
+	if (plan->host_mounts && sys_propagate(h->rootfs, MS_PRIVATE) < 0)
+		return fail(plan, e, "make private");
 	return 0;
 }
 

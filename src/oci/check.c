@@ -153,12 +153,21 @@ check_annotations(const struct config *config, struct error *e)
 	return 0;
 }
 
+/* In the host's mount namespace: over a rootfs that is a folder, by who may mount there. */
+static bool
+may_mount_on_host(const struct config *config)
+{
+	return config_namespace(config, CLONE_NEWUSER) == NULL && config->root->path != NULL &&
+	       strcmp(config->root->path, "/") != 0;
+}
+
 /* What is set in a namespace must have one, or the host's would be changed. */
 static int
 check_namespaces_needed(const struct config *config, struct error *e)
 {
 	static const struct config_linux none;
 	const struct config_linux *l = config->linux_ != NULL ? config->linux_ : &none;
+	const bool apart = !may_mount_on_host(config);
 	const struct need {
 		bool wanted;
 		int type;
@@ -167,10 +176,10 @@ check_namespaces_needed(const struct config *config, struct error *e)
 	} needs[] = {
 		{config->hostname != NULL, CLONE_NEWUTS, config->at, "hostname"},
 		{config->domainname != NULL, CLONE_NEWUTS, config->at, "domainname"},
-		{config->mounts.count > 0, CLONE_NEWNS, config->at, "mounts"},
-		{config->root->readonly, CLONE_NEWNS, config->root->at, "readonly"},
-		{l->masked_paths.count > 0, CLONE_NEWNS, l->at, "maskedPaths"},
-		{l->readonly_paths.count > 0, CLONE_NEWNS, l->at, "readonlyPaths"},
+		{apart && config->mounts.count > 0, CLONE_NEWNS, config->at, "mounts"},
+		{apart && config->root->readonly, CLONE_NEWNS, config->root->at, "readonly"},
+		{apart && l->masked_paths.count > 0, CLONE_NEWNS, l->at, "maskedPaths"},
+		{apart && l->readonly_paths.count > 0, CLONE_NEWNS, l->at, "readonlyPaths"},
 		{l->rootfs_propagation != 0, CLONE_NEWNS, l->at, "rootfsPropagation"},
 		{l->uid_mappings.count > 0, CLONE_NEWUSER, l->at, "uidMappings"},
 		{l->gid_mappings.count > 0, CLONE_NEWUSER, l->at, "gidMappings"},

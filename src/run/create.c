@@ -12,6 +12,7 @@
 #include "hako/init.h"
 #include "hako/intel_rdt.h"
 #include "hako/listener.h"
+#include "hako/rootfs.h"
 #include "hako/path.h"
 #include "hako/spawn.h"
 #include "hako/step.h"
@@ -231,6 +232,7 @@ static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
 {
+	h->mount_below = rootfs_mount_below(plan);
 	if (state_save(plan, h, e) < 0)
 		return -1;
 	if (wait_for_start && open_start_socket(h, e) < 0)
@@ -272,6 +274,8 @@ state_to_undo(const struct plan *plan, const struct handles *h)
 	return (struct state){
 		.id = plan->options.id,
 		.annotations = plan->config->annotations,
+		.rootfs = plan->rootfs,
+		.mount_below = h->mount_below != 0 ? &h->mount_below : NULL,
 		.cgroup_path = h->cgroup_path,
 		.systemd_unit = h->systemd_unit,
 		.resctrl_path = h->resctrl_path,

@@ -39,6 +39,7 @@ static const struct field state_rows[] = {
 	ROW(cgroup_path, "cgroupPath", FIELD_STRING, .flags = FIELD_ABSOLUTE),
 	ROW(systemd_unit, "systemdUnit", FIELD_STRING, .flags = FIELD_NOT_EMPTY),
 	ROW(resctrl_path, "resctrlPath", FIELD_STRING),
+	ROW(mount_below, "mountBelow", FIELD_UINT, .max = UINT64_MAX),
 	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
 	ROW(notify_socket, "notifySocket", FIELD_BOOL),
 	ROW(start_socket, "startSocket", FIELD_BOOL),
@@ -163,6 +164,8 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 	put_cgroup(w, plan, h);
 	if (h->resctrl_path != NULL)
 		json_put_string(w, "resctrlPath", h->resctrl_path);
+	if (h->mount_below != 0)
+		json_put_int(w, "mountBelow", (int64_t)h->mount_below);
 	json_put_bool(w, "ownPidNamespace", plan_creates(plan, CLONE_NEWPID));
 	if (plan->notify)
 		json_put_bool(w, "notifySocket", true);

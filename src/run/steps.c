@@ -12,6 +12,7 @@
 #include "hako/log.h"
 #include "hako/netdevices.h"
 #include "hako/problem.h"
+#include "hako/rootfs.h"
 #include "hako/seccomp.h"
 #include "hako/trace.h"
 
@@ -57,7 +58,7 @@ const struct step steps[] = {
 	{PHASE_BUILD, WHEN_CREATE, "set time offsets", "/linux/timeOffsets", NULL, namespaces_set_time, NULL, NULL, namespaces_verify_time},
 	{PHASE_BUILD, WHEN_CREATE, "set the hostname", "/hostname", hostname_plan, hostname_set, NULL, NULL, hostname_verify},
 	{PHASE_BUILD, WHEN_CREATE, "bring up loopback", "/linux/namespaces", loopback_plan, loopback_bring_up, NULL, NULL, loopback_verify},
-	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, NULL},
+	{PHASE_BUILD, WHEN_CREATE, "attach the rootfs", "/root", NULL, rootfs_attach, rootfs_undo},
 	{PHASE_BUILD, WHEN_CREATE, "attach mounts", "/mounts", NULL, mounts_attach, NULL, NULL, mounts_verify_extra},
 	{PHASE_BUILD, WHEN_CREATE, "bind the notify socket", "", NULL, notify_bind, NULL},
 	{PHASE_BUILD, WHEN_CREATE, "create devices", "/linux/devices", devices_plan, devices_create, NULL, devices_probe, devices_verify},
