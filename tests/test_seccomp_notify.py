@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness.agent import CONTINUE, Agent
-from harness.kernel import eventually
+from harness.kernel import cmdline, eventually, status
 from harness.refused import refused
 from harness.runtime import wait_exit
 from test_seccomp import KILLED, MINIMAL, X86, profile, program_of, rule
@@ -112,17 +112,35 @@ def test_message_of_run(runtime, bundle, make_agent):
                                       {"com.example.key": "value"})
 
 
-def test_message_of_start_and_exec(runtime, bundle, make_agent, tmp_path):
+def late(b, why):
+    """What init does until `start` must not be filtered: only then the listener is made."""
+    if why == "a call of hako's":
+        b.linux["seccomp"]["syscalls"].append(notify("close"))
+    if why == "a call that is not allowed":
+        b.linux["seccomp"].update(defaultAction="SCMP_ACT_ERRNO")
+        b.linux["seccomp"]["syscalls"].append(
+            rule(*MINIMAL, "nanosleep", "clock_nanosleep", "getppid", action="SCMP_ACT_ALLOW"))
+    if why == "a hook":
+        b.config["hooks"] = {"startContainer": [{"path": "/bin/true"}]}
+    return b
+
+
+@pytest.mark.parametrize("why", [None, "a call of hako's", "a call that is not allowed", "a hook"])
+def test_message_of_create_or_start_and_of_exec(runtime, bundle, make_agent, tmp_path, why):
     agent = make_agent()
-    b = notified(bundle("/bin/sleep", "1000"), agent, "getpgrp", listenerMetadata="words")
+    b = late(notified(bundle("/bin/sleep", "1000"), agent, "getpgrp", listenerMetadata="words"), why)
     b.config["annotations"] = {"key": "value"}
     box = runtime.container(b)
     box.create()
-    assert agent.messages == []  # nothing is filtered yet
+    assert len(agent.told(1) if why is None else agent.messages) == (1 if why is None else 0)
+    filters = "1" if why is None else "0"
+    assert status(box.pid, "Seccomp_filters") == filters and box.status == "created"
     box.start()
     (message, _), = agent.told(1)
-    assert (message["pid"], message["metadata"], message["state"]["status"]) == (box.pid, "words",
-                                                                                 "created")
+    assert (message["pid"], message["metadata"], message["state"]["status"]) == (
+        box.pid, "words", "creating" if why is None else "created")
+    eventually(lambda: cmdline(box.pid)[0] == "/bin/sleep")
+    assert status(box.pid, "Seccomp_filters") == "1"
     for key in ("id", "bundle", "annotations"):
         assert message["state"][key] == box.state()[key]
     box.exec("/bin/sleep", "1000", options=["--detach", "--pid-file", tmp_path / "pid"])
@@ -222,6 +240,8 @@ def test_no_agent(runtime, bundle, make_agent, tmp_path, what, how):
     """An error, and nothing was executed; what there is no socket for is an error of create."""
     path = tmp_path / "socket"
     b = notified(bundle().sh("echo ran >/tmp/ran; exec sleep 1000"), path, "getpgrp")
+    if how == "start":
+        late(b, "a call of hako's")
     if how == "exec":
         agent = make_agent(path=path)
         box = runtime.container(b.args("/bin/sleep", "1000"))
@@ -241,6 +261,8 @@ def test_no_agent(runtime, bundle, make_agent, tmp_path, what, how):
     elif how == "run" or what != "deaf":
         assert message in refused(runtime, b, "/linux/seccomp/listenerPath",
                                   command="run" if how == "run" else "create")
+    elif how == "create":
+        assert message in refused(runtime, b, command="create")
     else:
         box = runtime.container(b)
         box.create()
@@ -248,6 +270,17 @@ def test_no_agent(runtime, bundle, make_agent, tmp_path, what, how):
         assert result.returncode == 1 and message in result.stderr, result
         assert runtime.run("state", box.id, check=False).returncode != 0
     assert not (b.rootfs / "tmp/ran").exists()
+
+
+@pytest.mark.parametrize("end", ["TERM", "KILL", "delete"])
+def test_filter_of_a_created_container(runtime, bundle, make_agent, end):
+    """It ends as without one."""
+    box = runtime.container(notified(bundle("/bin/sleep", "1000"), make_agent(), "getpgrp"))
+    box.create()
+    if end != "delete":
+        box.kill(end)
+        box.wait_for("stopped")
+    box.delete("--force")
 
 
 def test_agent_that_lets_go(runtime, bundle, make_agent):

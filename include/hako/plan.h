@@ -208,6 +208,7 @@ struct listener_plan {
 	const struct json *at;
 	const char *path; /* an agent's socket; NULL: the filter notifies nobody */
 	const char *metadata;
+	bool early; /* `create` may load the filter: it does not touch what waits for `start` */
 };
 
 struct process_plan {

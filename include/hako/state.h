@@ -31,6 +31,7 @@ struct state {
 	bool caller_keyring;   /* --no-new-keyring */
 	uint32_t preserve_fds; /* descriptors from 3 upwards that the caller has given it */
 	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */
+	bool seccomp_early;           /* `create` has done it */
 	const char *seccomp_metadata;
 	struct string_map annotations;
 	const struct config_hooks *hooks; /* poststart and poststop */

@@ -11,6 +11,9 @@
  * parent, and waits for the answer. Meanwhile init watches a variable. The execve
  * ends the thread if it is still there; an error, or the death of the parent, ends
  * both.
+ *
+ * `create` gives the agent its listener already, as runc does, when the filter allows all
+ * that init does until `start`. If not, `start` does it.
  */
 #include "hako/layer.h"
 #include "hako/seccomp.h"
@@ -52,6 +55,62 @@ find_path(const struct planner *p, const struct config_seccomp *seccomp)
 	return path != NULL && path[0] != '\0' ? path : NULL;
 }
 
+static bool
+has_name(const struct config_syscall *rule, const char *name)
+{
+	for (size_t i = 0; i < rule->names.count; i++)
+		if (strcmp(rule->names.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_harmless(int action)
+{
+	return action == SECCOMP_ACTION_ALLOW || action == SECCOMP_ACTION_LOG;
+}
+
+/* Whatever its arguments are. */
+static bool
+allows(const struct config_seccomp *seccomp, const char *name)
+{
+	const struct config_syscall *rules = seccomp->syscalls.items;
+	bool allowed = is_harmless(seccomp->default_action);
+
+	for (size_t i = 0; i < seccomp->syscalls.count; i++) {
+		if (!has_name(&rules[i], name))
+			continue;
+		if (!is_harmless(rules[i].action))
+			return false;
+		allowed = allowed || rules[i].args.count == 0;
+	}
+	return allowed;
+}
+
+/* What init calls from then on, and what it would call if it failed. */
+static bool
+allows_waiting(const struct config_seccomp *seccomp)
+{
+	static const char *const calls[] = {
+		"accept4",       "brk",
+		"clock_gettime", "close",
+		"execve",        "exit",
+		"exit_group",    "fcntl",
+		"futex",         "getpid",
+		"mmap",          "munmap",
+		"poll",          "recvfrom",
+		"recvmsg",       "restart_syscall",
+		"rt_sigaction",  "rt_sigprocmask",
+		"rt_sigreturn",  "sendmsg",
+		"sendto",        "write",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		if (!allows(seccomp, calls[i]))
+			return false;
+	return true;
+}
+
 int
 seccomp_notify_plan(struct planner *p, const struct config_seccomp *seccomp, struct error *e)
 {
@@ -68,6 +127,8 @@ seccomp_notify_plan(struct planner *p, const struct config_seccomp *seccomp, str
 	listener->at = at != NULL ? at : notify;
 	listener->metadata = seccomp->listener_metadata;
 	listener->path = path;
+	listener->early = allows_waiting(seccomp) && (p->config->hooks == NULL ||
+	                                              p->config->hooks->start_container.count == 0);
 	if (path[0] != '/' && path[0] != '@')
 		listener->path = arena_printf(p->arena, "%s/%s", p->plan->options.bundle, path);
 	return 0;

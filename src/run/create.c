@@ -228,6 +228,18 @@ await_ready(const struct plan *plan, struct handles *h, struct error *e)
 	return 0;
 }
 
+/* Init loads its filter, and goes on waiting. */
+static int
+give_listener(const struct plan *plan, struct handles *h, struct error *e)
+{
+	autofree char *message = NULL;
+
+	if (!plan->listener.early)
+		return 0;
+	message = state_json_of_init(plan, STATUS_CREATING, h->init_pid);
+	return listener_start(&h->sync, &plan->listener, message, e);
+}
+
 static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
@@ -240,7 +252,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
 	if (steps_run(PHASE_PREPARE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
 	if (spawn_init(plan, h, init_main, e) == 0 && attend_init(plan, doc, h, e) == 0 &&
-	    (!wait_for_start || await_ready(plan, h, e) == 0) &&
+	    (!wait_for_start || (await_ready(plan, h, e) == 0 && give_listener(plan, h, e) == 0)) &&
 	    announce_process(plan, h, pid_file, e) == 0)
 		return 0;
 	sync_prefer_error(&h->sync, e);

@@ -163,10 +163,13 @@ handle_signals(void)
 
 /* create: the container waits for `start`, which speaks on a connection of its own. */
 static int
-wait_for_start(struct handles *h, struct error *e)
+wait_for_start(const struct plan *plan, struct handles *h, struct error *e)
 {
 	int sock, trace = -1;
 
+	if (plan->listener.early && (sync_expect(&h->sync, SYNC_START, NULL, e) < 0 ||
+	                             steps_run(PHASE_START, WHEN_CREATE, plan, h, e) < 0))
+		return -1;
 	if (sync_expect(&h->sync, SYNC_RELEASE, NULL, e) < 0)
 		return -1;
 	trace_leave(); /* the command that made this container ends here */
@@ -190,10 +193,12 @@ wait_for_start(struct handles *h, struct error *e)
 static int
 become_program(const struct plan *plan, struct handles *h, enum when when, struct error *e)
 {
+	bool early = h->start_sock >= 0 && plan->listener.early; /* wait_for_start() */
+
 	if (plan->process.args == NULL)
 		return error_set(e, 0, "process-missing",
 		                 "config.json has no /process: there is nothing to start");
-	if (steps_run(PHASE_START, when, plan, h, e) < 0)
+	if (!early && steps_run(PHASE_START, when, plan, h, e) < 0)
 		return -1;
 	execve(h->program, plan->process.args, plan->process.env);
 	return json_error(json_member(plan->process.at, "args"), e, errno, "exec-failed",
@@ -253,7 +258,7 @@ live(const struct plan *plan, struct handles *h, struct error *e)
 	prctl(PR_SET_PDEATHSIG, 0);
 	if (sync_send(&h->sync, SYNC_READY, 0, e) < 0)
 		return -1;
-	if ((h->start_sock >= 0 ? wait_for_start(h, e)
+	if ((h->start_sock >= 0 ? wait_for_start(plan, h, e)
 	                        : sync_expect(&h->sync, SYNC_START, NULL, e)) < 0)
 		return -1;
 	return become_program(plan, h, WHEN_CREATE, e);

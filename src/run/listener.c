@@ -3,7 +3,8 @@
  * The listener of a seccomp filter on its way to the agent (config-linux.md
  * "Seccomp", listenerPath): one connection, one message with the descriptor. It is
  * sent by whoever starts the process, run, start or exec: the filter is loaded then,
- * as the last thing before execve (seccomp_notify.c).
+ * as the last thing before execve (seccomp_notify.c). Where it does not hinder init in
+ * waiting for `start`, `create` does that, and RELEASE follows instead of execve.
  *
  *   init                      the command                     agent
  *                             connect ----------------------->

@@ -104,7 +104,7 @@ start_init(const struct container *c, const struct sync *sync, struct error *e)
 	const struct listener_plan listener = {.path = state->seccomp_listener};
 	autofree char *message = NULL;
 
-	if (state->seccomp_listener == NULL)
+	if (state->seccomp_listener == NULL || state->seccomp_early)
 		return sync_send_start(sync, e);
 	message = state_json_of_process(state, STATUS_CREATED, (pid_t)*state->pid,
 	                                state->seccomp_metadata);

@@ -46,6 +46,7 @@ static const struct field state_rows[] = {
 	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
 	ROW(preserve_fds, "preserveFds", FIELD_U32, .max = UINT32_MAX),
 	ROW(seccomp_listener, "seccompListener", FIELD_STRING),
+	ROW(seccomp_early, "seccompEarly", FIELD_BOOL),
 	ROW(seccomp_metadata, "seccompMetadata", FIELD_STRING),
 	ROW(annotations, "annotations", FIELD_MAP),
 	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
@@ -176,6 +177,8 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 		json_put_int(w, "preserveFds", plan->options.preserve_fds);
 	if (plan->listener.path != NULL)
 		json_put_string(w, "seccompListener", plan->listener.path);
+	if (plan->listener.path != NULL && plan->listener.early)
+		json_put_bool(w, "seccompEarly", true);
 	if (plan->listener.path != NULL && plan->listener.metadata != NULL)
 		json_put_string(w, "seccompMetadata", plan->listener.metadata);
 	put_map(w, "annotations", &plan->config->annotations);
