@@ -53,11 +53,13 @@ def two_rules(b):
 
 
 # What makes each of them happen. The others take a user, a namespace or a host of their own:
-# test_caller.py, test_nested.py, test_no_pivot.py, guest/delegation.sh.
+# test_caller.py, test_nested.py, test_no_pivot.py, guest/delegation.sh, engines/test_systemd.py.
 CASES = {
     "capability-unknown": lambda b: capabilities(b, bounding=["CAP_NONE_SUCH"]),
     "capability-unusable": lambda b: capabilities(b, effective=["CAP_KILL"]),
     "cgroup-v1-only": lambda b: b.linux.update(resources={"memory": {"swappiness": 1}}),
+    "device-access": lambda b: b.linux.update(resources={"devices": [
+        {"allow": False, "access": "rwa"}]}),
     "nice-unused": scheduler,
     "seccomp-name-unknown": lambda b: syscalls(b, {"names": ["none_such"], "action": "SCMP_ACT_ERRNO"}),
     "seccomp-rule-ignored": two_rules,

@@ -122,9 +122,9 @@ cgroup_plan_scope(struct planner *p, const char *path, struct error *e);
 
 /* The limits that are properties of systemd's. */
 struct string_map;
-void
+int
 cgroup_scope_limits(struct arena *arena, struct string_map *properties,
-                    const struct cgroup_plan *cgroup);
+                    const struct cgroup_plan *cgroup, struct error *e);
 
 /* Set them on a scope as well. */
 int

@@ -6,6 +6,7 @@
  */
 #include "hako/cgroup.h"
 #include "hako/layer.h"
+#include "hako/problem.h"
 
 #include <inttypes.h>
 #include <sched.h>
@@ -202,15 +203,33 @@ static const struct {
 	{"io.weight", "IOWeight", convert_weight},
 };
 
-void
-cgroup_scope_limits(struct arena *arena, struct string_map *properties,
-                    const struct cgroup_plan *cgroup)
+static const struct cgroup_value *
+find_value(const struct cgroup_plan *cgroup, const char *file)
 {
+	for (size_t i = 0; i < cgroup->value_count; i++)
+		if (strcmp(cgroup->values[i].file, file) == 0)
+			return &cgroup->values[i];
+	return NULL;
+}
+
+int
+cgroup_scope_limits(struct arena *arena, struct string_map *properties,
+                    const struct cgroup_plan *cgroup, struct error *e)
+{
+	const struct cgroup_value *idle = find_value(cgroup, "cpu.idle");
+
+	if (idle != NULL && strcmp(idle->value, "1") == 0 &&
+	    find_value(cgroup, "cpu.weight") != NULL &&
+	    json_fallback_shown(
+		    idle->at, e, "cpu-weight-none",
+		    "systemd is unable to apply both cpu.weight and cpu.idle: it is idle") < 0)
+		return -1;
 	for (size_t i = 0; i < cgroup->value_count; i++)
 		for (size_t k = 0; k < ARRAY_SIZE(conversions); k++)
 			if (strcmp(cgroup->values[i].file, conversions[k].file) == 0)
 				conversions[k].convert(arena, properties, conversions[k].property,
 				                       cgroup->values[i].value);
+	return 0;
 }
 
 /* org.systemd.property.NAME: a name in "Sec" is for people, systemd's own end in "USec". */
@@ -260,7 +279,8 @@ LAYER_PLAN(cgroup_plan_properties)
 	add(p->arena, properties, "CPUAccounting", "true");
 	add(p->arena, properties, "IOAccounting", "true");
 	add(p->arena, properties, "TasksAccounting", "true");
-	cgroup_scope_limits(p->arena, properties, cgroup);
+	if (cgroup_scope_limits(p->arena, properties, cgroup, e) < 0)
+		return -1;
 	for (size_t i = 0; i < annotations->count; i++)
 		if (strncmp(annotations->items[i].key, prefix, length) == 0 &&
 		    add_annotation(p, &annotations->items[i], annotations->items[i].key + length,

@@ -158,7 +158,11 @@ start_scope(struct dbus *bus, const struct plan *plan, struct handles *h, struct
 	if (strcmp(e->id, "UnitExists") != 0 ||
 	    call_with_unit(bus, RESET, plan->cgroup.unit, NULL, 0, &ignored) < 0)
 		return -1;
-	return start_unit(bus, plan, h, e);
+	if (start_unit(bus, plan, h, e) == 0)
+		return 0;
+	return strcmp(e->id, "UnitExists") == 0
+	               ? error_context(e, "container's cgroup is not empty")
+	               : -1;
 }
 
 /* Start, namespace, undo ------------------------------------------------------------------ */
@@ -238,7 +242,8 @@ cgroup_scope_set(const char *unit, const struct cgroup_plan *limits, struct aren
 	uint32_t array;
 	int rc;
 
-	cgroup_scope_limits(arena, &properties, limits);
+	if (cgroup_scope_limits(arena, &properties, limits, e) < 0)
+		return -1;
 	if (properties.count == 0)
 		return 0;
 	if (connect_systemd(&bus, e) < 0)

@@ -113,6 +113,15 @@ def test_update_of_bandwidth(box):
         assert bandwidth() == expected, options
 
 
+def test_update_of_weight_and_idle(box):
+    """One property of systemd: being idle wins, and ends when a weight is set."""
+    box.start()
+    result = box.update("--cpu-share", "200", "--cpu-idle", "1")
+    assert "cpu-weight-none: " in result.stderr and box.file("cpu.idle") == "1"
+    box.update("--cpu-share", "200")
+    assert (box.file("cpu.idle"), box.file("cpu.weight")) == ("0", "31")
+
+
 @pytest.mark.essential
 def test_properties(box):
     box.bundle.config["annotations"] = {
