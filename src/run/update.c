@@ -122,6 +122,31 @@ keep_period(const struct cgroup_plan *limits, const struct handles *h, struct er
 	return 0;
 }
 
+static bool
+gives(const struct cgroup_plan *limits, const char *file)
+{
+	for (size_t i = 0; i < limits->value_count; i++)
+		if (strcmp(limits->values[i].file, file) == 0)
+			return true;
+	return false;
+}
+
+/* The kernel refuses a weight while the cgroup is idle; for systemd a weight ends that. */
+static int
+write_limits(const struct container *c, const struct cgroup_plan *limits, const struct handles *h,
+             struct error *e)
+{
+	bool woken = c->state->systemd_unit != NULL && gives(limits, "cpu.weight") &&
+	             !gives(limits, "cpu.idle") && read_number(h->cgroup, "cpu.idle") == 1 &&
+	             file_write_at(h->cgroup, "cpu.idle", "0") == 0;
+
+	if (resources_update(limits, h, e) == 0)
+		return 0;
+	if (woken)
+		(void)file_write_at(h->cgroup, "cpu.idle", "1");
+	return -1;
+}
+
 static int
 update_limits(struct arena *arena, const struct container *c, const struct json *document,
               struct error *e)
@@ -136,7 +161,7 @@ update_limits(struct arena *arena, const struct container *c, const struct json 
 	h.cgroup_path = c->state->cgroup_path;
 	h.cgroup_root = cgroup_open_root(&h.cgroup_mount, e);
 	if (h.cgroup_root < 0 || plan_limits(arena, c, document, h.cgroup, plan, e) < 0 ||
-	    resources_update(&plan->cgroup, &h, e) < 0)
+	    write_limits(c, &plan->cgroup, &h, e) < 0)
 		return -1;
 	if (c->state->systemd_unit == NULL)
 		return 0;

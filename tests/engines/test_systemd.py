@@ -119,7 +119,7 @@ def test_update_of_weight_and_idle(box):
     result = box.update("--cpu-share", "200", "--cpu-idle", "1")
     assert "cpu-weight-none: " in result.stderr and box.file("cpu.idle") == "1"
     box.update("--cpu-share", "200")
-    assert (box.file("cpu.idle"), box.file("cpu.weight")) == ("0", "31")
+    assert (box.file("cpu.idle"), box.file("cpu.weight")) == ("0", "29")
 
 
 @pytest.mark.essential
