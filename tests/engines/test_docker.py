@@ -42,6 +42,7 @@ def test_run(docker):
 @pytest.mark.essential
 @pytest.mark.parametrize("command, code", [
     ("nonesuch", 127), ("/nonesuch", 127), ("/etc/notes", 126), ("/etc", 126)])
+@pytest.mark.cannot("crun", "Docker 20.10 does not know its words: 125")
 def test_not_a_program(docker, runtime, command, code):
     """Docker looks for words in what the runtime says."""
     ran = docker.run("--", command, status=code)
@@ -153,6 +154,7 @@ def test_exec_terminal(docker, sleeper, on_terminal):
 
 @pytest.mark.driver
 @pytest.mark.essential
+@pytest.mark.cannot("crun", "1.8 refuses the kernel memory that Docker's update has")
 def test_limits_and_update(docker):
     container = docker.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",
                              "--pids-limit", "50", "--cpuset-cpus", "1", "--cpu-shares", "512",
