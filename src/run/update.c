@@ -133,7 +133,7 @@ gives(const struct cgroup_plan *limits, const char *file)
 
 /* The kernel refuses a weight while the cgroup is idle; for systemd a weight ends that. */
 static int
-write_limits(const struct container *c, const struct cgroup_plan *limits, const struct handles *h,
+write_limits(const struct container *c, const struct cgroup_plan *limits, struct handles *h,
              struct error *e)
 {
 	bool woken = c->state->systemd_unit != NULL && gives(limits, "cpu.weight") &&

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from harness import private
 from harness.kernel import (alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen, namespaces,
                             ppid, status)
 from harness.runtime import SCALE, run
@@ -41,6 +42,7 @@ def test_run(docker):
 @pytest.mark.essential
 @pytest.mark.parametrize("command, code", [
     ("nonesuch", 127), ("/nonesuch", 127), ("/etc/notes", 126), ("/etc", 126)])
+@pytest.mark.cannot("crun", "Docker 20.10 does not know its words: 125")
 def test_not_a_program(docker, runtime, command, code):
     """Docker looks for words in what the runtime says."""
     ran = docker.run("--", command, status=code)
@@ -152,6 +154,7 @@ def test_exec_terminal(docker, sleeper, on_terminal):
 
 @pytest.mark.driver
 @pytest.mark.essential
+@pytest.mark.cannot("crun", "1.8 refuses the kernel memory that Docker's update has")
 def test_limits_and_update(docker):
     container = docker.start("--memory", "64m", "--memory-swap", "64m", "--cpus", "0.5",
                              "--pids-limit", "50", "--cpuset-cpus", "1", "--cpu-shares", "512",
@@ -368,6 +371,7 @@ def test_swarm(swarm_at, runtime):
 @pytest.fixture
 def second(docker, daemon, runtime, archive, dockerd):
     """Docker of another node: its network is a namespace, and a veth leads there."""
+    mine = not os.path.ismount("/run/netns")
     for command in ("netns add second", "link add first0 type veth peer name second0 netns second",
                     f"addr add {FIRST}/24 dev first0", "link set first0 up", "-n second link set lo up",
                     f"-n second addr add {SECOND}/24 dev second0", "-n second link set second0 up"):
@@ -384,6 +388,9 @@ def second(docker, daemon, runtime, archive, dockerd):
     other.stop()
     run(["ip", "link", "del", "first0"])
     run(["ip", "netns", "del", "second"])
+    for mount in [folder / "exec/netns/default", *["/run/netns"] * mine]:
+        if os.path.ismount(mount):  # neither goes by itself
+            private.umount(mount)
 
 
 @pytest.mark.timeout(900)
@@ -393,17 +400,17 @@ def test_two_nodes(swarm_at, second, runtime):
     token = first("swarm", "join-token", "--quiet", "worker").stdout.strip()
     second("swarm", "join", "--token", token, "--advertise-addr", SECOND, "--listen-addr",
            f"{SECOND}:2377", f"{FIRST}:2377")
-    create_service(first, 4)
-    nodes = running(first, 2), running(second, 2)
+    create_service(first, 2)
+    nodes = running(first, 1), running(second, 1)
     for pid, task in {**nodes[0], **nodes[1]}.items():
         assert task["HostConfig"]["Runtime"] == runtime.name
         assert cmdline(pid) == list(SLEEP) and limit(pid, "memory.max") == str(32 << 20)
     killed = min(nodes[1])
     os.kill(killed, signal.SIGKILL)
-    eventually(lambda: len(tasks(first) | tasks(second)) == 4 and not alive(killed), seconds=120)
+    eventually(lambda: len(tasks(first) | tasks(second)) == 2 and not alive(killed), seconds=120)
     worker = second("info", "--format", "{{.Swarm.NodeID}}").stdout.strip()
     first("node", "update", "--availability", "drain", worker)
-    running(first, 4)
+    running(first, 2)
     eventually(lambda: tasks(second) == {}, seconds=120)
     first("service", "rm", "box")
     eventually(lambda: tasks(first) == {}, seconds=120)
