@@ -208,7 +208,11 @@ plan_cpu(struct planner *p, const struct config_cpu *cpu, struct error *e)
 	if (idle)
 		resources_add(p, json_member(cpu->at, "idle"), "cpu", "cpu.idle",
 		              arena_printf(p->arena, "%" PRId64, *cpu->idle));
-	/* an idle cgroup has no weight */
+	if (idle && *cpu->idle == 1 && cpu->shares != NULL && *cpu->shares != 0 &&
+	    json_fallback_shown(
+		    json_member(cpu->at, "shares"), e, "cpu-weight-none",
+		    "unable to apply both shares and idle: an idle cgroup has no weight") < 0)
+		return -1;
 	if (cpu->shares != NULL && *cpu->shares != 0 && !(idle && *cpu->idle == 1))
 		resources_add(p, json_member(cpu->at, "shares"), "cpu", "cpu.weight",
 		              arena_printf(p->arena, "%u", cpu_weight(*cpu->shares)));

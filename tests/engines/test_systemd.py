@@ -113,9 +113,9 @@ def test_update_of_bandwidth(box):
         assert bandwidth() == expected, options
 
 
-def test_update_of_weight_and_idle(box):
+def test_update_of_weight_and_idle(hako, bundle):
     """One property of systemd: being idle wins, and ends when a weight is set."""
-    box.start()
+    box = Box(hako, bundle).start()
     result = box.update("--cpu-share", "200", "--cpu-idle", "1")
     assert "cpu-weight-none: " in result.stderr and box.file("cpu.idle") == "1"
     box.update("--cpu-share", "200")
@@ -136,13 +136,17 @@ def test_properties(box):
         "TasksMax": "20", "CPUQuotaPerSecUSec": "200ms", "AllowedCPUs": "0",
         "TimeoutStopUSec": "2min 3s", "CollectMode": "inactive-or-failed"}
     assert show(box.unit, *expected) == expected
-    assert box.container.state()["systemd-scope"] == box.unit
     folder = box.folder
     assert folder == pathlib.Path("/sys/fs/cgroup/system.slice") / box.unit
     assert [box.file(name) for name in ("memory.max", "pids.max", "cpu.max", "cpuset.cpus")] == [
         str(64 * MIB), "20", "20000 100000", "0"]
     box.delete("--force")
     assert gone(box.unit) and not folder.exists()
+
+
+def test_state(hako, bundle):
+    box = Box(hako, bundle).start()
+    assert box.state()["systemd-scope"] == box.unit
 
 
 def test_names(hako, bundle):
