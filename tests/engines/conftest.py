@@ -195,8 +195,9 @@ def pause_image():
 
 @pytest.fixture(scope="session")
 def pods_parent():
-    """The cgroup above the tests' pods."""
+    """The cgroup above the tests' pods, which stays."""
     if SYSTEMD:
+        subprocess.run(["systemctl", "start", "pods.slice"], check=True)
         return "/pods.slice"
     os.mkdir("/sys/fs/cgroup/pods")
     return "/pods"

@@ -368,10 +368,14 @@ def test_swarm(swarm_at, runtime):
     eventually(lambda: tasks(swarm) == {} and swarm.containers() == [], seconds=120)
 
 
+def mount_points():
+    return {point for _, point, _ in private.mounts()}
+
+
 @pytest.fixture
 def second(docker, daemon, runtime, archive, dockerd):
     """Docker of another node: its network is a namespace, and a veth leads there."""
-    mine = not os.path.ismount("/run/netns")
+    before = mount_points()
     for command in ("netns add second", "link add first0 type veth peer name second0 netns second",
                     f"addr add {FIRST}/24 dev first0", "link set first0 up", "-n second link set lo up",
                     f"-n second addr add {SECOND}/24 dev second0", "-n second link set second0 up"):
@@ -388,9 +392,9 @@ def second(docker, daemon, runtime, archive, dockerd):
     other.stop()
     run(["ip", "link", "del", "first0"])
     run(["ip", "netns", "del", "second"])
-    for mount in [folder / "exec/netns/default", *["/run/netns"] * mine]:
-        if os.path.ismount(mount):  # neither goes by itself
-            private.umount(mount)
+    for point in mount_points() - before:  # those do not go by themselves
+        if point == "/run/netns" or point.startswith(f"{folder}/"):
+            private.umount(point)
 
 
 @pytest.mark.timeout(900)
