@@ -147,7 +147,7 @@ check-guest:
 	@$(CHECK) --integration tests/test_guest.py
 
 # A guest for each word, two at a time; ENGINES: what pytest shall run there. Other runtimes,
-# and systemd, have the essential tests, with ENGINES=--whole all.
+# and systemd, have the essential tests, with ENGINES=--whole all, with NAME@MARK those of a mark.
 RUNTIMES = hako hako:systemd crun,runc
 ENGINES =
 check-engines:

@@ -235,10 +235,10 @@ def test_failed_unit_is_reset(hako, bundle):
     """A scope that has failed stays in systemd's memory; delete takes it out (runc's does not)."""
     box = Box(hako, bundle)
     bundle.config["annotations"] = {
-        "org.systemd.property.RuntimeMaxUSec": "uint64 1000000",
+        "org.systemd.property.RuntimeMaxUSec": "uint64 10000000",
         "org.systemd.property.TimeoutStopUSec": "uint64 1000000"}  # SIGTERM does nothing to it
     box.start()
-    box.wait_for("stopped", timeout=30)
+    box.wait_for("stopped", timeout=60)
     eventually(lambda: show(box.unit, "Result") == {"Result": "timeout"}, seconds=20)
     box.delete()
     eventually(lambda: gone(box.unit), seconds=20)
@@ -259,7 +259,8 @@ def test_unit_known_by_its_name_alone(hako, bundle):
     """Without a state: it is stopped where its Description says that it is the container's."""
     box = Box(hako, bundle).start()
     (hako.root / box.id / "state.json").unlink()
-    run(["systemctl", "stop", box.unit])
+    run(["systemctl", "kill", "--signal=KILL", box.unit])
+    eventually(lambda: gone(box.unit), seconds=20)
     run(["systemd-run", "--scope", "--unit", box.unit, "sh", "-c", "sleep 1000 & exit 0"])
     assert "is left alone" in box.delete("--force").stderr
     assert show(box.unit, "ActiveState") == {"ActiveState": "active"}

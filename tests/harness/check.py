@@ -99,7 +99,9 @@ def counted(report, status):
 
 
 def engines(guest, arguments):
-    """The tests of engines in a guest: RUNTIME,... or RUNTIME,...:systemd. It leads each line."""
+    """The tests of engines in a guest: RUNTIME,...[:systemd][@MARK], which leads each line."""
+    guest, _, mark = guest.partition("@")
+    arguments = [*arguments, *["-m", mark] * bool(mark)]
     report = pathlib.Path(f"build/engines-{guest}.xml")
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
@@ -123,7 +125,7 @@ def main():
     parser.add_argument("--fuzz", nargs="*", default=[])
     parser.add_argument("--fuzz-seconds", type=int, default=60)
     parser.add_argument("--integration", nargs="*", default=[])
-    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...[:systemd]",
+    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...[:systemd][@MARK]",
                         help="one guest for each argument")
     parser.add_argument("--select", default="", help="arguments of pytest, for --engines")
     options = parser.parse_args()
