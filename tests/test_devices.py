@@ -274,7 +274,7 @@ def test_filter_of_many_rules(runtime, bundle):
 
 
 @pytest.mark.parametrize("row, pointer", [
-    (rule(True, "d"), "type"), (rule(True, "c", access="rx"), "access"),
+    (rule(True, "d"), "type"), (rule(True, "c", access="x"), "access"),
     (rule(True, "c", 1 << 33), "major"),
     ({"type": "c"}, None)])
 def test_refused_rules(runtime, bundle, row, pointer):

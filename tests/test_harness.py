@@ -89,7 +89,7 @@ def test_doubles_of_callers(conmon, double, token):
     orphan, parent, *ignored = call.read(1).split()
     assert (call.status, int(parent), ignored[0]) == (143, conmon.pid, "SigIgn:")
     own = run(["grep", "SigIgn", "/proc/self/status"]).stdout.split()[1]
-    assert int(ignored[1], 16) == int(own, 16) | 0x1000
+    assert int(ignored[1], 16) & ~int(own, 16) == 0x1000  # a shell may take some back
     assert conmon.children() == {int(orphan)} and kernel.ppid(orphan) == conmon.pid
     assert os.getsid(conmon.pid) == conmon.pid
     with pytest.raises(AssertionError, match="descriptor 2 is still open"):

@@ -416,9 +416,10 @@ def test_output_to_files(request, bundle, tmp_path, name):
     out = [w for w in (tmp_path / "out").read_text().split() if not w.startswith("/")]
     err = [w for w in (tmp_path / "err").read_text().split() if w != "not"]
     assert out[0] == "before"
-    # crun's `start` does not wait for startContainer hooks
-    order = sorted if name == "crun" else list
-    assert order(out[1:]) == order(err) == order(KINDS)
+    # crun's `start` does not wait for startContainer hooks: they may be late, or killed
+    kinds = [kind for kind in KINDS if name != "crun" or kind != "startContainer"]
+    assert [kind for kind in out[1:] if kind in kinds] == kinds
+    assert [kind for kind in err if kind in kinds] == kinds
 
 
 def test_output_of_run(runtime, bundle, tmp_path):
