@@ -222,7 +222,6 @@ def test_umask(runtime, bundle, umask, seen):
     ({"uid": 4294967294, "gid": 4294967294}, []),
     ({"uid": 0, "gid": 0, "additionalGids": [5, 1000, 4294967294]}, [5, 1000, 4294967294]),
     ({"uid": 7, "gid": 8, "additionalGids": list(range(100, 400))}, list(range(100, 400))),
-    ({"uid": 7, "gid": 8, "additionalGids": [9, 5, 9, 8, 5, 9]}, [5, 8, 9]),
 ])
 def test_ids(runtime, bundle, user, groups):
     b = bundle()

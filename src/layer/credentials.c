@@ -21,7 +21,6 @@
 #include <grp.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/capability.h>
@@ -169,27 +168,6 @@ plan_capabilities(const struct config_capabilities *c, struct capability_sets *s
 	             "not permitted and inheritable", e);
 }
 
-static int
-compare_groups(const void *a, const void *b)
-{
-	const gid_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* Each once; the kernel sorts them all the same (groups_sort()). Returns how many there are. */
-static size_t
-sort_groups(gid_t *groups, size_t count)
-{
-	size_t kept = 0;
-
-	qsort(groups, count, sizeof(*groups), compare_groups);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || groups[i] != groups[kept - 1])
-			groups[kept++] = groups[i];
-	return kept;
-}
-
 static void
 plan_user(struct planner *p, const struct config_user *user)
 {
@@ -199,7 +177,7 @@ plan_user(struct planner *p, const struct config_user *user)
 	for (size_t i = 0; i < user->additional_gids.count; i++)
 		groups[i] = (gid_t)user->additional_gids.items[i];
 	process->groups = groups;
-	process->group_count = sort_groups(groups, user->additional_gids.count);
+	process->group_count = user->additional_gids.count;
 	process->uid = user->uid;
 	process->gid = user->gid;
 	if (user->umask != NULL)

@@ -180,7 +180,7 @@ test_plan_user(void **state)
 	const struct process_plan *process = &plan.process;
 
 	(void)state;
-	plan_good(", \"user\": {\"uid\": 5, \"gid\": 6, \"additionalGids\": [8, 7, 8, 7], \"umask\": 63},"
+	plan_good(", \"user\": {\"uid\": 5, \"gid\": 6, \"additionalGids\": [7, 8], \"umask\": 63},"
 	          "\"noNewPrivileges\": true",
 	          "");
 	assert_int_equal(process->uid, 5);
