@@ -129,7 +129,7 @@ json_fallback(const struct json *node, struct error *e, const char *id, const ch
 
 /* The same with log_fallback_shown(). */
 int
-json_fallback_shown(const struct json *node, struct error *e, const char *id, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+json_fallback_shown(const struct json *node, struct error *e, const char *id, const char *format,
+                    ...) __attribute__((format(printf, 4, 5)));
 
 #endif

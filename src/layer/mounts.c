@@ -63,9 +63,10 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 	struct stat a, b;
 
 	if (must_be_real_directory(m))
-		return json_error(m->at, e, 0, "mount-unsafe",
-		                  "%s must be mounted on ordinary directory, not on a symbolic link",
-		                  m->destination);
+		return json_error(
+			m->at, e, 0, "mount-unsafe",
+			"%s must be mounted on ordinary directory, not on a symbolic link",
+			m->destination);
 	if (fstatfs(target, &fs) < 0 || fstat(target, &a) < 0 || fstat(h->rootfs, &b) < 0)
 		return mount_fail(m, e, "look at");
 	if (fs.f_type == PROC_SUPER_MAGIC)

@@ -199,7 +199,8 @@ json_fallback(const struct json *node, struct error *e, const char *id, const ch
 }
 
 int
-json_fallback_shown(const struct json *node, struct error *e, const char *id, const char *format, ...)
+json_fallback_shown(const struct json *node, struct error *e, const char *id, const char *format,
+                    ...)
 {
 	char msg[sizeof(e->msg)];
 	va_list args;

@@ -4,7 +4,8 @@
  * themselves and leave their memory to exit, so leaks are not reported. Part of
  * the program, because containers and engines hand no environment on.
  */
-const char *__asan_default_options(void);
+const char *
+__asan_default_options(void);
 
 __attribute__((visibility("default"))) const char *
 __asan_default_options(void)
