@@ -76,11 +76,12 @@ tell(void *listener, enum verdict_event event, const struct verdict *verdict)
 static _Noreturn void
 look(const struct plan *plan, struct observed *o, struct verdicts *v, struct board *board)
 {
-	struct teller teller = {.v = v, .board = board};
+	struct teller *teller = arena_alloc(v->arena, sizeof(*teller));
 
+	*teller = (struct teller){.v = v, .board = board};
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	v->tell = tell;
-	v->listener = &teller;
+	v->listener = teller;
 	steps_verify(plan, o, v);
 	observed_close(o);
 	exit(0); /* not _exit(): what measures coverage wants to know */
