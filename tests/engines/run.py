@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from guest import boot  # noqa: E402
 
-LIMIT = 1500  # seconds
+LIMIT = 2400  # seconds
 NO_GUEST = 77
 # Debian's engines ask for an AppArmor profile wherever the kernel has AppArmor.
 OPTIONS = "apparmor=0"
