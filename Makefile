@@ -148,6 +148,7 @@ check-guest:
 
 # A guest for each word, two at a time; ENGINES: what pytest shall run there. Other runtimes,
 # and systemd, have the essential tests, with ENGINES=--whole all, with NAME@MARK those of a mark.
+# What takes long runs with --whole only.
 RUNTIMES = hako hako:systemd crun,runc
 ENGINES =
 check-engines:

@@ -32,12 +32,14 @@ collect_ignore = ["test_containerd.py" if SYSTEMD else "test_podman_session.py"]
 def pytest_addoption(parser):
     parser.addoption("--runtimes", default=",".join(RUNTIMES), help="the runtimes to be tested")
     parser.addoption("--whole", action="store_true",
-                     help="other runtimes, and systemd, with more than the essential tests")
+                     help="also what takes long, and other runtimes, and systemd, with more than "
+                          "the essential tests")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "cannot(runtime, why): a known failure with one runtime")
     config.addinivalue_line("markers", "essential: runs with every runtime, and with systemd")
+    config.addinivalue_line("markers", "long: takes minutes, and runs only with --whole or -k")
     config.addinivalue_line("markers", "driver: of these, what systemd as cgroup driver can break")
 
 
@@ -53,8 +55,9 @@ def runtime_of(item):
 
 def pytest_collection_modifyitems(config, items):
     if not config.option.whole and not config.option.keyword:
-        wanted = [item for item in items if item.get_closest_marker("essential")
-                  or runtime_of(item) in ("hako", None) and not SYSTEMD]
+        wanted = [item for item in items if not item.get_closest_marker("long")
+                  and (item.get_closest_marker("essential")
+                       or runtime_of(item) in ("hako", None) and not SYSTEMD)]
         config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
         items[:] = wanted
     for item in items:

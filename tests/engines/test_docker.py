@@ -397,6 +397,7 @@ def second(docker, daemon, runtime, archive, dockerd):
             private.umount(point)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_two_nodes(swarm_at, second, runtime):
     """Work is spread, what is killed comes back, and a node that is drained hands over."""
