@@ -51,14 +51,14 @@ check io_throttle_zero_is_none no_limit
 slow() {
 	bundle "\"devices\": [{\"allow\": true, \"type\": \"b\", \"access\": \"r\"}],
 		\"blockIO\": {\"throttleReadBpsDevice\": [$(of_disk '"rate": 1048576')]}" \
-		'dd if=/disk of=/dev/null bs=64k count=32 2>/tmp/dd; exec sleep 1000'
-	mknod /b/rootfs/disk b ${disk%:*} ${disk#*:}
+		'dd if=/null of=/dev/null bs=64k count=32 2>/tmp/dd; exec sleep 1000'
+	mknod /b/rootfs/null b ${disk%:*} ${disk#*:}
 	begin=$(seconds)
 	start
 	eventually grep -q '32+0 records out' /b/rootfs/tmp/dd || { cat /b/rootfs/tmp/dd && return 1; }
 	[ $(($(seconds) - begin)) -ge 1 ]
 	delete
-	rm /b/rootfs/disk
+	rm /b/rootfs/null
 }
 check io_throttle_slows slow
 
