@@ -92,17 +92,11 @@ static bool
 allows_waiting(const struct config_seccomp *seccomp)
 {
 	static const char *const calls[] = {
-		"accept4",       "brk",
-		"clock_gettime", "close",
-		"execve",        "exit",
-		"exit_group",    "fcntl",
-		"futex",         "getpid",
-		"mmap",          "munmap",
-		"poll",          "recvfrom",
-		"recvmsg",       "restart_syscall",
-		"rt_sigaction",  "rt_sigprocmask",
-		"rt_sigreturn",  "sendmsg",
-		"sendto",        "write",
+		"accept4",      "brk",        "clock_gettime",   "close",        "execve",
+		"exit",         "exit_group", "fcntl",           "fstat",        "futex",
+		"getpid",       "mmap",       "munmap",          "newfstatat",   "poll",
+		"recvfrom",     "recvmsg",    "restart_syscall", "rt_sigaction", "rt_sigprocmask",
+		"rt_sigreturn", "sendmsg",    "sendto",          "write",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
