@@ -890,7 +890,7 @@ def instructions(tmp_path, *argv, function=None):
 @pytest.mark.timeout(300)
 def test_as_fast_as_create_reads(hako, bundle, tmp_path):
     """The whole command, from its first instruction, takes hardly more than what create does with
-    the same file before it makes anything: 9 % now. With the host's checks it is 20 %."""
+    the same file before it makes anything: some 5 % now. With the host's checks it is 10 %."""
     if shutil.which("valgrind") is None:
         pytest.skip("valgrind is not installed")
     if b"__asan_init" in pathlib.Path(hako).read_bytes():
