@@ -294,6 +294,7 @@ def test_mounts_of_the_host(runtime, host, where):
     """They are made on the rootfs, which is covered, and are gone with the container."""
     b = host(where)
     before = own_mounts()
+    assert "covers " in runtime.run("plan", b.save().path).stdout
     box = runtime.container(b)
     box.create()
     box.start()

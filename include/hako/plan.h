@@ -336,6 +336,12 @@ plan_joins(const struct plan *plan, uint64_t type);
 /* New or joined: not the runtime's own. */
 bool
 plan_isolates(const struct plan *plan, uint64_t type);
+/* Has it a place for mounts: another mount namespace, or (host_mounts) a mount over the rootfs? */
+bool
+plan_may_mount(const struct plan *plan);
+/* The value that is the last word on a file of the cgroup, or NULL: it is left alone. */
+const struct cgroup_value *
+plan_cgroup_value(const struct cgroup_plan *cgroup, const char *file);
 
 /*
  * What the container will find under that path, its links followed, when the

@@ -11,6 +11,10 @@ struct cgroup_value *
 resources_add(struct planner *p, const struct json *at, const char *controller, const char *file,
               const char *value);
 
+/* Before memory.max is set to limit: have the kernel give back what it has charged in advance. */
+void
+resources_settle(const struct handles *h, const char *limit);
+
 /* What cgroup v2 cannot express: skipped with a warning, as engines send it. */
 int
 resources_skip(const struct json *object, const char *property, bool set, struct error *e);

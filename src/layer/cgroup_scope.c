@@ -203,23 +203,14 @@ static const struct {
 	{"io.weight", "IOWeight", convert_weight},
 };
 
-static const struct cgroup_value *
-find_value(const struct cgroup_plan *cgroup, const char *file)
-{
-	for (size_t i = 0; i < cgroup->value_count; i++)
-		if (strcmp(cgroup->values[i].file, file) == 0)
-			return &cgroup->values[i];
-	return NULL;
-}
-
 int
 cgroup_scope_limits(struct arena *arena, struct string_map *properties,
                     const struct cgroup_plan *cgroup, struct error *e)
 {
-	const struct cgroup_value *idle = find_value(cgroup, "cpu.idle");
+	const struct cgroup_value *idle = plan_cgroup_value(cgroup, "cpu.idle");
 
 	if (idle != NULL && strcmp(idle->value, "1") == 0 &&
-	    find_value(cgroup, "cpu.weight") != NULL &&
+	    plan_cgroup_value(cgroup, "cpu.weight") != NULL &&
 	    json_fallback_shown(
 		    idle->at, e, "cpu-weight-none",
 		    "systemd is unable to apply both cpu.weight and cpu.idle: it is idle") < 0)

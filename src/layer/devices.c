@@ -104,7 +104,7 @@ LAYER_PLAN(devices_plan)
 
 	(void)e;
 	plan->devices = arena_array(p->arena, room, sizeof(*plan->devices));
-	if ((plan_isolates(plan, CLONE_NEWNS) || plan->host_mounts) && !has_foreign_dev(plan)) {
+	if (plan_may_mount(plan) && !has_foreign_dev(plan)) {
 		for (size_t i = 0; i < ARRAY_SIZE(default_devices); i++) {
 			if (is_listed(devices, default_devices[i].path))
 				continue;

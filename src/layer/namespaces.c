@@ -52,6 +52,12 @@ plan_isolates(const struct plan *plan, uint64_t type)
 }
 
 bool
+plan_may_mount(const struct plan *plan)
+{
+	return plan_isolates(plan, CLONE_NEWNS) || plan->host_mounts;
+}
+
+bool
 plan_waits(const struct plan *plan)
 {
 	/* only root may look into /proc/PID, and write there, of who is not dumpable any more */

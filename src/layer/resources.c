@@ -19,9 +19,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { CHARGED_AT_ONCE = 64 * 4096, SETTLE_BELOW = 4 << 20, SETTLE_MS = 20 };
+const struct cgroup_value *
+plan_cgroup_value(const struct cgroup_plan *cgroup, const char *file)
+{
+	for (size_t i = cgroup->value_count; i-- > 0;)
+		if (strcmp(cgroup->values[i].file, file) == 0)
+			return &cgroup->values[i];
+	return NULL;
+}
 
 struct cgroup_value *
 resources_add(struct planner *p, const struct json *at, const char *controller, const char *file,
@@ -387,48 +393,12 @@ LAYER_RUN(resources_write)
 	return write_values(&plan->cgroup, false, h, e);
 }
 
-static uint64_t
-memory_used(const struct handles *h)
-{
-	char text[32];
-
-	return file_read_at(h->cgroup, "memory.current", text, sizeof(text)) > 0
-	               ? strtoull(text, NULL, 10)
-	               : 0;
-}
-
-/*
- * The kernel charges 64 pages at once on each processor, for what may come. Who sets a
- * limit that has no room for them has them given back, if at all, on other processors
- * only a while later: too late for init, which the kernel kills before. memory.high has
- * them given back as well, and kills nobody.
- */
-static void
-settle_charges(const struct handles *h, const char *limit)
-{
-	uint64_t bytes = strtoull(limit, NULL, 10), used = 0;
-	char high[32];
-
-	if (bytes == 0 || bytes >= SETTLE_BELOW)
-		return;
-	used = memory_used(h);
-	if (used + CHARGED_AT_ONCE <= bytes ||
-	    file_read_at(h->cgroup, "memory.high", high, sizeof(high)) <= 0 ||
-	    file_write_at(h->cgroup, "memory.high", "0") < 0)
-		return;
-	for (int ms = 0; ms < SETTLE_MS && (used > bytes || used >= CHARGED_AT_ONCE); ms++) {
-		usleep(1000);
-		used = memory_used(h);
-	}
-	(void)file_write_at(h->cgroup, "memory.high", high);
-}
-
 LAYER_RUN(resources_write_late)
 {
 	for (size_t i = 0; i < plan->cgroup.value_count; i++)
 		if (plan->cgroup.values[i].late &&
 		    strcmp(plan->cgroup.values[i].file, "memory.max") == 0)
-			settle_charges(h, plan->cgroup.values[i].value);
+			resources_settle(h, plan->cgroup.values[i].value);
 	return write_values(&plan->cgroup, true, h, e);
 }
 

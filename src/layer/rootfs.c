@@ -15,8 +15,8 @@
 #include "hako/layer.h"
 #include "hako/mountinfo.h"
 #include "hako/observed.h"
-#include "hako/rootfs.h"
 #include "hako/path.h"
+#include "hako/rootfs.h"
 #include "hako/rootfs_move.h"
 #include "hako/syscall.h"
 
@@ -246,7 +246,7 @@ rootfs_undo(const struct state *state, struct handles *h, struct error *e)
 
 LAYER_RUN(rootfs_attach)
 {
-	if (!plan_isolates(plan, CLONE_NEWNS) && !plan->host_mounts) {
+	if (!plan_may_mount(plan)) {
 		/* chroot is all there is */
 		h->rootfs = open(plan->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		return h->rootfs < 0 ? fail(plan, e, "open the rootfs") : 0;

@@ -214,8 +214,7 @@ LAYER_RUN(terminal_open)
 	h->terminal = open_peer(plan, ptmx, e);
 	if (h->terminal < 0)
 		return -1;
-	if (h->rootfs >= 0 && (plan_isolates(plan, CLONE_NEWNS) || plan->host_mounts) &&
-	    mount_console(plan, h, e) < 0)
+	if (h->rootfs >= 0 && plan_may_mount(plan) && mount_console(plan, h, e) < 0)
 		return -1;
 	if (unixsock_send_fd(h->console, "/dev/ptmx", ptmx) < 0)
 		return error_set(e, errno, "console-socket-failed",

@@ -6,6 +6,7 @@
 #include "hako/show.h"
 #include "hako/syscall.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,10 @@ show_late_mounts(struct sheet *s, const struct plan *plan)
 void
 show_rootfs(struct sheet *s, const struct plan *plan)
 {
+	if (plan->host_mounts)
+		sheet_value(s, "covers", "%s", "the rootfs, in the mount namespace of hako");
+	if (!plan_creates(plan, CLONE_NEWNS))
+		return;
 	sheet_value(s, "propagation", "%s", name_of(propagation_names, plan->root_propagation));
 	if (plan->root_propagation_after != 0)
 		sheet_value(s, "and then", "%s",

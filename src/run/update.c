@@ -10,7 +10,6 @@
 #include "hako/intel_rdt.h"
 #include "hako/resources.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,23 +111,12 @@ plan_limits(struct arena *arena, const struct container *c, const struct json *d
 static int
 keep_period(const struct cgroup_plan *limits, const struct handles *h, struct error *e)
 {
-	for (size_t i = 0; i < limits->value_count; i++) {
-		const struct cgroup_value *v = &limits->values[i];
+	const struct cgroup_value *v = plan_cgroup_value(limits, "cpu.max");
 
-		if (strcmp(v->file, "cpu.max") == 0 && strncmp(v->value, "max ", 4) == 0 &&
-		    file_write_at(h->cgroup, v->file, v->value) < 0)
-			return json_error(v->at, e, errno, "cgroup-failed", "write cpu.max");
-	}
-	return 0;
-}
-
-static bool
-gives(const struct cgroup_plan *limits, const char *file)
-{
-	for (size_t i = 0; i < limits->value_count; i++)
-		if (strcmp(limits->values[i].file, file) == 0)
-			return true;
-	return false;
+	if (v == NULL || strncmp(v->value, "max ", 4) != 0 ||
+	    file_write_at(h->cgroup, v->file, v->value) == 0)
+		return 0;
+	return resources_refuse(h, v, e);
 }
 
 /* The kernel refuses a weight while the cgroup is idle; for systemd a weight ends that. */
@@ -136,8 +124,10 @@ static int
 write_limits(const struct container *c, const struct cgroup_plan *limits, struct handles *h,
              struct error *e)
 {
-	bool woken = c->state->systemd_unit != NULL && gives(limits, "cpu.weight") &&
-	             !gives(limits, "cpu.idle") && read_number(h->cgroup, "cpu.idle") == 1 &&
+	bool woken = c->state->systemd_unit != NULL &&
+	             plan_cgroup_value(limits, "cpu.weight") != NULL &&
+	             plan_cgroup_value(limits, "cpu.idle") == NULL &&
+	             read_number(h->cgroup, "cpu.idle") == 1 &&
 	             file_write_at(h->cgroup, "cpu.idle", "0") == 0;
 
 	if (resources_update(limits, h, e) == 0)
