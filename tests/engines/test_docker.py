@@ -170,9 +170,14 @@ def test_limits_and_update(docker):
 
 
 def test_over_memory(docker):
-    container = docker.start("--memory", "32m", "--memory-swap", "32m", "--", "tail", "/dev/zero")
-    assert container.wait(timeout=120).stdout == "137\n"
-    assert container.state["OOMKilled"]
+    """When all processes are dead, Docker may have no time to see why."""
+    limits = ("--memory", "32m", "--memory-swap", "32m")
+    assert docker.start(*limits, "--", "tail", "/dev/zero").wait(timeout=120).stdout == "137\n"
+    survivor = docker.start(*limits, "--", "sh", "-c", "tail /dev/zero; exec sleep 1000")
+    eventually(lambda: docker("events", "--filter", f"container={survivor.id}", "--filter",
+                              "event=oom", "--since", "1h", "--until", "0s").stdout, seconds=60)
+    survivor.kill()
+    assert survivor.wait().stdout == "137\n" and survivor.state["OOMKilled"]
 
 
 def test_privileges(docker):
