@@ -4,7 +4,6 @@
 
 #include "hako/mem.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,10 +38,6 @@ mountinfo_find(const struct mountinfo *info, uint64_t id);
 /* The topmost mount at that point, or NULL. */
 const struct mount_line *
 mountinfo_at(const struct mountinfo *info, const char *point);
-
-/* Is the word one of a list with commas, or of one with spaces? */
-bool
-mount_has_word(const char *list, const char *word);
 
 /* The value of "word=value" in a list with commas; a copy, or NULL. */
 const char *

@@ -8,6 +8,7 @@
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,12 +82,12 @@ put_flat(struct json_writer *w, char *line)
 static void
 put_nested(struct json_writer *w, char *line)
 {
-	char *save = NULL, *key = strtok_r(line, " ", &save), *pair;
+	char *key = words_take(&line, " "), *pair;
 
 	if (key == NULL)
 		return;
 	json_begin_object(w, key);
-	while ((pair = strtok_r(NULL, " ", &save)) != NULL) {
+	while ((pair = words_take(&line, " ")) != NULL) {
 		char *value = strchr(pair, '=');
 
 		if (value == NULL)
@@ -101,11 +102,10 @@ static void
 put_lines(struct json_writer *w, const char *key, const char *text,
           void (*put)(struct json_writer *w, char *line))
 {
-	char *copy = strdup(text), *save = NULL, *line;
+	char *copy = strdup(text), *rest = copy, *line;
 
 	json_begin_object(w, key);
-	for (line = copy != NULL ? strtok_r(copy, "\n", &save) : NULL; line != NULL;
-	     line = strtok_r(NULL, "\n", &save))
+	while ((line = words_take(&rest, "\n")) != NULL)
 		put(w, line);
 	json_end_object(w);
 	free(copy);

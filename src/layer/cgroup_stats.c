@@ -9,6 +9,7 @@
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -55,15 +56,14 @@ number_in(int cgroup, const char *file, uint64_t otherwise)
 static void
 put_pressure(struct json_writer *w, int cgroup, const char *file)
 {
-	char text[512], *save_line = NULL, *save = NULL;
+	char text[512], *rest = text, *line, *pair;
 
 	if (file_read_at(cgroup, file, text, sizeof(text)) <= 0)
 		return;
 	json_begin_object(w, "psi");
-	for (char *line = strtok_r(text, "\n", &save_line); line != NULL;
-	     line = strtok_r(NULL, "\n", &save_line)) {
-		json_begin_object(w, strtok_r(line, " ", &save));
-		for (char *pair; (pair = strtok_r(NULL, " ", &save)) != NULL;) {
+	while ((line = words_take(&rest, "\n")) != NULL) {
+		json_begin_object(w, words_take(&line, " "));
+		while ((pair = words_take(&line, " ")) != NULL) {
 			char *value = strchr(pair, '=');
 
 			if (value == NULL)
@@ -161,11 +161,10 @@ sum(uint64_t a, uint64_t b)
 static void
 put_memory_raw(struct json_writer *w, char *text)
 {
-	char *save = NULL;
+	char *line;
 
 	json_begin_object(w, "raw");
-	for (char *line = strtok_r(text, "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save)) {
+	while ((line = words_take(&text, "\n")) != NULL) {
 		char *value = strchr(line, ' ');
 
 		if (value == NULL)

@@ -9,6 +9,7 @@
 #include "hako/layer.h"
 #include "hako/passwd.h"
 #include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,8 +48,8 @@ static bool
 parse_range(char *line, const char *name, const char *number, uint64_t *ret_first,
             uint64_t *ret_count)
 {
-	char *save = NULL, *owner = strtok_r(line, ":\n", &save);
-	const char *first = strtok_r(NULL, ":\n", &save), *count = strtok_r(NULL, ":\n", &save);
+	const char *owner = words_take(&line, ":\n");
+	const char *first = words_take(&line, ":\n"), *count = words_take(&line, ":\n");
 
 	return count != NULL && (strcmp(owner, name) == 0 || strcmp(owner, number) == 0) &&
 	       parse_uint(first, UINT32_MAX, ret_first) == 0 &&

@@ -6,6 +6,7 @@
 #include "hako/layer.h"
 #include "hako/path.h"
 #include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -118,7 +119,7 @@ find_writable(const struct plan *plan, struct observed *o, const char *path)
 
 		if (rest != NULL && rest[0] != '\0' && !is_masked(plan, point) &&
 		    mountinfo_at(mounts, point) == &mounts->lines[i] &&
-		    !mount_has_word(mounts->lines[i].options, "ro"))
+		    !words_include(mounts->lines[i].options, "ro"))
 			return point;
 	}
 	return NULL;

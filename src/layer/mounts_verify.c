@@ -7,6 +7,7 @@
 #include "hako/mounts.h"
 #include "hako/names.h"
 #include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,10 +137,10 @@ bits_of_line(const struct mount_line *line)
 {
 	uint64_t bits = MOUNT_ATTR_STRICTATIME;
 
-	if (mount_has_word(line->options, "ro"))
+	if (words_include(line->options, "ro"))
 		bits |= MOUNT_ATTR_RDONLY;
 	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
-		if (mount_has_word(line->options, attributes[i].word))
+		if (words_include(line->options, attributes[i].word))
 			bits = (bits & ~attributes[i].mask) | attributes[i].value;
 	return bits;
 }
@@ -225,11 +226,11 @@ static void
 verify_propagation(const struct subject *s)
 {
 	const char *words = s->line->propagation;
-	bool shared = mount_has_word(words, "shared");
-	const char *found = shared                                ? "shared"
-	                    : mount_has_word(words, "unbindable") ? "unbindable"
-	                    : mount_has_word(words, "master")     ? "slave"
-	                                                          : "private";
+	bool shared = words_include(words, "shared");
+	const char *found = shared                               ? "shared"
+	                    : words_include(words, "unbindable") ? "unbindable"
+	                    : words_include(words, "master")     ? "slave"
+	                                                         : "private";
 	const char *expected = (s->propagation & MS_SHARED) != 0       ? "shared"
 	                       : (s->propagation & MS_UNBINDABLE) != 0 ? "unbindable"
 	                       : (s->propagation & MS_PRIVATE) != 0    ? "private"
@@ -323,7 +324,7 @@ verify_idmap(const struct subject *s)
 	const struct mount_idmap *map = s->m->idmap;
 	const struct claim claim = {CHECK_MOUNT_IDMAP, map != NULL ? map->at : s->m->at,
 	                            s->m->destination};
-	bool mapped = mount_has_word(s->line->options, "idmapped");
+	bool mapped = words_include(s->line->options, "idmapped");
 	const char *uids, *gids;
 	struct stat source, found;
 

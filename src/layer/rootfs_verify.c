@@ -5,6 +5,7 @@
  * and if that is another one the process was only put below it, as by chroot(2).
  */
 #include "hako/layer.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -68,16 +69,16 @@ verify_readonly(const struct plan *plan, struct verdicts *v, const struct mount_
 	if (!readonly && statvfs(plan->rootfs, &host) == 0 && (host.f_flag & ST_RDONLY) != 0)
 		return;
 	verdict_compare(v, (struct claim){CHECK_ROOT_READONLY, root_at(plan, "readonly")},
-	                readonly ? "ro" : "rw", mount_has_word(root->options, "ro") ? "ro" : "rw");
+	                readonly ? "ro" : "rw", words_include(root->options, "ro") ? "ro" : "rw");
 }
 
 static const char *
 propagation_of(const struct mount_line *m)
 {
-	return mount_has_word(m->propagation, "shared")       ? "shared"
-	       : mount_has_word(m->propagation, "unbindable") ? "unbindable"
-	       : mount_has_word(m->propagation, "master")     ? "slave"
-	                                                      : "private";
+	return words_include(m->propagation, "shared")       ? "shared"
+	       : words_include(m->propagation, "unbindable") ? "unbindable"
+	       : words_include(m->propagation, "master")     ? "slave"
+	                                                     : "private";
 }
 
 /* A slave of a private mount is private. */

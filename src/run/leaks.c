@@ -10,6 +10,7 @@
 #include "hako/cgroup.h"
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -172,13 +173,12 @@ was_there(const char *before, const char *line, size_t length)
 static void
 find_mounts(struct leaks *l, const struct plan *plan)
 {
-	char *text = read_mounts(l->arena), *save = NULL;
+	char *text = read_mounts(l->arena), *line;
 
 	l->found[LEAK_MOUNTS].known = text != NULL && l->mounts_before != NULL;
 	if (!l->found[LEAK_MOUNTS].known)
 		return;
-	for (char *line = strtok_r(text, "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save)) {
+	while ((line = words_take(&text, "\n")) != NULL) {
 		char point[PATH_MAX];
 		int end = 0;
 
@@ -221,12 +221,12 @@ add_process(struct leaks *l, const char *pid)
 static void
 find_children(struct leaks *l)
 {
-	char text[4096] = "", *save = NULL;
+	char text[4096] = "", *rest = text, *pid;
 
 	while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
 		;
 	(void)file_read_at(AT_FDCWD, "/proc/thread-self/children", text, sizeof(text));
-	for (char *pid = strtok_r(text, " ", &save); pid != NULL; pid = strtok_r(NULL, " ", &save))
+	while ((pid = words_take(&rest, " ")) != NULL)
 		if (!is_inside(l, pid))
 			add_process(l, pid);
 }

@@ -2,6 +2,7 @@
 /* Small files: the state, the kernel's pseudo files, pid files. */
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,16 +47,7 @@ file_has_word_at(int dir, const char *path, const char *word)
 {
 	char text[512];
 
-	if (file_read_at(dir, path, text, sizeof(text)) < 0)
-		return false;
-	for (const char *s = text; *s != '\0'; s += strspn(s, " ")) {
-		size_t length = strcspn(s, " ");
-
-		if (length == strlen(word) && memcmp(s, word, length) == 0)
-			return true;
-		s += length;
-	}
-	return false;
+	return file_read_at(dir, path, text, sizeof(text)) >= 0 && words_include(text, word);
 }
 
 int

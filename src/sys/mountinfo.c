@@ -2,6 +2,7 @@
 /* /proc/PID/mountinfo: the mounts that a process can reach, as the kernel tells them. */
 #include "hako/mountinfo.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,17 +108,6 @@ mountinfo_at(const struct mountinfo *info, const char *point)
 		if (strcmp(info->lines[i].point, point) == 0 && !is_covered(info, &info->lines[i]))
 			return &info->lines[i];
 	return NULL;
-}
-
-bool
-mount_has_word(const char *list, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (const char *p = list; *p != '\0'; p += strcspn(p, ", "), p += *p != '\0')
-		if (strncmp(p, word, length) == 0 && strchr(", :", p[length]) != NULL)
-			return true;
-	return false;
 }
 
 const char *
