@@ -5,6 +5,7 @@
  * missing on the way is made as they want it.
  */
 #include "hako/config.h"
+#include "hako/utf8.h"
 
 #include <string.h>
 
@@ -172,7 +173,7 @@ assign(const struct setter *s, const struct place *p, const char *value)
 		json_remove(p->node);
 		return 0;
 	}
-	if (!is_json && json_utf8_length(value, strlen(value)) != strlen(value))
+	if (!is_json && !utf8_is_valid(value))
 		return error_set(s->e, 0, "value-invalid", "--set %s: the value is not UTF-8",
 		                 s->pointer);
 	if (!is_json && !is_text(p->type))

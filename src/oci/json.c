@@ -7,6 +7,7 @@
  * unique, and every string is UTF-8 without NUL, so that it is a C string too.
  */
 #include "hako/json_syntax.h"
+#include "hako/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +95,7 @@ check_encoding(struct json_parser *p, const char *s, const char *end)
 
 	if (p->encoded)
 		return JSON_GO_ON;
-	valid = json_utf8_length(s, (size_t)(end - s));
+	valid = utf8_valid_length(s, (size_t)(end - s));
 	if (s + valid == end)
 		return JSON_GO_ON;
 	return json_complain(p, (size_t)(s - p->doc->text) + valid, "json-utf8", "invalid UTF-8");
@@ -335,7 +336,7 @@ check_text(struct json_parser *p)
 	if (doc->length > JSON_MAX_BYTES)
 		return error_set(p->e, 0, "json-too-large", "%s is larger than %d bytes", doc->name,
 		                 JSON_MAX_BYTES);
-	valid = json_utf8_length(doc->text, doc->length);
+	valid = utf8_valid_length(doc->text, doc->length);
 	p->encoded = valid == doc->length;
 	if (p->encoded || doc->problems != NULL) /* to be found string by string */
 		return 0;
