@@ -46,9 +46,6 @@ struct string_map {
 	size_t count;
 	const struct json *at;
 };
-/* The value of that key, or NULL. */
-const char *
-string_map_find(const struct string_map *map, const char *key);
 struct flags {
 	uint64_t value;
 	const struct json *at; /* NULL when absent: not the same as an empty list */
@@ -59,6 +56,18 @@ struct objects {
 	size_t count;
 	const struct json *at;
 };
+
+/* The value of that key, or NULL. */
+const char *
+string_map_find(const struct string_map *map, const char *key);
+
+/* Is that word one of the list? */
+bool
+strings_include(const struct strings *list, const char *word);
+
+/* Item i of the list in the document; NULL: it is not from there. */
+const struct json *
+strings_at(const struct strings *list, size_t i);
 
 enum field_flag {
 	FIELD_REQUIRED = 1,
@@ -109,6 +118,14 @@ struct field_table {
 	{                                                                                          \
 		sizeof(struct struct_), rows_, ARRAY_SIZE(rows_)                                   \
 	}
+
+/* The row of that name, or NULL. */
+const struct field *
+field_find(const struct field_table *table, const char *name);
+
+/* Which row may have been meant: see name_search_is_near(). */
+struct name_search
+field_search(const struct field_table *table, const char *name);
 
 /*
  * Decode object into *out (zeroed by the caller). A property of the wrong

@@ -70,34 +70,16 @@ unescape(struct arena *arena, const char *token, size_t length)
 	return name;
 }
 
-static const struct field *
-find_field(const struct field_table *table, const char *name)
-{
-	for (size_t i = 0; i < table->count; i++)
-		if (strcmp(table->rows[i].name, name) == 0)
-			return &table->rows[i];
-	return NULL;
-}
-
 static int
 fail_unknown(const struct setter *s, const struct field_table *table, const char *name,
              size_t parent)
 {
-	const char *nearest = "";
-	unsigned least = NAME_FAR;
+	const char *nearest = field_search(table, name).nearest;
 
-	for (size_t i = 0; i < table->count; i++) {
-		unsigned distance = name_distance(name, table->rows[i].name);
-
-		if (distance < least) {
-			least = distance;
-			nearest = table->rows[i].name;
-		}
-	}
 	return error_set(s->e, 0, "pointer-unknown",
 	                 "--set %s: %.*s has no property \"%s\"; the nearest is %.*s/%s",
 	                 s->pointer, parent > 0 ? (int)parent : 1, parent > 0 ? s->pointer : "/",
-	                 name, (int)parent, s->pointer, nearest);
+	                 name, (int)parent, s->pointer, nearest != NULL ? nearest : "");
 }
 
 /* The item of a list: an index that exists or is the next one, or "-" for the next. */
@@ -126,7 +108,7 @@ enter_member(const struct setter *s, struct place *p, const char *token, size_t 
 	const struct field *field = NULL;
 
 	if (p->type == FIELD_OBJECT) {
-		field = find_field(p->table, name);
+		field = field_find(p->table, name);
 		if (field == NULL)
 			return fail_unknown(s, p->table, name, (size_t)(token - 1 - s->pointer));
 	}

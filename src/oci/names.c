@@ -267,6 +267,29 @@ name_distance(const char *a, const char *b)
 	return rows[(i - 1) % 3][length];
 }
 
+struct name_search
+name_search_for(const char *word)
+{
+	return (struct name_search){.word = word, .distance = NAME_FAR};
+}
+
+void
+name_search_look(struct name_search *search, const char *other)
+{
+	unsigned distance = name_distance(search->word, other);
+
+	if (distance >= search->distance)
+		return;
+	search->distance = distance;
+	search->nearest = other;
+}
+
+bool
+name_search_is_near(const struct name_search *search)
+{
+	return search->nearest != NULL && search->distance <= 1 + strlen(search->word) / 4;
+}
+
 int
 parse_uint(const char *text, uint64_t max, uint64_t *ret)
 {
