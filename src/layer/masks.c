@@ -27,12 +27,8 @@ LAYER_PLAN(masks_plan)
 static int
 fail(const struct strings *paths, size_t i, struct error *e, const char *what)
 {
-	const struct json *at = paths->at != NULL ? paths->at->first : NULL;
-	int saved = errno;
-
-	for (size_t k = 0; k < i && at != NULL; k++)
-		at = at->next;
-	return json_error(at, e, saved, "mask-failed", "%s %s", what, paths->items[i]);
+	return json_error(strings_at(paths, i), e, errno, "mask-failed", "%s %s", what,
+	                  paths->items[i]);
 }
 
 static size_t

@@ -113,11 +113,10 @@ static bool
 names_one_of(const struct config_syscall *rule, const struct strings *names, const char **ret_name)
 {
 	for (size_t i = 0; i < names->count; i++)
-		for (size_t k = 0; k < rule->names.count; k++)
-			if (strcmp(names->items[i], rule->names.items[k]) == 0) {
-				*ret_name = names->items[i];
-				return true;
-			}
+		if (strings_include(&rule->names, names->items[i])) {
+			*ret_name = names->items[i];
+			return true;
+		}
 	return false;
 }
 
