@@ -71,10 +71,9 @@ strings_at(const struct strings *list, size_t i);
 
 enum field_flag {
 	FIELD_REQUIRED = 1,
-	FIELD_NOT_APPLIED = 2, /* decoded, then an error if it asks for something */
-	FIELD_ABSOLUTE = 4,    /* a path that must begin with /, or an array of such */
-	FIELD_NOT_EMPTY = 8,   /* a string or an array that must hold something */
-	FIELD_KEPT = 16,       /* an object that its rules can take without its required members */
+	FIELD_ABSOLUTE = 2,  /* a path that must begin with /, or an array of such */
+	FIELD_NOT_EMPTY = 4, /* a string or an array that must hold something */
+	FIELD_KEPT = 8,      /* an object that its rules can take without its required members */
 };
 
 struct field {
@@ -132,7 +131,7 @@ field_search(const struct field_table *table, const char *name);
  * type, a missing required one, a number out of range, an unknown enum value
  * is an error with its position; null counts as absent; unknown properties are
  * logged at debug level. Error ids: config-type, config-missing, config-range,
- * config-value, config-unsupported.
+ * config-value.
  *
  * When problems are collected, what is wrong counts as absent, a string as empty
  * and a number as 0 within a list. An object that lacks something required is

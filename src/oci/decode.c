@@ -286,38 +286,11 @@ static int (*const decoders[FIELD_TYPES])(struct arena *, const struct field *, 
 	[FIELD_IGNORED] = ignore,
 };
 
-/* Does the value ask for anything? Engines write out zero, false and empty. */
-static bool
-has_effect(const struct json *node)
-{
-	switch (node->type) {
-	case JSON_NULL:
-		break;
-	case JSON_BOOL:
-		return node->boolean;
-	case JSON_NUMBER:
-		return strcmp(node->text, "0") != 0 && strcmp(node->text, "-0") != 0;
-	case JSON_STRING:
-		return node->text[0] != '\0';
-	case JSON_ARRAY:
-	case JSON_OBJECT:
-		return node->count > 0;
-	}
-	return false;
-}
-
 static int
 decode_member(struct arena *arena, const struct field *field, const struct json *member, void *out,
               struct error *e)
 {
-	char *place = (char *)out + field->offset;
-
-	if (decoders[field->type](arena, field, member, place, e) < 0)
-		return -1;
-	if ((field->flags & FIELD_NOT_APPLIED) != 0 && has_effect(member))
-		return json_error(member, e, 0, "config-unsupported",
-		                  "hako cannot apply this property");
-	return 0;
+	return decoders[field->type](arena, field, member, (char *)out + field->offset, e);
 }
 
 const struct field *

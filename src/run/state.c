@@ -53,11 +53,7 @@ static const struct field state_rows[] = {
 	ROW(places, "places", FIELD_MAP),
 };
 
-const struct field_table state_fields = {
-	.size = sizeof(struct state),
-	.rows = state_rows,
-	.count = ARRAY_SIZE(state_rows),
-};
+static const struct field_table state_fields = FIELD_TABLE(state, state_rows);
 
 const char *
 status_name(enum status status)
