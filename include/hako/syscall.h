@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,7 +34,7 @@ sys_keyctl(int command, unsigned long a, unsigned long b, unsigned long c, unsig
 /* The kernel's getcwd: "(unreachable)/..." is not hidden. Length with NUL, or -1. */
 long
 sys_getcwd(char *buf, size_t size);
-/* glibc's own has a cache of the pid in old versions and a type of its own. */
+/* Older glibc's faccessat() emulates the flags, from the permission bits alone. */
 int
 sys_faccessat2(int dir, const char *path, int mode, int flags);
 
@@ -64,7 +65,7 @@ sys_ioprio_get(int which, int who);
 int
 sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode);
 
-/* Missing from the headers of Debian 12. */
+/* Missing from the headers of Debian 12, or older ones. */
 #ifndef MOUNT_ATTR_NOSYMFOLLOW
 #define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
 #endif
@@ -80,6 +81,9 @@ sys_set_mempolicy(int mode, const unsigned long *nodes, unsigned long maxnode);
 #endif
 #ifndef CAP_CHECKPOINT_RESTORE
 #define CAP_CHECKPOINT_RESTORE 40
+#endif
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
 #endif

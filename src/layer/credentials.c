@@ -16,6 +16,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/problem.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -27,10 +28,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef CAP_CHECKPOINT_RESTORE
-#define CAP_CHECKPOINT_RESTORE 40
-#endif
 
 /* Every kernel that hako runs on has the capabilities up to here. */
 enum { CAP_CERTAIN = CAP_CHECKPOINT_RESTORE, CAP_MAX = 64 };

@@ -31,15 +31,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static bool
-has_data(const struct mount_plan *m, const char *key)
-{
-	for (size_t i = 0; i < m->data.count; i++)
-		if (strcmp(m->data.items[i].key, key) == 0)
-			return true;
-	return false;
-}
-
 /* Targets ---------------------------------------------------------------- */
 
 int
@@ -280,7 +271,7 @@ inherit_mode(const struct mount_plan *m, int context, int target, bool made, str
 	struct stat st;
 	char mode[16];
 
-	if (made || strcmp(m->type, "tmpfs") != 0 || has_data(m, "mode"))
+	if (made || strcmp(m->type, "tmpfs") != 0 || string_map_find(&m->data, "mode") != NULL)
 		return 0;
 	if (fstat(target, &st) < 0)
 		return mount_fail(m, e, "look at");

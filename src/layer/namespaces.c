@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +24,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef NS_GET_NSTYPE
-#include <linux/nsfs.h>
-#endif
 
 bool
 plan_creates(const struct plan *plan, uint64_t type)

@@ -165,8 +165,7 @@ put_begin(struct json_writer *w, const char *key, const struct json *value)
 		json_put_bool(w, key, value->boolean);
 		break;
 	case JSON_NUMBER:
-		begin_value(w, key);
-		yajl_gen_number(w->gen, value->text, strlen(value->text));
+		json_put_number(w, key, value->text);
 		break;
 	case JSON_STRING:
 		json_put_string(w, key, value->text);

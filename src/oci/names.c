@@ -6,6 +6,7 @@
  */
 #include "hako/names.h"
 #include "hako/config.h"
+#include "hako/syscall.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -21,12 +22,6 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
-#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#endif
 #ifndef SCHED_ISO
 #define SCHED_ISO 4 /* reserved in the kernel */
 #endif
