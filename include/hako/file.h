@@ -38,6 +38,12 @@ file_replace_at(int dir, const char *path, mode_t mode, const char *text, size_t
 int
 file_write_all(int fd, const char *text, size_t length);
 
+struct stat;
+
+/* Is it one file that was looked at twice? */
+bool
+file_is_same(const struct stat *a, const struct stat *b);
+
 /* Directory of path opened O_PATH, and its last component; for files named by a caller. */
 int
 file_open_parent(const char *path, const char **ret_name);

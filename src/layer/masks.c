@@ -55,12 +55,6 @@ is_repeated(const struct strings *paths, size_t i)
 }
 
 static int
-attach(int tree, int target)
-{
-	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-static int
 make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -73,7 +67,7 @@ make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct 
 	                 AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0 ||
 	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
-	    attach(tree, target) < 0)
+	    sys_attach(tree, target) < 0)
 		return fail(&plan->readonly_paths, i, e, "make read-only");
 	fd_drop(&h->dropped, target);
 	fd_drop(&h->dropped, tree);
@@ -141,7 +135,7 @@ attach_clone(struct covers *covers, int of, int target)
 	int tree = open_tree(of, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	fd_drop(covers->dropped, tree);
-	return tree >= 0 ? attach(tree, target) : -1;
+	return tree >= 0 ? sys_attach(tree, target) : -1;
 }
 
 /* The first target gets the tree itself, the others clones of it. */
@@ -151,7 +145,7 @@ cover(struct covers *covers, int *tree, int (*make)(const struct string_pair *la
 	if (*tree >= 0)
 		return attach_clone(covers, *tree, target);
 	*tree = make(covers->label);
-	return *tree >= 0 ? attach(*tree, target) : -1;
+	return *tree >= 0 ? sys_attach(*tree, target) : -1;
 }
 
 static int

@@ -5,6 +5,7 @@
  * covers is not looked for. A bind mount shows its source by device and inode.
  */
 #include "hako/mounts.h"
+#include "hako/file.h"
 #include "hako/names.h"
 #include "hako/syscall.h"
 #include "hako/words.h"
@@ -89,7 +90,7 @@ verify_bind_source(const struct subject *s)
 		verdict_unknown(s->v, claim, "%s: %s", s->m->source, error_text(errno));
 	else if (observed_stat(s->fd, "", AT_EMPTY_PATH, &found) < 0)
 		verdict_unknown(s->v, claim, "look at it: %s", error_text(errno));
-	else if (source.st_dev == found.st_dev && source.st_ino == found.st_ino)
+	else if (file_is_same(&source, &found))
 		verdict_add(s->v, claim, true, s->m->source, s->m->source);
 	else
 		verdict_add(s->v, claim, false, s->m->source,

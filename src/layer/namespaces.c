@@ -10,6 +10,7 @@
  * it with unshare, which moves children only, writes, and then enters it.
  */
 #include "hako/layer.h"
+#include "hako/file.h"
 #include "hako/names.h"
 #include "hako/proc.h"
 #include "hako/syscall.h"
@@ -119,8 +120,7 @@ is_own(const struct namespace_join *join, int fd)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
-	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && own.st_dev == other.st_dev &&
-	       own.st_ino == other.st_ino;
+	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && file_is_same(&own, &other);
 }
 
 /* What the config sets in a namespace must not reach the runtime's own, named by its path. */

@@ -5,6 +5,7 @@
  * and if that is another one the process was only put below it, as by chroot(2).
  */
 #include "hako/layer.h"
+#include "hako/file.h"
 #include "hako/words.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ verify_path(const struct plan *plan, const struct observed *o, struct verdicts *
 		verdict_unknown(v, claim, "%s: %s", plan->rootfs, error_text(errno));
 		return;
 	}
-	same = expected.st_dev == found.st_dev && expected.st_ino == found.st_ino;
+	same = file_is_same(&expected, &found);
 	verdict_add(v, claim, same, plan->rootfs, same ? plan->rootfs : "another directory");
 }
 

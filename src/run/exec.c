@@ -235,8 +235,7 @@ is_shared(pid_t pid, const char *name)
 	if (stat(path, &ours) < 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
-	return stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-	       ours.st_ino == theirs.st_ino;
+	return stat(path, &theirs) == 0 && file_is_same(&ours, &theirs);
 }
 
 static void

@@ -113,6 +113,12 @@ file_replace_at(int dir, const char *path, mode_t mode, const char *text, size_t
 	return -1;
 }
 
+bool
+file_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 int
 file_open_parent(const char *path, const char **ret_name)
 {

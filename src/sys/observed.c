@@ -42,7 +42,7 @@ observed_open(struct arena *arena, pid_t pid, int pidfd, struct observed *ret, s
 	ret->proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (ret->proc < 0 || proc_stat(pid, &stat) < 0)
 		return error_set(e, errno, "process-missing", "look at process %d", (int)pid);
-	if (stat.state == 'Z' || stat.state == 'X')
+	if (proc_has_ended(&stat))
 		return error_set(e, 0, "process-missing", "process %d has ended", (int)pid);
 	ret->executed = stat.executed;
 	ret->root = openat(ret->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
