@@ -226,12 +226,7 @@ decide_attributes(struct subject *s, size_t index)
 static void
 verify_propagation(const struct subject *s)
 {
-	const char *words = s->line->propagation;
-	bool shared = words_include(words, "shared");
-	const char *found = shared                               ? "shared"
-	                    : words_include(words, "unbindable") ? "unbindable"
-	                    : words_include(words, "master")     ? "slave"
-	                                                         : "private";
+	const char *found = mount_propagation(s->line);
 	const char *expected = (s->propagation & MS_SHARED) != 0       ? "shared"
 	                       : (s->propagation & MS_UNBINDABLE) != 0 ? "unbindable"
 	                       : (s->propagation & MS_PRIVATE) != 0    ? "private"

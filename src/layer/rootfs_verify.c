@@ -73,15 +73,6 @@ verify_readonly(const struct plan *plan, struct verdicts *v, const struct mount_
 	                readonly ? "ro" : "rw", words_include(root->options, "ro") ? "ro" : "rw");
 }
 
-static const char *
-propagation_of(const struct mount_line *m)
-{
-	return words_include(m->propagation, "shared")       ? "shared"
-	       : words_include(m->propagation, "unbindable") ? "unbindable"
-	       : words_include(m->propagation, "master")     ? "slave"
-	                                                     : "private";
-}
-
 /* A slave of a private mount is private. */
 static void
 verify_propagation(const struct plan *plan, struct verdicts *v, const struct mount_line *root)
@@ -89,7 +80,7 @@ verify_propagation(const struct plan *plan, struct verdicts *v, const struct mou
 	const struct json *at = json_member(plan->config->linux_->at, "rootfsPropagation");
 	unsigned long wanted = plan->root_propagation_after != 0 ? plan->root_propagation_after
 	                                                         : plan->root_propagation;
-	const char *found = propagation_of(root);
+	const char *found = mount_propagation(root);
 	const char *expected = (wanted & MS_SHARED) != 0       ? "shared"
 	                       : (wanted & MS_UNBINDABLE) != 0 ? "unbindable"
 	                       : (wanted & MS_SLAVE) != 0      ? "slave"

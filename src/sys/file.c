@@ -8,10 +8,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SHORT_FILE = 1024 };
+enum { SHORT_FILE = 1024, FIRST_SIZE = 4096, LARGEST_SIZE = 16 << 20 };
 
 ssize_t
 file_read_at(int dir, const char *path, char *buf, size_t size)
@@ -40,6 +41,24 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 		used--;
 	buf[used] = '\0';
 	return (ssize_t)used;
+}
+
+char *
+file_read_all(struct arena *arena, int dir, const char *path, size_t *ret_length)
+{
+	for (size_t size = FIRST_SIZE; size <= LARGEST_SIZE; size *= 4) {
+		autofree char *text = malloc(size);
+		ssize_t n = text != NULL ? file_read_at(dir, path, text, size) : -1;
+
+		if (n < 0 && errno == EFBIG)
+			continue;
+		if (n < 0)
+			return NULL;
+		if (ret_length != NULL)
+			*ret_length = (size_t)n;
+		return arena_strndup(arena, text, (size_t)n);
+	}
+	return NULL;
 }
 
 bool

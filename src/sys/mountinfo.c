@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/PID/mountinfo: the mounts that a process can reach, as the kernel tells them. */
 #include "hako/mountinfo.h"
+#include "hako/file.h"
+#include "hako/words.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -70,16 +72,20 @@ parse_line(char *line, struct mount_line *m)
 	return true;
 }
 
-void
-mountinfo_parse(struct arena *arena, char *text, struct mountinfo *ret)
+const struct mountinfo *
+mountinfo_read(struct arena *arena, int dir, const char *path)
 {
-	char *line;
+	char *text = file_read_all(arena, dir, path, NULL), *line;
+	struct mountinfo *info;
 
-	ret->count = 0;
-	ret->lines = arena_array(arena, count_lines(text), sizeof(*ret->lines));
+	if (text == NULL)
+		return NULL;
+	info = arena_alloc(arena, sizeof(*info));
+	info->lines = arena_array(arena, count_lines(text), sizeof(*info->lines));
 	while ((line = strsep(&text, "\n")) != NULL)
-		if (parse_line(line, &ret->lines[ret->count]))
-			ret->count++;
+		if (parse_line(line, &info->lines[info->count]))
+			info->count++;
+	return info;
 }
 
 const struct mount_line *
@@ -108,6 +114,15 @@ mountinfo_at(const struct mountinfo *info, const char *point)
 		if (strcmp(info->lines[i].point, point) == 0 && !is_covered(info, &info->lines[i]))
 			return &info->lines[i];
 	return NULL;
+}
+
+const char *
+mount_propagation(const struct mount_line *line)
+{
+	return words_include(line->propagation, "shared")       ? "shared"
+	       : words_include(line->propagation, "unbindable") ? "unbindable"
+	       : words_include(line->propagation, "master")     ? "slave"
+	                                                        : "private";
 }
 
 const char *
