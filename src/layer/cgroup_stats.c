@@ -6,10 +6,10 @@
  * without one, as runc does.
  */
 #include "hako/cgroup.h"
+#include "hako/cgroup_keyed.h"
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/mem.h"
-#include "hako/words.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -28,17 +28,13 @@ put_number(struct json_writer *w, const char *key, uint64_t value)
 	json_put_number(w, key, text);
 }
 
-/* Value of "key N" in a flat keyed file; 0 when there is none. */
+/* The number of that key; 0 when there is none. */
 static uint64_t
 key_of(const char *text, const char *key)
 {
-	size_t length = strlen(key);
+	const char *value = keyed_find(text, key);
 
-	for (const char *line = text; *line != '\0';
-	     line += strcspn(line, "\n"), line += *line == '\n')
-		if (strncmp(line, key, length) == 0 && (line[length] == ' ' || line[length] == '='))
-			return strtoull(line + length + 1, NULL, 10);
-	return 0;
+	return value != NULL ? strtoull(value, NULL, 10) : 0;
 }
 
 /* A file with one number; "max" is UINT64_MAX, a missing file `otherwise`. */
@@ -56,23 +52,12 @@ number_in(int cgroup, const char *file, uint64_t otherwise)
 static void
 put_pressure(struct json_writer *w, int cgroup, const char *file)
 {
-	char text[512], *rest = text, *line, *pair;
+	char text[512];
 
 	if (file_read_at(cgroup, file, text, sizeof(text)) <= 0)
 		return;
 	json_begin_object(w, "psi");
-	while ((line = words_take(&rest, "\n")) != NULL) {
-		json_begin_object(w, words_take(&line, " "));
-		while ((pair = words_take(&line, " ")) != NULL) {
-			char *value = strchr(pair, '=');
-
-			if (value == NULL)
-				continue;
-			*value++ = '\0';
-			json_put_number(w, pair, value);
-		}
-		json_end_object(w);
-	}
+	keyed_put_nested(w, text);
 	json_end_object(w);
 }
 
@@ -159,23 +144,6 @@ sum(uint64_t a, uint64_t b)
 }
 
 static void
-put_memory_raw(struct json_writer *w, char *text)
-{
-	char *line;
-
-	json_begin_object(w, "raw");
-	while ((line = words_take(&text, "\n")) != NULL) {
-		char *value = strchr(line, ' ');
-
-		if (value == NULL)
-			continue;
-		*value++ = '\0';
-		json_put_number(w, line, value);
-	}
-	json_end_object(w);
-}
-
-static void
 put_memory(struct json_writer *w, int cgroup)
 {
 	char text[8192] = "", events[512] = "";
@@ -200,7 +168,9 @@ put_memory(struct json_writer *w, int cgroup)
 	put_memory_entry(w, "swap", &swap);
 	put_memory_entry(w, "kernel", &kernel);
 	put_memory_entry(w, "kernelTCP", &none);
-	put_memory_raw(w, text);
+	json_begin_object(w, "raw");
+	keyed_put_flat(w, text);
+	json_end_object(w);
 	put_pressure(w, cgroup, "memory.pressure");
 	json_end_object(w);
 }
