@@ -10,6 +10,7 @@
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/mem.h"
+#include "hako/number_set.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -87,19 +88,15 @@ put_cpu(struct json_writer *w, int cgroup)
 static void
 put_set(struct json_writer *w, const char *key, int cgroup, const char *file)
 {
-	enum { MEMBERS_MAX = 8192 };
+	struct number_set set = {0};
 	char text[4096] = "";
 
 	(void)file_read_at(cgroup, file, text, sizeof(text));
+	(void)number_set_parse(text, CPU_NUMBERS, &set);
 	json_begin_array(w, key);
-	for (char *p = text; *p >= '0' && *p <= '9'; p += *p == ',') {
-		unsigned long first = strtoul(p, &p, 10), last = first;
-
-		if (*p == '-')
-			last = strtoul(p + 1, &p, 10);
-		for (; first <= last && last < MEMBERS_MAX; first++)
-			put_number(w, NULL, first);
-	}
+	for (unsigned i = 0; i < CPU_NUMBERS; i++)
+		if (number_set_has(&set, i))
+			put_number(w, NULL, i);
 	json_end_array(w);
 }
 
