@@ -57,6 +57,7 @@ int
 signal_from_name(const char *text);
 
 extern const struct name namespace_names[];   /* CLONE_NEW... */
+extern const struct name namespace_files[];   /* the same, as in /proc/PID/ns */
 extern const struct name rlimit_names[];      /* RLIMIT_... + 1, so that 0 means absent */
 extern const struct name propagation_names[]; /* MS_SHARED, ...; with MS_REC for rshared, ... */
 extern const struct name personality_names[]; /* PER_LINUX + 1, PER_LINUX32 + 1 */

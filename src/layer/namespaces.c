@@ -113,13 +113,11 @@ fail(const struct namespace_join *join, struct error *e, const char *what)
 static bool
 is_own(const struct namespace_join *join, int fd)
 {
-	const char *const name = join->type == CLONE_NEWNET   ? "net"
-	                         : join->type == CLONE_NEWIPC ? "ipc"
-	                                                      : "uts";
 	struct stat own, other;
 	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	snprintf(path, sizeof(path), "/proc/self/ns/%s",
+	         name_of(namespace_files, (uint64_t)join->type));
 	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && file_is_same(&own, &other);
 }
 

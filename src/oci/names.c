@@ -35,6 +35,12 @@ const struct name namespace_names[] = {
 	{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME},   {NULL, 0},
 };
 
+const struct name namespace_files[] = {
+	{"mnt", CLONE_NEWNS},        {"pid", CLONE_NEWPID},   {"net", CLONE_NEWNET},
+	{"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},   {"user", CLONE_NEWUSER},
+	{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}, {NULL, 0},
+};
+
 const struct name rlimit_names[] = {
 	{"RLIMIT_AS", RLIMIT_AS + 1},
 	{"RLIMIT_CORE", RLIMIT_CORE + 1},

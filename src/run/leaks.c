@@ -10,6 +10,7 @@
 #include "hako/cgroup.h"
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/names.h"
 #include "hako/words.h"
 
 #include <dirent.h>
@@ -32,13 +33,8 @@ const char *const leak_names[LEAKS] = {
 };
 
 /* Not the mount namespace: to hold it would hold the mounts as well. */
-static const struct {
-	uint64_t type;
-	const char *file;
-} namespaces[LEAK_NAMESPACES] = {
-	{CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},
-	{CLONE_NEWUTS, "uts"}, {CLONE_NEWUSER, "user"},
-};
+static const uint64_t namespaces[LEAK_NAMESPACES] = {CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
+                                                     CLONE_NEWUTS, CLONE_NEWUSER};
 
 static void __attribute__((format(printf, 3, 4)))
 add(struct leaks *l, enum leak kind, const char *format, ...)
@@ -84,9 +80,10 @@ leaks_know(struct leaks *l, const struct plan *plan, pid_t init)
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
 		struct leak_namespace *n = &l->namespaces[i];
 
-		if (n->fd >= 0 || !plan_creates(plan, namespaces[i].type))
+		if (n->fd >= 0 || !plan_creates(plan, namespaces[i]))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init, namespaces[i].file);
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init,
+		         name_of(namespace_files, namespaces[i]));
 		n->fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (n->fd >= 0 && fstat(n->fd, &st) == 0)
 			n->inode = st.st_ino;
@@ -165,7 +162,8 @@ is_inside(const struct leaks *l, const char *pid)
 	char path[80];
 
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
-		snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid, namespaces[i].file);
+		snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid,
+		         name_of(namespace_files, namespaces[i]));
 		if (l->namespaces[i].fd >= 0 && stat(path, &st) == 0 &&
 		    st.st_ino == l->namespaces[i].inode)
 			return true;
