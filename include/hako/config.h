@@ -372,7 +372,6 @@ struct config {
 
 extern const struct field_table config_fields;
 extern const struct field_table hooks_fields;
-extern const struct field_table process_fields;   /* exec --process */
 extern const struct field_table resources_fields; /* update */
 extern const struct field_table linux_fields;
 extern const struct field_table id_mapping_fields;
@@ -398,8 +397,8 @@ process_decode(struct arena *arena, const struct json *object,
  * The rules on their own: what tables cannot say. config_check() covers the
  * whole document and brings sysctl names into the form below /proc/sys, with
  * slashes; linux_check() is its part for /linux, resources_check() serves
- * `update` too. When problems are collected, all are found. Error ids: config-value, config-missing, config-namespace,
- * config-duplicate, config-unsupported.
+ * `update` too. When problems are collected, all are found. Error ids:
+ * config-value, config-missing, config-namespace, config-duplicate.
  */
 int
 config_check(struct arena *arena, const struct config *config, struct error *e);

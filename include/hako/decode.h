@@ -46,9 +46,6 @@ struct string_map {
 	size_t count;
 	const struct json *at;
 };
-/* The value of that key, or NULL. */
-const char *
-string_map_find(const struct string_map *map, const char *key);
 struct flags {
 	uint64_t value;
 	const struct json *at; /* NULL when absent: not the same as an empty list */
@@ -60,12 +57,23 @@ struct objects {
 	const struct json *at;
 };
 
+/* The value of that key, or NULL. */
+const char *
+string_map_find(const struct string_map *map, const char *key);
+
+/* Is that word one of the list? */
+bool
+strings_include(const struct strings *list, const char *word);
+
+/* Item i of the list in the document; NULL: it is not from there. */
+const struct json *
+strings_at(const struct strings *list, size_t i);
+
 enum field_flag {
 	FIELD_REQUIRED = 1,
-	FIELD_NOT_APPLIED = 2, /* decoded, then an error if it asks for something */
-	FIELD_ABSOLUTE = 4,    /* a path that must begin with /, or an array of such */
-	FIELD_NOT_EMPTY = 8,   /* a string or an array that must hold something */
-	FIELD_KEPT = 16,       /* an object that its rules can take without its required members */
+	FIELD_ABSOLUTE = 2,  /* a path that must begin with /, or an array of such */
+	FIELD_NOT_EMPTY = 4, /* a string or an array that must hold something */
+	FIELD_KEPT = 8,      /* an object that its rules can take without its required members */
 };
 
 struct field {
@@ -110,12 +118,20 @@ struct field_table {
 		sizeof(struct struct_), rows_, ARRAY_SIZE(rows_)                                   \
 	}
 
+/* The row of that name, or NULL. */
+const struct field *
+field_find(const struct field_table *table, const char *name);
+
+/* Which row may have been meant: see name_search_is_near(). */
+struct name_search
+field_search(const struct field_table *table, const char *name);
+
 /*
  * Decode object into *out (zeroed by the caller). A property of the wrong
  * type, a missing required one, a number out of range, an unknown enum value
  * is an error with its position; null counts as absent; unknown properties are
  * logged at debug level. Error ids: config-type, config-missing, config-range,
- * config-value, config-unsupported.
+ * config-value.
  *
  * When problems are collected, what is wrong counts as absent, a string as empty
  * and a number as 0 within a list. An object that lacks something required is

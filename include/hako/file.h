@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct arena;
+struct stat;
+
 /* Files of our own and of the kernel: small, read and written at once. -1 with errno. */
 
 /*
@@ -14,6 +17,13 @@
  */
 ssize_t
 file_read_at(int dir, const char *path, char *buf, size_t size);
+
+/*
+ * Read a file however long, up to 16 MiB, into the arena, ended like the text of
+ * file_read_at(). ret_length may be NULL. NULL with errno.
+ */
+char *
+file_read_all(struct arena *arena, int dir, const char *path, size_t *ret_length);
 
 /* Does a small file with words between spaces, such as the lists of controllers, have that one? */
 bool
@@ -37,6 +47,10 @@ file_replace_at(int dir, const char *path, mode_t mode, const char *text, size_t
 /* Write everything, whatever write(2) takes at once. */
 int
 file_write_all(int fd, const char *text, size_t length);
+
+/* Is it one file that was looked at twice? */
+bool
+file_is_same(const struct stat *a, const struct stat *b);
 
 /* Directory of path opened O_PATH, and its last component; for files named by a caller. */
 int

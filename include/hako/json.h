@@ -114,10 +114,6 @@ int
 json_error_at(const struct json_doc *doc, size_t offset, const struct json *inside, struct error *e,
               const char *id, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-/* How many bytes of text, from its begin, are valid UTF-8 (RFC 3629): length when all are. */
-size_t
-json_utf8_length(const char *text, size_t length);
-
 /* Memory for yajl, parser and writer: from an arena, so never NULL and nothing to free. */
 void *
 json_alloc(void *arena, size_t size);

@@ -2,6 +2,7 @@
 #ifndef HAKO_LEAKS_H
 #define HAKO_LEAKS_H
 
+#include "hako/mountinfo.h"
 #include "hako/plan.h"
 
 #include <net/if.h>
@@ -26,8 +27,8 @@ struct leak_namespace {
 
 struct leaks {
 	struct arena *arena;
-	const char *mounts_before;         /* text of mountinfo; NULL: unknown */
-	struct if_nameindex *links_before; /* NULL: unknown */
+	const struct mountinfo *mounts_before; /* NULL: unknown */
+	struct if_nameindex *links_before;     /* NULL: unknown */
 	struct leak_namespace namespaces[LEAK_NAMESPACES];
 	struct leak_list {
 		bool known; /* it could be determined */

@@ -4,7 +4,6 @@
 
 #include "hako/mem.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,9 +27,9 @@ struct mountinfo {
 	size_t count;
 };
 
-/* Read the text of such a file; it is taken apart where it stands. */
-void
-mountinfo_parse(struct arena *arena, char *text, struct mountinfo *ret);
+/* What the file says; NULL with errno. */
+const struct mountinfo *
+mountinfo_read(struct arena *arena, int dir, const char *path);
 
 /* The mount of that id (STATX_MNT_ID of statx(2)), or NULL. */
 const struct mount_line *
@@ -40,9 +39,9 @@ mountinfo_find(const struct mountinfo *info, uint64_t id);
 const struct mount_line *
 mountinfo_at(const struct mountinfo *info, const char *point);
 
-/* Is the word one of a list with commas, or of one with spaces? */
-bool
-mount_has_word(const char *list, const char *word);
+/* "shared", "unbindable", "slave" or "private". */
+const char *
+mount_propagation(const struct mount_line *line);
 
 /* The value of "word=value" in a list with commas; a copy, or NULL. */
 const char *

@@ -2,6 +2,7 @@
 #ifndef HAKO_NAMES_H
 #define HAKO_NAMES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A word of the specification and the kernel's number for it; a table ends with a NULL name. */
@@ -25,6 +26,23 @@ enum { NAME_FAR = 1000 };
 unsigned
 name_distance(const char *a, const char *b);
 
+/* Which of many words is the nearest to the one that was written? */
+struct name_search {
+	const char *word;
+	const char *nearest; /* of those that were looked at; NULL: all are far */
+	unsigned distance;
+};
+
+/* Nothing was looked at yet. */
+struct name_search
+name_search_for(const char *word);
+/* Look at one more; of those at the same distance the first is the nearest. */
+void
+name_search_look(struct name_search *search, const char *other);
+/* Is the nearest so near that it may have been meant? */
+bool
+name_search_is_near(const struct name_search *search);
+
 /*
  * Strict numbers: digits only (one leading '-' for the signed), the whole
  * string, in range. 0, or -1 and nothing changed.
@@ -39,6 +57,7 @@ int
 signal_from_name(const char *text);
 
 extern const struct name namespace_names[];   /* CLONE_NEW... */
+extern const struct name namespace_files[];   /* the same, as in /proc/PID/ns */
 extern const struct name rlimit_names[];      /* RLIMIT_... + 1, so that 0 means absent */
 extern const struct name propagation_names[]; /* MS_SHARED, ...; with MS_REC for rshared, ... */
 extern const struct name personality_names[]; /* PER_LINUX + 1, PER_LINUX32 + 1 */

@@ -2,6 +2,8 @@
 #ifndef HAKO_NUMBER_SET_H
 #define HAKO_NUMBER_SET_H
 
+#include <stdbool.h>
+
 /* How many processors and memory nodes a kernel can be built for (NR_CPUS, MAX_NUMNODES). */
 enum { CPU_NUMBERS = 8192, NODE_NUMBERS = 1024 };
 
@@ -19,5 +21,9 @@ struct number_set {
  */
 int
 number_set_parse(const char *text, unsigned limit, struct number_set *ret);
+
+/* Is that number (below CPU_NUMBERS) one of them? */
+bool
+number_set_has(const struct number_set *set, unsigned number);
 
 #endif

@@ -19,16 +19,15 @@ struct observed {
 	struct arena *arena;
 	pid_t pid;
 	int pidfd;
-	bool executed;           /* a program of its own, since it was made */
-	int proc;                /* /proc/PID */
-	int root;                /* its root directory; -1: see root_code */
-	int root_code;           /* errno */
-	int cgroup;              /* of its container; -1: none, or not known */
-	const char *cgroup_path; /* NULL: none, or not known */
-	const char *status;      /* text of /proc/PID/status */
-	struct mountinfo mounts; /* those it can reach */
-	bool mounts_read;
-	int helper; /* a process of ours in its namespaces listens there */
+	bool executed;                  /* a program of its own, since it was made */
+	int proc;                       /* /proc/PID */
+	int root;                       /* its root directory; -1: see root_code */
+	int root_code;                  /* errno */
+	int cgroup;                     /* of its container; -1: none, or not known */
+	const char *cgroup_path;        /* NULL: none, or not known */
+	const char *status;             /* text of /proc/PID/status */
+	const struct mountinfo *mounts; /* those it can reach */
+	int helper;                     /* a process of ours in its namespaces listens there */
 	pid_t helper_pid;
 	int helper_code; /* errno: why there is none */
 };
@@ -84,10 +83,6 @@ observed_top_mount(struct observed *o);
 /* Its mounts; NULL with errno. */
 const struct mountinfo *
 observed_mounts(struct observed *o);
-
-/* The mounts of this process; NULL with errno. */
-const struct mountinfo *
-observed_own_mounts(struct arena *arena);
 
 /* A path inside its root as an O_PATH descriptor; -1 with errno. */
 int

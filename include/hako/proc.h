@@ -18,6 +18,10 @@ struct proc_stat {
 int
 proc_stat(pid_t pid, struct proc_stat *ret);
 
+/* Has it ended, whether or not anybody has waited for it? */
+bool
+proc_has_ended(const struct proc_stat *stat);
+
 /*
  * Is there a process of the caller's that /proc does not show? With the option hidepid= it
  * hides who cannot be looked into.

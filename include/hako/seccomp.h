@@ -43,9 +43,11 @@ seccomp_install_listener(const struct plan *plan, const struct handles *h,
 
 enum { SECCOMP_ARGUMENTS = 6 };
 
-/* SECCOMP_RET_... with an errno (EPERM when NULL) where the action takes one. */
+/* SECCOMP_RET_..., with the errno (EPERM when none is given) where the action takes one. */
 uint32_t
-seccomp_action(int action, const uint64_t *errno_ret);
+seccomp_rule_action(const struct config_syscall *rule);
+uint32_t
+seccomp_default_action(const struct config_seccomp *seccomp);
 
 /* seccomp_compile.c: libseccomp ---------------------------------------------------- */
 

@@ -38,8 +38,6 @@ struct state {
 	struct string_map places;         /* where config.json has them, and what they use */
 };
 
-extern const struct field_table state_fields;
-
 enum status { STATUS_CREATING, STATUS_CREATED, STATUS_RUNNING, STATUS_PAUSED, STATUS_STOPPED };
 
 /* "creating", "created", ... */

@@ -5,10 +5,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes of the character at text (RFC 3629); 0 when it is not UTF-8, or was cut. 1 for the NUL. */
+/* How many bytes of text, from its beginning, are valid UTF-8 (RFC 3629): length when all are. */
 size_t
-utf8_length(const char *text);
+utf8_valid_length(const char *text, size_t length);
 
+/* Are all of them, up to the NUL? */
 bool
 utf8_is_valid(const char *text);
 

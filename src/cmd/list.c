@@ -3,6 +3,7 @@
 #include "hako/command.h"
 #include "hako/container.h"
 #include "hako/passwd.h"
+#include "hako/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -202,12 +203,11 @@ filter(FILE *ps, const struct pids *pids)
 	int column = -1;
 
 	while (fgets(line, sizeof(line), ps) != NULL) {
-		char copy[sizeof(line)], *save = NULL, *word;
+		char copy[sizeof(line)], *rest = copy;
 		int i = 0;
 
 		strcpy(copy, line);
-		for (word = strtok_r(copy, " \n", &save); word != NULL;
-		     word = strtok_r(NULL, " \n", &save), i++) {
+		for (char *word; (word = words_take(&rest, " \n")) != NULL; i++) {
 			if (column < 0 && strcmp(word, "PID") == 0) {
 				column = i;
 				fputs(line, stdout);

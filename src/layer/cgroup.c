@@ -12,6 +12,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/path.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,15 +120,6 @@ make_leaf(const struct plan *plan, int root, bool *ret_made)
 	return leaf;
 }
 
-static bool
-has_word(const char *list, const char *word, size_t length)
-{
-	for (const char *p = list; (p = strstr(p, word)) != NULL; p++)
-		if ((p == list || p[-1] == ' ') && (p[length] == ' ' || p[length] == '\0'))
-			return true;
-	return false;
-}
-
 /* "+cpu +memory" for the controllers of `available` that `enabled` lacks; "" when none. */
 static void
 missing_controllers(const char *available, const char *enabled, char *buf, size_t size)
@@ -140,7 +132,7 @@ missing_controllers(const char *available, const char *enabled, char *buf, size_
 		char word[64];
 
 		snprintf(word, sizeof(word), "%.*s", (int)length, p);
-		if (!has_word(enabled, word, length) && used < size)
+		if (!words_include(enabled, word) && used < size)
 			used += (size_t)snprintf(buf + used, size - used, "+%s ", word);
 		p += length;
 	}
@@ -176,7 +168,7 @@ hand_down(const struct plan *plan, struct handles *h, int cgroup, const char *wa
 static void
 enable(const struct plan *plan, struct handles *h, int cgroup, const char *wanted)
 {
-	char copy[512], *save = NULL;
+	char copy[512], *rest = copy, *word;
 
 	if (wanted[0] == '\0' || hand_down(plan, h, cgroup, wanted) == 0)
 		return;
@@ -189,8 +181,7 @@ enable(const struct plan *plan, struct handles *h, int cgroup, const char *wante
 		return;
 	}
 	snprintf(copy, sizeof(copy), "%s", wanted);
-	for (char *word = strtok_r(copy, " ", &save); word != NULL;
-	     word = strtok_r(NULL, " ", &save))
+	while ((word = words_take(&rest, " ")) != NULL)
 		if (hand_down(plan, h, cgroup, word) < 0)
 			log_debug("cgroup: %s: %s", word, error_text(errno));
 }

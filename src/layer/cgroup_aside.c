@@ -9,6 +9,7 @@
 #include "hako/cgroup.h"
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -48,14 +49,13 @@ cgroup_step_aside(int cgroup)
 void
 cgroup_step_back(int cgroup)
 {
-	char enabled[512], *save = NULL, word[64];
+	char enabled[512], *rest = enabled, *name, word[64];
 	struct stat st;
 
 	if (fstat(cgroup, &st) < 0 || st.st_nlink != 3 ||
 	    file_read_at(cgroup, "cgroup.subtree_control", enabled, sizeof(enabled)) < 0)
 		return;
-	for (char *name = strtok_r(enabled, " ", &save); name != NULL;
-	     name = strtok_r(NULL, " ", &save)) {
+	while ((name = words_take(&rest, " ")) != NULL) {
 		snprintf(word, sizeof(word), "-%s", name);
 		(void)file_write_at(cgroup, "cgroup.subtree_control", word);
 	}

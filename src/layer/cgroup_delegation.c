@@ -19,6 +19,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -187,13 +188,13 @@ find_owner(const struct plan *plan, uid_t *ret_owner)
 static int
 change_owner(int cgroup, uid_t owner)
 {
-	char list[4096] = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads", *save = NULL;
+	char list[4096] = "cgroup.procs\ncgroup.subtree_control\ncgroup.threads";
+	char *rest = list, *file;
 
 	(void)file_read_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", list, sizeof(list));
 	if (fchownat(cgroup, "", owner, (gid_t)-1, AT_EMPTY_PATH) < 0)
 		return -1;
-	for (char *file = strtok_r(list, "\n", &save); file != NULL;
-	     file = strtok_r(NULL, "\n", &save))
+	while ((file = words_take(&rest, "\n")) != NULL)
 		if (fchownat(cgroup, file, owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 &&
 		    errno != ENOENT)
 			return -1;

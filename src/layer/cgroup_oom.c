@@ -5,6 +5,7 @@
  * what the container needs in the kernel too, so that also a call may fail (ENOMEM).
  */
 #include "hako/cgroup.h"
+#include "hako/cgroup_keyed.h"
 #include "hako/file.h"
 #include "hako/layer.h"
 
@@ -21,9 +22,9 @@ struct memory_events {
 static uint64_t
 count_of(const char *text, const char *key)
 {
-	const char *found = strstr(text, key);
+	const char *value = keyed_find(text, key);
 
-	return found != NULL ? strtoull(found + strlen(key), NULL, 10) : 0;
+	return value != NULL ? strtoull(value, NULL, 10) : 0;
 }
 
 static struct memory_events
@@ -35,8 +36,8 @@ read_events(int cgroup)
 	if (n <= 0)
 		return (struct memory_events){0};
 	return (struct memory_events){
-		.kills = count_of(text, "\noom_kill "),
-		.refusals = count_of(text, "\nmax "),
+		.kills = count_of(text, "oom_kill"),
+		.refusals = count_of(text, "max"),
 	};
 }
 

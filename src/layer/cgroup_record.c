@@ -5,11 +5,11 @@
  * file, does not exist.
  */
 #include "hako/cgroup.h"
+#include "hako/cgroup_keyed.h"
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,79 +36,30 @@ cgroup_record_read(struct cgroup_record *record, struct arena *arena, int cgroup
 		                           : NULL;
 }
 
-/* "KEY VALUE" a line; key NULL: the file is the value. */
 int64_t
 cgroup_record_number(const struct cgroup_record *record, const char *file, const char *key)
 {
-	size_t length = key != NULL ? strlen(key) : 0;
 	const char *text = NULL;
 
 	for (size_t i = 0; i < CGROUP_RECORD_FILES; i++)
 		if (strcmp(files[i].file, file) == 0)
 			text = record->texts[i];
-	for (; text != NULL && *text != '\0'; text += strcspn(text, "\n"), text += *text == '\n')
-		if (key == NULL || (strncmp(text, key, length) == 0 && text[length] == ' '))
-			return strncmp(text, "max", 3) == 0 ? -1 : strtoll(text + length, NULL, 10);
-	return -1;
-}
-
-/* A limit of "max" is no number: it stays a word. */
-static void
-put_value(struct json_writer *w, const char *key, const char *text)
-{
-	char *end;
-
-	(void)strtod(text, &end);
-	if (end != text && *end == '\0')
-		json_put_number(w, key, text);
-	else
-		json_put_string(w, key, text);
-}
-
-/* "KEY VALUE" */
-static void
-put_flat(struct json_writer *w, char *line)
-{
-	char *value = strchr(line, ' ');
-
-	if (value == NULL)
-		return;
-	*value++ = '\0';
-	put_value(w, line, value);
-}
-
-/* "KEY NAME=VALUE NAME=VALUE" */
-static void
-put_nested(struct json_writer *w, char *line)
-{
-	char *save = NULL, *key = strtok_r(line, " ", &save), *pair;
-
-	if (key == NULL)
-		return;
-	json_begin_object(w, key);
-	while ((pair = strtok_r(NULL, " ", &save)) != NULL) {
-		char *value = strchr(pair, '=');
-
-		if (value == NULL)
-			continue;
-		*value++ = '\0';
-		put_value(w, pair, value);
-	}
-	json_end_object(w);
+	if (text != NULL && key != NULL)
+		text = keyed_find(text, key);
+	if (text == NULL || text[0] == '\0' || strncmp(text, "max", 3) == 0)
+		return -1;
+	return strtoll(text, NULL, 10);
 }
 
 static void
 put_lines(struct json_writer *w, const char *key, const char *text,
-          void (*put)(struct json_writer *w, char *line))
+          void (*put)(struct json_writer *w, char *text))
 {
-	char *copy = strdup(text), *save = NULL, *line;
+	autofree char *copy = strdup(text);
 
 	json_begin_object(w, key);
-	for (line = copy != NULL ? strtok_r(copy, "\n", &save) : NULL; line != NULL;
-	     line = strtok_r(NULL, "\n", &save))
-		put(w, line);
+	put(w, copy);
 	json_end_object(w);
-	free(copy);
 }
 
 void
@@ -120,9 +71,9 @@ cgroup_record_put(const struct cgroup_record *record, struct json_writer *w)
 		if (text == NULL)
 			json_put_null(w, files[i].file);
 		else if (files[i].kind == NUMBER)
-			put_value(w, files[i].file, text);
+			keyed_put_value(w, files[i].file, text);
 		else
 			put_lines(w, files[i].file, text,
-			          files[i].kind == FLAT ? put_flat : put_nested);
+			          files[i].kind == FLAT ? keyed_put_flat : keyed_put_nested);
 	}
 }

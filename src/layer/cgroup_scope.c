@@ -6,6 +6,7 @@
  */
 #include "hako/cgroup.h"
 #include "hako/layer.h"
+#include "hako/number_set.h"
 #include "hako/problem.h"
 
 #include <inttypes.h>
@@ -154,29 +155,21 @@ convert_cpu_max(struct arena *arena, struct string_map *properties, const char *
 static void
 convert_set(struct arena *arena, struct string_map *properties, const char *name, const char *value)
 {
-	enum { CPUS_MAX = 8192 };
-	unsigned char mask[CPUS_MAX / 8] = {0};
-	unsigned long highest = 0;
+	unsigned char mask[CPU_NUMBERS / 8] = {0};
+	struct number_set set;
+	size_t length = 1;
 	char *text, *p;
 
-	for (const char *rest = value; *rest != '\0';) {
-		char *end;
-		unsigned long first = strtoul(rest, &end, 10), last = first;
-
-		if (*end == '-')
-			last = strtoul(end + 1, &end, 10);
-		if (end == rest || last >= CPUS_MAX || last < first)
-			return; /* writing the file will say so */
-		for (unsigned long i = first; i <= last; i++)
+	if (number_set_parse(value, CPU_NUMBERS, &set) < 0)
+		return; /* writing the file will say so */
+	for (unsigned i = 0; i < CPU_NUMBERS; i++)
+		if (number_set_has(&set, i)) {
 			mask[i / 8] |= (unsigned char)(1U << i % 8);
-		highest = last > highest ? last : highest;
-		rest = *end == ',' ? end + 1 : end;
-		if (*end != ',' && *end != '\0')
-			return;
-	}
-	text = p = arena_alloc(arena, (highest / 8 + 1) * 10 + 3);
+			length = i / 8 + 1;
+		}
+	text = p = arena_alloc(arena, length * 10 + 3);
 	p += sprintf(p, "[");
-	for (unsigned long i = 0; i <= highest / 8; i++)
+	for (size_t i = 0; i < length; i++)
 		p += sprintf(p, "%sbyte 0x%02x", i > 0 ? ", " : "", mask[i]);
 	sprintf(p, "]");
 	add(arena, properties, name, text);

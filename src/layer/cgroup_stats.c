@@ -6,9 +6,11 @@
  * without one, as runc does.
  */
 #include "hako/cgroup.h"
+#include "hako/cgroup_keyed.h"
 #include "hako/file.h"
 #include "hako/json.h"
 #include "hako/mem.h"
+#include "hako/number_set.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,17 +29,13 @@ put_number(struct json_writer *w, const char *key, uint64_t value)
 	json_put_number(w, key, text);
 }
 
-/* Value of "key N" in a flat keyed file; 0 when there is none. */
+/* The number of that key; 0 when there is none. */
 static uint64_t
 key_of(const char *text, const char *key)
 {
-	size_t length = strlen(key);
+	const char *value = keyed_find(text, key);
 
-	for (const char *line = text; *line != '\0';
-	     line += strcspn(line, "\n"), line += *line == '\n')
-		if (strncmp(line, key, length) == 0 && (line[length] == ' ' || line[length] == '='))
-			return strtoull(line + length + 1, NULL, 10);
-	return 0;
+	return value != NULL ? strtoull(value, NULL, 10) : 0;
 }
 
 /* A file with one number; "max" is UINT64_MAX, a missing file `otherwise`. */
@@ -55,24 +53,12 @@ number_in(int cgroup, const char *file, uint64_t otherwise)
 static void
 put_pressure(struct json_writer *w, int cgroup, const char *file)
 {
-	char text[512], *save_line = NULL, *save = NULL;
+	char text[512];
 
 	if (file_read_at(cgroup, file, text, sizeof(text)) <= 0)
 		return;
 	json_begin_object(w, "psi");
-	for (char *line = strtok_r(text, "\n", &save_line); line != NULL;
-	     line = strtok_r(NULL, "\n", &save_line)) {
-		json_begin_object(w, strtok_r(line, " ", &save));
-		for (char *pair; (pair = strtok_r(NULL, " ", &save)) != NULL;) {
-			char *value = strchr(pair, '=');
-
-			if (value == NULL)
-				continue;
-			*value++ = '\0';
-			json_put_number(w, pair, value);
-		}
-		json_end_object(w);
-	}
+	keyed_put_nested(w, text);
 	json_end_object(w);
 }
 
@@ -102,19 +88,15 @@ put_cpu(struct json_writer *w, int cgroup)
 static void
 put_set(struct json_writer *w, const char *key, int cgroup, const char *file)
 {
-	enum { MEMBERS_MAX = 8192 };
+	struct number_set set = {0};
 	char text[4096] = "";
 
 	(void)file_read_at(cgroup, file, text, sizeof(text));
+	(void)number_set_parse(text, CPU_NUMBERS, &set);
 	json_begin_array(w, key);
-	for (char *p = text; *p >= '0' && *p <= '9'; p += *p == ',') {
-		unsigned long first = strtoul(p, &p, 10), last = first;
-
-		if (*p == '-')
-			last = strtoul(p + 1, &p, 10);
-		for (; first <= last && last < MEMBERS_MAX; first++)
-			put_number(w, NULL, first);
-	}
+	for (unsigned i = 0; i < CPU_NUMBERS; i++)
+		if (number_set_has(&set, i))
+			put_number(w, NULL, i);
 	json_end_array(w);
 }
 
@@ -159,24 +141,6 @@ sum(uint64_t a, uint64_t b)
 }
 
 static void
-put_memory_raw(struct json_writer *w, char *text)
-{
-	char *save = NULL;
-
-	json_begin_object(w, "raw");
-	for (char *line = strtok_r(text, "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *value = strchr(line, ' ');
-
-		if (value == NULL)
-			continue;
-		*value++ = '\0';
-		json_put_number(w, line, value);
-	}
-	json_end_object(w);
-}
-
-static void
 put_memory(struct json_writer *w, int cgroup)
 {
 	char text[8192] = "", events[512] = "";
@@ -201,7 +165,9 @@ put_memory(struct json_writer *w, int cgroup)
 	put_memory_entry(w, "swap", &swap);
 	put_memory_entry(w, "kernel", &kernel);
 	put_memory_entry(w, "kernelTCP", &none);
-	put_memory_raw(w, text);
+	json_begin_object(w, "raw");
+	keyed_put_flat(w, text);
+	json_end_object(w);
 	put_pressure(w, cgroup, "memory.pressure");
 	json_end_object(w);
 }

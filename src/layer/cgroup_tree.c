@@ -6,6 +6,7 @@
  * keep its cgroup busy for a moment longer.
  */
 #include "hako/cgroup.h"
+#include "hako/cgroup_keyed.h"
 #include "hako/clock.h"
 #include "hako/file.h"
 #include "hako/mem.h"
@@ -82,15 +83,13 @@ static long
 read_key(int cgroup, const char *file, const char *key)
 {
 	char text[1024];
-	size_t length = strlen(key);
+	const char *value;
 
 	if (file_read_at(cgroup, file, text, sizeof(text)) < 0)
 		return -1;
-	for (char *line = text; line != NULL; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, key, length) == 0 && line[length] == ' ')
-			return strtol(line + length + 1, NULL, 10);
-	}
+	value = keyed_find(text, key);
+	if (value != NULL)
+		return strtol(value, NULL, 10);
 	errno = EINVAL;
 	return -1;
 }
@@ -115,13 +114,13 @@ wait_event(int cgroup, const char *key, long wanted, int timeout_ms)
 		struct pollfd p = {.fd = fd, .events = POLLPRI};
 		char text[512];
 		ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-		char *found;
+		const char *found;
 
 		if (n < 0)
 			return -1;
 		text[n] = '\0';
-		found = strstr(text, key);
-		if (found != NULL && strtol(found + strlen(key), NULL, 10) == wanted)
+		found = keyed_find(text, key);
+		if (found != NULL && strtol(found, NULL, 10) == wanted)
 			return 0;
 		if (clock_now_ms() >= deadline) {
 			errno = ETIMEDOUT;

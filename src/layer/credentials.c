@@ -16,6 +16,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/problem.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -27,10 +28,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef CAP_CHECKPOINT_RESTORE
-#define CAP_CHECKPOINT_RESTORE 40
-#endif
 
 /* Every kernel that hako runs on has the capabilities up to here. */
 enum { CAP_CERTAIN = CAP_CHECKPOINT_RESTORE, CAP_MAX = 64 };
@@ -59,29 +56,23 @@ capability_number(const char *name)
 static int
 refuse_unknown(const struct json *item, const char *name, struct error *e)
 {
-	enum { NEAR = 3 };
-	int nearest = -1;
-	unsigned least = NEAR;
+	enum { NEAR = 2 };
+	struct name_search search = name_search_for(name);
 	const char *other;
 
 	for (int i = 0; (other = capability_name(i)) != NULL; i++)
-		if (name_distance(name, other) < least) {
-			least = name_distance(name, other);
-			nearest = i;
-		}
+		name_search_look(&search, other);
 	json_error(item, e, 0, "capability-unknown", "no capability %s is known", name);
-	if (nearest >= 0)
-		json_hint(item, "did you mean \"%s\"?", capability_name(nearest));
+	if (search.distance <= NEAR)
+		json_hint(item, "did you mean \"%s\"?", search.nearest);
 	return -1;
 }
 
 static int
 report_unknown(const struct strings *names, size_t i, struct error *e)
 {
-	const struct json *item = names->at != NULL ? names->at->first : NULL;
+	const struct json *item = strings_at(names, i);
 
-	for (size_t k = 0; k < i && item != NULL; k++)
-		item = item->next;
 	if (json_goes_on(item))
 		return refuse_unknown(item, names->items[i], e);
 	return json_fallback_shown(item, e, "capability-unknown",

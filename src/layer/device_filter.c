@@ -12,11 +12,11 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/problem.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { ANY = -1 };
@@ -390,12 +390,6 @@ device_filter_program(const struct device_rule *rules, size_t count, struct bpf_
 }
 
 /* Attach ------------------------------------------------------------------------- */
-
-static int
-sys_bpf(int command, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
 
 enum { LOAD_TRIES = 5 };
 

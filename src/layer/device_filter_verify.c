@@ -7,11 +7,11 @@
  */
 #include "hako/device_filter.h"
 #include "hako/layer.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { PROGRAMS_MAX = 64 };
@@ -20,12 +20,6 @@ struct program {
 	struct bpf_insn *insns;
 	size_t size; /* bytes */
 };
-
-static int
-sys_bpf(int command, union bpf_attr *attr)
-{
-	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
-}
 
 static int
 get_info(int fd, struct bpf_prog_info *info)

@@ -9,6 +9,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/mem.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -113,9 +114,7 @@ LAYER_RUN(devices_prepare)
 int
 device_nodes_attach(struct handles *h, struct error *e)
 {
-	if (h->device_nodes < 0 ||
-	    move_mount(h->device_nodes, "", h->rootfs, "",
-	               MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0)
+	if (h->device_nodes < 0 || sys_attach(h->device_nodes, h->rootfs) == 0)
 		return 0;
 	return error_set(e, errno, "device-failed", "attach the tmpfs of device nodes");
 }
@@ -170,8 +169,7 @@ device_bind(const struct plan *plan, const struct handles *h, const struct devic
 	if (mknodat(parent, name, S_IFREG | 0666, 0) < 0 && errno != EEXIST)
 		return json_error(d->at, e, errno, "device-failed", "make a file for %s", d->path);
 	target = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (target < 0 ||
-	    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (target < 0 || sys_attach(tree, target) < 0)
 		return json_error(d->at, e, errno, "device-failed", "bind %s", d->path);
 	return 0;
 }

@@ -6,8 +6,7 @@
  * to say which line is missing.
  */
 #include "hako/idmap.h"
-#include "hako/caller.h"
-#include "hako/passwd.h"
+#include "hako/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,89 +18,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct {
-	const char *program;
-	const char *file;
-} helpers[] = {
-	[IDMAP_UIDS] = {"newuidmap", "/etc/subuid"},
-	[IDMAP_GIDS] = {"newgidmap", "/etc/subgid"},
-};
-
-/* What is granted ------------------------------------------------------------- */
-
-/* The name in the lines that are meant for the caller, whoever its group is. */
-static const char *
-caller_name(char *buf, size_t size)
-{
-	autoclose int passwd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
-
-	snprintf(buf, size, "%u", geteuid());
-	if (passwd >= 0)
-		(void)passwd_lookup(passwd, geteuid(), PASSWD_NAME, buf, size);
-	return buf;
-}
-
-/* NAME:FIRST:COUNT, where the name may be a number: is it one of the caller's? */
-static bool
-parse_grant(const char *line, const char *name, uint64_t *first, uint64_t *count)
-{
-	char number[16];
-	size_t length = strcspn(line, ":");
-
-	snprintf(number, sizeof(number), "%u", geteuid());
-	if ((strlen(name) != length || strncmp(line, name, length) != 0) &&
-	    (strlen(number) != length || strncmp(line, number, length) != 0))
-		return false;
-	return sscanf(line + length, ":%" SCNu64 ":%" SCNu64, first, count) == 2;
-}
-
-/* What the lines of the file grant: how many ids from `id` on, and the first line's for a message. */
-struct grants {
-	uint64_t count;
-	uint64_t first, last; /* 0: there is no line */
-};
-
-static struct grants
-read_grants(const char *file, const char *name, uint64_t id)
-{
-	FILE *f = fopen(file, "re");
-	struct grants grants = {0};
-	autofree char *line = NULL;
-	uint64_t first, count;
-	size_t size = 0;
-
-	while (f != NULL && getline(&line, &size, f) > 0) {
-		if (!parse_grant(line, name, &first, &count) || count == 0)
-			continue;
-		if (grants.last == 0) {
-			grants.first = first;
-			grants.last = first + count - 1;
-		}
-		if (id >= first && id - first < count && grants.count < first + count - id)
-			grants.count = first + count - id;
-	}
-	if (f != NULL)
-		fclose(f);
-	return grants;
-}
-
-static bool
-is_granted(const char *file, const char *name, const struct config_id_mapping *row, uint32_t own_id)
-{
-	uint64_t id = row->host_id, end = id + row->size, count;
-
-	if (row->size == 1 && row->host_id == own_id)
-		return true;
-	for (; id < end; id += count) {
-		count = read_grants(file, name, id).count;
-		if (count == 0)
-			return false;
-	}
-	return true;
-}
-
-/* Run --------------------------------------------------------------------------- */
 
 enum { NUMBER_SIZE = sizeof("4294967295") };
 
@@ -178,14 +94,13 @@ static int
 refuse(enum idmap_kind kind, const struct objects *mappings, uint32_t own_id, const char *said,
        struct error *e)
 {
-	const char *program = helpers[kind].program, *file = helpers[kind].file;
+	const char *program = idmap_helpers[kind].program, *file = idmap_helpers[kind].file;
 	const struct config_id_mapping *row = mappings->items;
 	const struct config_id_mapping *end = row + mappings->count;
-	struct grants grants;
-	char name[64];
+	const struct idmap_user user = idmap_user_of(geteuid());
+	struct idmap_grants grants;
 
-	caller_name(name, sizeof(name));
-	while (row < end && is_granted(file, name, row, own_id))
+	while (row < end && idmap_is_granted(kind, &user, row, own_id))
 		row++;
 	if (row == end)
 		return json_error(mappings->at, e, 0, "idmap-failed",
@@ -193,11 +108,11 @@ refuse(enum idmap_kind kind, const struct objects *mappings, uint32_t own_id, co
 		                  said[0] != '\0' ? said : "it does not say why");
 	json_error(row->at, e, 0, "idmap-failed",
 	           "%s refuses the mapping: %s: no line of %s grants the ids %u to %u to %s",
-	           program, said, file, row->host_id, row->host_id + row->size - 1, name);
-	grants = read_grants(file, name, 0);
+	           program, said, file, row->host_id, row->host_id + row->size - 1, user.name);
+	grants = idmap_read_grants(kind, &user, 0);
 	if (grants.last == 0)
-		return error_advise(e, "it has no line for %s at all", name);
-	return error_advise(e, "the first one for %s grants %" PRIu64 " to %" PRIu64, name,
+		return error_advise(e, "it has no line for %s at all", user.name);
+	return error_advise(e, "the first one for %s grants %" PRIu64 " to %" PRIu64, user.name,
 	                    grants.first, grants.last);
 }
 
@@ -205,7 +120,7 @@ int
 idmap_run_helper(enum idmap_kind kind, pid_t pid, const struct objects *mappings, uint32_t own_id,
                  struct error *e)
 {
-	autofree char **words = make_words(helpers[kind].program, pid, mappings);
+	autofree char **words = make_words(idmap_helpers[kind].program, pid, mappings);
 	autoclose int said_fd = -1;
 	char said[200];
 	pid_t child = -1;
@@ -217,7 +132,7 @@ idmap_run_helper(enum idmap_kind kind, pid_t pid, const struct objects *mappings
 		return json_error(mappings->at, e, errno, "idmap-failed",
 		                  "run %s, which is to map more than the caller's own id (Debian "
 		                  "has it in the package uidmap)",
-		                  helpers[kind].program);
+		                  idmap_helpers[kind].program);
 	read_said(said_fd, said, sizeof(said));
 	close_cleaner(&said_fd); /* who has more to say must not wait for us */
 	said_fd = -1;

@@ -13,11 +13,12 @@
 #include "hako/intel_rdt.h"
 #include "hako/file.h"
 #include "hako/layer.h"
+#include "hako/mem.h"
+#include "hako/mountinfo.h"
 #include "hako/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,24 +74,18 @@ open_resctrl(const char *path)
 	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == RESCTRL_MAGIC ? take_fd(&fd) : -1;
 }
 
-/* Where somebody mounted it: the fifth word of a line of mountinfo (proc(5)). */
+/* Where somebody mounted it. */
 static int
 search_mounts(void)
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	autofree char *line = NULL;
-	size_t size = 0;
+	struct arena arena = {0};
+	const struct mountinfo *mounts = mountinfo_read(&arena, AT_FDCWD, "/proc/self/mountinfo");
 	int fd = -1;
 
-	while (mounts != NULL && fd < 0 && getline(&line, &size, mounts) > 0) {
-		char path[PATH_MAX];
-
-		if (strstr(line, " - resctrl ") != NULL &&
-		    sscanf(line, "%*s %*s %*s %*s %4095s", path) == 1)
-			fd = open_resctrl(path);
-	}
-	if (mounts != NULL)
-		fclose(mounts);
+	for (size_t i = 0; mounts != NULL && fd < 0 && i < mounts->count; i++)
+		if (strcmp(mounts->lines[i].type, "resctrl") == 0)
+			fd = open_resctrl(mounts->lines[i].point);
+	arena_free(&arena);
 	return fd;
 }
 

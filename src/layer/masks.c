@@ -27,12 +27,8 @@ LAYER_PLAN(masks_plan)
 static int
 fail(const struct strings *paths, size_t i, struct error *e, const char *what)
 {
-	const struct json *at = paths->at != NULL ? paths->at->first : NULL;
-	int saved = errno;
-
-	for (size_t k = 0; k < i && at != NULL; k++)
-		at = at->next;
-	return json_error(at, e, saved, "mask-failed", "%s %s", what, paths->items[i]);
+	return json_error(strings_at(paths, i), e, errno, "mask-failed", "%s %s", what,
+	                  paths->items[i]);
 }
 
 static size_t
@@ -59,12 +55,6 @@ is_repeated(const struct strings *paths, size_t i)
 }
 
 static int
-attach(int tree, int target)
-{
-	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-static int
 make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -77,7 +67,7 @@ make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct 
 	                 AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0 ||
 	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0 ||
-	    attach(tree, target) < 0)
+	    sys_attach(tree, target) < 0)
 		return fail(&plan->readonly_paths, i, e, "make read-only");
 	fd_drop(&h->dropped, target);
 	fd_drop(&h->dropped, tree);
@@ -145,7 +135,7 @@ attach_clone(struct covers *covers, int of, int target)
 	int tree = open_tree(of, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
 	fd_drop(covers->dropped, tree);
-	return tree >= 0 ? attach(tree, target) : -1;
+	return tree >= 0 ? sys_attach(tree, target) : -1;
 }
 
 /* The first target gets the tree itself, the others clones of it. */
@@ -155,7 +145,7 @@ cover(struct covers *covers, int *tree, int (*make)(const struct string_pair *la
 	if (*tree >= 0)
 		return attach_clone(covers, *tree, target);
 	*tree = make(covers->label);
-	return *tree >= 0 ? attach(*tree, target) : -1;
+	return *tree >= 0 ? sys_attach(*tree, target) : -1;
 }
 
 static int

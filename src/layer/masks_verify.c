@@ -6,6 +6,7 @@
 #include "hako/layer.h"
 #include "hako/path.h"
 #include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,16 +16,6 @@
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-static const struct json *
-item_at(const struct strings *paths, size_t i)
-{
-	const struct json *at = paths->at != NULL ? paths->at->first : NULL;
-
-	while (i-- > 0 && at != NULL)
-		at = at->next;
-	return at;
-}
 
 /* What does not exist needs no cover. */
 static int
@@ -85,7 +76,7 @@ LAYER_VERIFY(masks_verify)
 {
 	for (size_t i = 0; i < plan->masked_paths.count; i++) {
 		const char *path = plan->masked_paths.items[i];
-		const struct claim claim = {CHECK_MASKED_PATH, item_at(&plan->masked_paths, i),
+		const struct claim claim = {CHECK_MASKED_PATH, strings_at(&plan->masked_paths, i),
 		                            path};
 		autoclose int fd = open_path(o, claim, v);
 		const char *why = fd >= 0 ? look_into(fd) : NULL;
@@ -98,15 +89,6 @@ LAYER_VERIFY(masks_verify)
 
 /* Read-only ------------------------------------------------------------------------ */
 
-static bool
-is_masked(const struct plan *plan, const char *point)
-{
-	for (size_t i = 0; i < plan->masked_paths.count; i++)
-		if (strcmp(plan->masked_paths.items[i], point) == 0)
-			return true;
-	return false;
-}
-
 /* A mount below that can be written to, or NULL. */
 static const char *
 find_writable(const struct plan *plan, struct observed *o, const char *path)
@@ -116,9 +98,10 @@ find_writable(const struct plan *plan, struct observed *o, const char *path)
 	for (size_t i = 0; mounts != NULL && i < mounts->count; i++) {
 		const char *point = mounts->lines[i].point, *rest = path_below(path, point);
 
-		if (rest != NULL && rest[0] != '\0' && !is_masked(plan, point) &&
+		if (rest != NULL && rest[0] != '\0' &&
+		    !strings_include(&plan->masked_paths, point) &&
 		    mountinfo_at(mounts, point) == &mounts->lines[i] &&
-		    !mount_has_word(mounts->lines[i].options, "ro"))
+		    !words_include(mounts->lines[i].options, "ro"))
 			return point;
 	}
 	return NULL;
@@ -150,11 +133,11 @@ LAYER_VERIFY(masks_verify_readonly)
 {
 	for (size_t i = 0; i < plan->readonly_paths.count; i++) {
 		const char *path = plan->readonly_paths.items[i];
-		const struct claim claim = {CHECK_READONLY_PATH, item_at(&plan->readonly_paths, i),
-		                            path};
+		const struct claim claim = {CHECK_READONLY_PATH,
+		                            strings_at(&plan->readonly_paths, i), path};
 		autoclose int fd = -1;
 
-		if (is_masked(plan, path))
+		if (strings_include(&plan->masked_paths, path))
 			continue;
 		fd = open_path(o, claim, v);
 		if (fd >= 0)

@@ -12,6 +12,7 @@
  */
 #include "hako/mounts.h"
 #include "hako/caller.h"
+#include "hako/file.h"
 #include "hako/log.h"
 #include "hako/mounts_shown.h"
 #include "hako/names.h"
@@ -30,15 +31,6 @@
 #include <sys/statfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-static bool
-has_data(const struct mount_plan *m, const char *key)
-{
-	for (size_t i = 0; i < m->data.count; i++)
-		if (strcmp(m->data.items[i].key, key) == 0)
-			return true;
-	return false;
-}
 
 /* Targets ---------------------------------------------------------------- */
 
@@ -72,7 +64,7 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 	if (fs.f_type == PROC_SUPER_MAGIC)
 		return json_error(m->at, e, 0, "mount-unsafe",
 		                  "%s leads into /proc by a symbolic link", m->destination);
-	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+	if (file_is_same(&a, &b))
 		return json_error(m->at, e, 0, "mount-unsafe",
 		                  "%s leads to the root of the container by a symbolic link",
 		                  m->destination);
@@ -161,7 +153,7 @@ mount_attach(struct handles *h, size_t i, const struct mount_plan *m, int tree, 
 		return -1;
 	if (set_propagation(m, tree, e) < 0)
 		return -1;
-	if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (sys_attach(tree, target) < 0)
 		return fail_move(m, tree, target, e);
 	fd_drop(&h->dropped, target);
 	if (m->readonly_late) /* needed once more, at the end */
@@ -280,7 +272,7 @@ inherit_mode(const struct mount_plan *m, int context, int target, bool made, str
 	struct stat st;
 	char mode[16];
 
-	if (made || strcmp(m->type, "tmpfs") != 0 || has_data(m, "mode"))
+	if (made || strcmp(m->type, "tmpfs") != 0 || string_map_find(&m->data, "mode") != NULL)
 		return 0;
 	if (fstat(target, &st) < 0)
 		return mount_fail(m, e, "look at");

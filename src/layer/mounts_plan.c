@@ -11,6 +11,7 @@
 #include "hako/path.h"
 #include "hako/problem.h"
 #include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -37,10 +38,9 @@ add_data(struct arena *arena, struct mount_plan *m, const char *key, size_t leng
 static void
 plan_data(struct arena *arena, struct mount_plan *m, const char *option)
 {
-	char *copy = arena_strdup(arena, option), *save = NULL;
+	char *rest = arena_strdup(arena, option), *word;
 
-	for (char *word = strtok_r(copy, ",", &save); word != NULL;
-	     word = strtok_r(NULL, ",", &save)) {
+	while ((word = words_take(&rest, ",")) != NULL) {
 		char *equal = strchr(word, '=');
 
 		if (equal == NULL)

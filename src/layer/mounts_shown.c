@@ -10,14 +10,13 @@
 #include "hako/mounts_shown.h"
 #include "hako/log.h"
 #include "hako/mem.h"
+#include "hako/mountinfo.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
 
@@ -110,35 +109,24 @@ is_cover(const struct shown *kind, const char *point)
 	return true;
 }
 
-/* The first mount that covers a part of it; false: none. */
-static bool
-find_cover(const struct shown *kind, char *point, size_t size)
+/* Where the first mount is that covers a part of it; NULL: there is none. */
+static const char *
+find_cover(struct arena *arena, const struct shown *kind)
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	autofree char *line = NULL;
-	size_t room = 0;
-	bool found = false;
+	const struct mountinfo *mounts = mountinfo_read(arena, AT_FDCWD, "/proc/self/mountinfo");
 
-	while (mounts != NULL && !found && getline(&line, &room, mounts) > 0) {
-		char *field = line;
-
-		for (int i = 1; i < 5 && field != NULL; i++)
-			field = strchr(field + 1, ' ');
-		if (field == NULL)
-			continue;
-		snprintf(point, size, "%.*s", (int)strcspn(field + 1, " "), field + 1);
-		found = is_cover(kind, point);
-	}
-	if (mounts != NULL)
-		fclose(mounts);
-	return found;
+	for (size_t i = 0; mounts != NULL && i < mounts->count; i++)
+		if (is_cover(kind, mounts->lines[i].point))
+			return mounts->lines[i].point;
+	return NULL;
 }
 
 static int
 explain(const struct plan *plan, const struct mount_plan *m, const struct shown *kind,
         struct error *e)
 {
-	char cover[256];
+	struct arena arena = {0};
+	const char *cover;
 
 	if (!plan_isolates(plan, kind->namespace))
 		return error_advise(e, "the host's %s could be bound instead, but only %s",
@@ -146,11 +134,13 @@ explain(const struct plan *plan, const struct mount_plan *m, const struct shown 
 		                    (m->attr_set & kind->needed) != kind->needed
 		                            ? "with the option ro"
 		                            : "without options of the filesystem");
-	if (find_cover(kind, cover, sizeof(cover)))
-		return error_advise(e,
-		                    "in a user namespace a new %s must not show what is covered in "
-		                    "the one that is there, as %s is",
-		                    m->type, cover);
+	cover = find_cover(&arena, kind);
+	if (cover != NULL)
+		error_advise(e,
+		             "in a user namespace a new %s must not show what is covered in the "
+		             "one that is there, as %s is",
+		             m->type, cover);
+	arena_free(&arena);
 	return -1;
 }
 

@@ -5,8 +5,10 @@
  * covers is not looked for. A bind mount shows its source by device and inode.
  */
 #include "hako/mounts.h"
+#include "hako/file.h"
 #include "hako/names.h"
 #include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +90,7 @@ verify_bind_source(const struct subject *s)
 		verdict_unknown(s->v, claim, "%s: %s", s->m->source, error_text(errno));
 	else if (observed_stat(s->fd, "", AT_EMPTY_PATH, &found) < 0)
 		verdict_unknown(s->v, claim, "look at it: %s", error_text(errno));
-	else if (source.st_dev == found.st_dev && source.st_ino == found.st_ino)
+	else if (file_is_same(&source, &found))
 		verdict_add(s->v, claim, true, s->m->source, s->m->source);
 	else
 		verdict_add(s->v, claim, false, s->m->source,
@@ -136,10 +138,10 @@ bits_of_line(const struct mount_line *line)
 {
 	uint64_t bits = MOUNT_ATTR_STRICTATIME;
 
-	if (mount_has_word(line->options, "ro"))
+	if (words_include(line->options, "ro"))
 		bits |= MOUNT_ATTR_RDONLY;
 	for (size_t i = 0; i < ARRAY_SIZE(attributes); i++)
-		if (mount_has_word(line->options, attributes[i].word))
+		if (words_include(line->options, attributes[i].word))
 			bits = (bits & ~attributes[i].mask) | attributes[i].value;
 	return bits;
 }
@@ -224,12 +226,7 @@ decide_attributes(struct subject *s, size_t index)
 static void
 verify_propagation(const struct subject *s)
 {
-	const char *words = s->line->propagation;
-	bool shared = mount_has_word(words, "shared");
-	const char *found = shared                                ? "shared"
-	                    : mount_has_word(words, "unbindable") ? "unbindable"
-	                    : mount_has_word(words, "master")     ? "slave"
-	                                                          : "private";
+	const char *found = mount_propagation(s->line);
 	const char *expected = (s->propagation & MS_SHARED) != 0       ? "shared"
 	                       : (s->propagation & MS_UNBINDABLE) != 0 ? "unbindable"
 	                       : (s->propagation & MS_PRIVATE) != 0    ? "private"
@@ -323,7 +320,7 @@ verify_idmap(const struct subject *s)
 	const struct mount_idmap *map = s->m->idmap;
 	const struct claim claim = {CHECK_MOUNT_IDMAP, map != NULL ? map->at : s->m->at,
 	                            s->m->destination};
-	bool mapped = mount_has_word(s->line->options, "idmapped");
+	bool mapped = words_include(s->line->options, "idmapped");
 	const char *uids, *gids;
 	struct stat source, found;
 

@@ -10,12 +10,14 @@
  * it with unshare, which moves children only, writes, and then enters it.
  */
 #include "hako/layer.h"
+#include "hako/file.h"
 #include "hako/names.h"
 #include "hako/proc.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +25,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef NS_GET_NSTYPE
-#include <linux/nsfs.h>
-#endif
 
 bool
 plan_creates(const struct plan *plan, uint64_t type)
@@ -115,15 +113,12 @@ fail(const struct namespace_join *join, struct error *e, const char *what)
 static bool
 is_own(const struct namespace_join *join, int fd)
 {
-	const char *const name = join->type == CLONE_NEWNET   ? "net"
-	                         : join->type == CLONE_NEWIPC ? "ipc"
-	                                                      : "uts";
 	struct stat own, other;
 	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
-	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && own.st_dev == other.st_dev &&
-	       own.st_ino == other.st_ino;
+	snprintf(path, sizeof(path), "/proc/self/ns/%s",
+	         name_of(namespace_files, (uint64_t)join->type));
+	return stat(path, &own) == 0 && fstat(fd, &other) == 0 && file_is_same(&own, &other);
 }
 
 /* What the config sets in a namespace must not reach the runtime's own, named by its path. */

@@ -23,19 +23,6 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-/* What /proc/self/ns and /proc/sys/user call them. */
-static const char *
-kernel_name(int type)
-{
-	static const struct name names[] = {
-		{"mnt", CLONE_NEWNS},    {"net", CLONE_NEWNET},       {"pid", CLONE_NEWPID},
-		{"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},       {"user", CLONE_NEWUSER},
-		{"time", CLONE_NEWTIME}, {"cgroup", CLONE_NEWCGROUP}, {NULL, 0},
-	};
-
-	return name_of(names, (uint64_t)type);
-}
-
 static bool
 is_zero(const char *path)
 {
@@ -47,7 +34,7 @@ is_zero(const char *path)
 static int
 probe_new(const struct config_namespace *entry, struct error *e)
 {
-	const char *name = kernel_name(entry->type);
+	const char *name = name_of(namespace_files, (uint64_t)entry->type);
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);

@@ -14,13 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* As procfs calls them. */
-static const struct name files[] = {
-	{"pid", CLONE_NEWPID},       {"net", CLONE_NEWNET},   {"mnt", CLONE_NEWNS},
-	{"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},   {"user", CLONE_NEWUSER},
-	{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}, {NULL, 0},
-};
-
 static const struct json *
 find_entry(const struct plan *plan, uint64_t type)
 {
@@ -49,7 +42,7 @@ verify_type(const struct plan *plan, const struct observed *o, struct verdicts *
 {
 	const struct claim claim = {CHECK_NAMESPACE, find_entry(plan, type),
 	                            name_of(namespace_names, type)};
-	const char *file = name_of(files, type), *found, *own;
+	const char *file = name_of(namespace_files, type), *found, *own;
 	char link[32];
 
 	snprintf(link, sizeof(link), "ns/%s", file);

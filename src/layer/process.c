@@ -244,8 +244,7 @@ stands_in(const char *path)
 {
 	struct stat here, there;
 
-	return stat(".", &here) == 0 && stat(path, &there) == 0 && here.st_dev == there.st_dev &&
-	       here.st_ino == there.st_ino;
+	return stat(".", &here) == 0 && stat(path, &there) == 0 && file_is_same(&here, &there);
 }
 
 /* A working directory outside the root would be a way out (CVE-2024-21626). */

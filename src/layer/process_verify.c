@@ -4,6 +4,7 @@
  * program: before that is executed there is nothing to compare.
  */
 #include "hako/process.h"
+#include "hako/file.h"
 #include "hako/names.h"
 #include "hako/syscall.h"
 
@@ -59,7 +60,7 @@ LAYER_VERIFY(process_verify_cwd)
 		verdict_unknown(v, claim, "/proc/PID/cwd: %s", error_text(errno));
 	else if (expected < 0 || observed_stat(expected, "", AT_EMPTY_PATH, &a) < 0)
 		verdict_unknown(v, claim, "%s: %s", plan->process.cwd, error_text(errno));
-	else if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+	else if (file_is_same(&a, &b))
 		verdict_add(v, claim, true, plan->process.cwd, plan->process.cwd);
 	else
 		verdict_compare(v, claim, plan->process.cwd, observed_link(o, "cwd"));

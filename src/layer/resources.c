@@ -11,6 +11,7 @@
 #include "hako/resources.h"
 #include "hako/file.h"
 #include "hako/problem.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -253,10 +254,9 @@ plan_unified(struct planner *p, const struct string_map *unified)
 		const struct string_pair *pair = &unified->items[i];
 		const char *controller =
 			arena_strndup(p->arena, pair->key, strcspn(pair->key, "."));
-		char *copy = arena_strdup(p->arena, pair->value), *save = NULL;
+		char *rest = arena_strdup(p->arena, pair->value), *line;
 
-		for (char *line = strtok_r(copy, "\n", &save); line != NULL;
-		     line = strtok_r(NULL, "\n", &save))
+		while ((line = words_take(&rest, "\n")) != NULL)
 			resources_add(p, pair->at, controller, pair->key, line);
 	}
 }

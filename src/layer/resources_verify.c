@@ -8,6 +8,7 @@
 #include "hako/names.h"
 #include "hako/number_set.h"
 #include "hako/resources.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,10 +50,9 @@ static bool
 has_pair(const char *file, struct arena *arena, const char *pair, const char *line)
 {
 	size_t length = strcspn(pair, "=");
-	char *copy = arena_strdup(arena, line), *save = NULL;
+	char *rest = arena_strdup(arena, line), *word;
 
-	for (char *word = strtok_r(copy, " ", &save); word != NULL;
-	     word = strtok_r(NULL, " ", &save))
+	while ((word = words_take(&rest, " ")) != NULL)
 		if (strncmp(word, pair, length) == 0 && word[length] == '=')
 			return is_same_word(file, pair + length + 1, word + length + 1);
 	return false;
@@ -63,11 +63,9 @@ static bool
 is_same_line(const char *file, struct arena *arena, const char *value, const char *line)
 {
 	char *written = arena_strdup(arena, value), *shown = arena_strdup(arena, line);
-	char *a_save = NULL, *b_save = NULL;
-	char *b = strtok_r(shown, " ", &b_save);
+	char *a, *b = words_take(&shown, " ");
 
-	for (char *a = strtok_r(written, " ", &a_save); a != NULL;
-	     a = strtok_r(NULL, " ", &a_save)) {
+	while ((a = words_take(&written, " ")) != NULL) {
 		if (strchr(a, '=') != NULL) {
 			if (!has_pair(file, arena, a, line))
 				return false;
@@ -75,7 +73,7 @@ is_same_line(const char *file, struct arena *arena, const char *value, const cha
 		}
 		if (b == NULL || !is_same_word(file, a, b))
 			return false;
-		b = strtok_r(NULL, " ", &b_save);
+		b = words_take(&shown, " ");
 	}
 	return true;
 }

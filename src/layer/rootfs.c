@@ -235,7 +235,7 @@ rootfs_undo(const struct state *state, struct handles *h, struct error *e)
 	(void)h;
 	if (state->mount_below == NULL)
 		return 0;
-	mounts = observed_own_mounts(&arena);
+	mounts = mountinfo_read(&arena, AT_FDCWD, "/proc/self/mountinfo");
 	top = mounts != NULL ? mountinfo_find(mounts, mount_id(state->rootfs)) : NULL;
 	if (top != NULL && top->parent == *state->mount_below &&
 	    umount2(state->rootfs, MNT_DETACH) < 0)

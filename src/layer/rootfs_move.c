@@ -17,6 +17,7 @@
 #include "hako/rootfs_move.h"
 #include "hako/log.h"
 #include "hako/mem.h"
+#include "hako/mountinfo.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -24,8 +25,6 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,113 +36,31 @@ fail(struct error *e, const char *what)
 	return error_set(e, errno, "rootfs-failed", "%s", what);
 }
 
-/* The mounts of this namespace ----------------------------------------------------- */
+/* The host's tree ------------------------------------------------------------------- */
 
-struct mount_row {
-	bool top;   /* the root of all */
-	bool whole; /* a procfs or sysfs from its root on */
-	char *point;
-};
-
-struct mount_table {
-	struct mount_row *rows;
-	size_t count;
-};
-
-static void
-table_cleaner(struct mount_table *table)
+/* The id of the mount that is the root of all, or 0 with errno. */
+static uint64_t
+top_id(void)
 {
-	for (size_t i = 0; i < table->count; i++)
-		free(table->rows[i].point);
-	free(table->rows);
-}
-
-/* "\040" for a space and the like, as in proc(5). */
-static void
-decode(char *text)
-{
-	char *to = text;
-
-	while (*text != '\0') {
-		if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
-			*to++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-			               (text[3] - '0'));
-			text += 4;
-		} else {
-			*to++ = *text++;
-		}
-	}
-	*to = '\0';
-}
-
-static const char *
-word(char **rest)
-{
-	const char *found = strsep(rest, " \n");
-
-	return found != NULL ? found : "";
-}
-
-/* ID PARENT DEVICE ROOT POINT OPTIONS [TAG ...] - TYPE SOURCE OPTIONS */
-static int
-add_row(struct mount_table *table, char *line, int top)
-{
-	struct mount_row *rows = reallocarray(table->rows, table->count + 1, sizeof(*rows)), *row;
-	const char *root, *type;
-
-	if (rows == NULL)
-		return -1;
-	table->rows = rows;
-	row = &rows[table->count];
-	row->top = atoi(word(&line)) == top;
-	(void)word(&line);
-	(void)word(&line);
-	root = word(&line);
-	row->point = strdup(word(&line));
-	if (row->point == NULL)
-		return -1;
-	table->count++;
-	decode(row->point);
-	while (line != NULL && strcmp(word(&line), "-") != 0)
-		;
-	type = word(&line);
-	row->whole =
-		strcmp(root, "/") == 0 && (strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0);
-	return 0;
-}
-
-static int
-read_table(int proc, struct mount_table *table)
-{
-	int fd = openat(proc, "self/mountinfo", O_RDONLY | O_CLOEXEC), rc = 0;
-	FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
-	autofree char *line = NULL;
-	size_t size = 0;
 	struct statx top;
 
-	if (in == NULL)
-		return -1;
-	rc = statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &top);
-	while (rc == 0 && getline(&line, &size, in) > 0)
-		rc = add_row(table, line, (int)top.stx_mnt_id);
-	fclose(in);
-	return rc;
+	return statx(AT_FDCWD, "/", 0, STATX_MNT_ID, &top) == 0 ? top.stx_mnt_id : 0;
 }
-
-/* The host's tree ------------------------------------------------------------------- */
 
 /* Those that come later may hide, or lie on, those before. How many there have been, or -1. */
 static ssize_t
 take_off(int proc)
 {
-	__attribute__((cleanup(table_cleaner))) struct mount_table table = {0};
+	struct arena arena = {0};
+	const struct mountinfo *mounts = mountinfo_read(&arena, proc, "self/mountinfo");
+	uint64_t top = mounts != NULL ? top_id() : 0;
+	ssize_t count = top != 0 ? (ssize_t)mounts->count : -1;
 
-	if (read_table(proc, &table) < 0)
-		return -1;
-	for (size_t i = table.count; i-- > 0;)
-		if (!table.rows[i].top && strcmp(table.rows[i].point, "/") != 0)
-			(void)umount2(table.rows[i].point, MNT_DETACH | UMOUNT_NOFOLLOW);
-	return (ssize_t)table.count;
+	for (ssize_t i = count; i-- > 0;)
+		if (mounts->lines[i].id != top && strcmp(mounts->lines[i].point, "/") != 0)
+			(void)umount2(mounts->lines[i].point, MNT_DETACH | UMOUNT_NOFOLLOW);
+	arena_free(&arena);
+	return count;
 }
 
 /* As long as it makes a difference: where one lay on another, that is still there. */
@@ -159,31 +76,44 @@ take_off_all(int proc, struct error *e)
 	return now < 0 ? fail(e, "read the mounts of the host") : 0;
 }
 
-static int
-cover(const struct mount_row *row)
+/* A procfs or sysfs from its root on. */
+static bool
+is_whole(const struct mount_line *m)
 {
-	return mount("tmpfs", row->point, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+	return strcmp(m->root, "/") == 0 &&
+	       (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
+}
+
+static int
+cover(const struct mount_line *m)
+{
+	return mount("tmpfs", m->point, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
 	             "nr_inodes=2,mode=0");
+}
+
+static int
+cover_line(const struct mount_line *m, bool top, const struct root_move *move, struct error *e)
+{
+	if (!top && !move->covers_only)
+		return error_set(e, 0, "rootfs-failed",
+		                 "the host's mount on %s cannot be unmounted", m->point);
+	if (is_whole(m) && cover(m) < 0)
+		return error_set(e, errno, "rootfs-failed", "cover the host's %s", m->point);
+	return 0;
 }
 
 static int
 cover_rest(int proc, const struct root_move *move, struct error *e)
 {
-	__attribute__((cleanup(table_cleaner))) struct mount_table table = {0};
+	struct arena arena = {0};
+	const struct mountinfo *mounts = mountinfo_read(&arena, proc, "self/mountinfo");
+	uint64_t top = mounts != NULL ? top_id() : 0;
+	int rc = top != 0 ? 0 : fail(e, "read the mounts of the host");
 
-	if (read_table(proc, &table) < 0)
-		return fail(e, "read the mounts of the host");
-	for (size_t i = 0; i < table.count; i++) {
-		const struct mount_row *row = &table.rows[i];
-
-		if (!row->top && !move->covers_only)
-			return error_set(e, 0, "rootfs-failed",
-			                 "the host's mount on %s cannot be unmounted", row->point);
-		if (row->whole && cover(row) < 0)
-			return error_set(e, errno, "rootfs-failed", "cover the host's %s",
-			                 row->point);
-	}
-	return 0;
+	for (size_t i = 0; rc == 0 && i < mounts->count; i++)
+		rc = cover_line(&mounts->lines[i], mounts->lines[i].id == top, move, e);
+	arena_free(&arena);
+	return rc;
 }
 
 /* The lock ---------------------------------------------------------------------------- */

@@ -5,6 +5,8 @@
  * and if that is another one the process was only put below it, as by chroot(2).
  */
 #include "hako/layer.h"
+#include "hako/file.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -36,7 +38,7 @@ verify_path(const struct plan *plan, const struct observed *o, struct verdicts *
 		verdict_unknown(v, claim, "%s: %s", plan->rootfs, error_text(errno));
 		return;
 	}
-	same = expected.st_dev == found.st_dev && expected.st_ino == found.st_ino;
+	same = file_is_same(&expected, &found);
 	verdict_add(v, claim, same, plan->rootfs, same ? plan->rootfs : "another directory");
 }
 
@@ -68,16 +70,7 @@ verify_readonly(const struct plan *plan, struct verdicts *v, const struct mount_
 	if (!readonly && statvfs(plan->rootfs, &host) == 0 && (host.f_flag & ST_RDONLY) != 0)
 		return;
 	verdict_compare(v, (struct claim){CHECK_ROOT_READONLY, root_at(plan, "readonly")},
-	                readonly ? "ro" : "rw", mount_has_word(root->options, "ro") ? "ro" : "rw");
-}
-
-static const char *
-propagation_of(const struct mount_line *m)
-{
-	return mount_has_word(m->propagation, "shared")       ? "shared"
-	       : mount_has_word(m->propagation, "unbindable") ? "unbindable"
-	       : mount_has_word(m->propagation, "master")     ? "slave"
-	                                                      : "private";
+	                readonly ? "ro" : "rw", words_include(root->options, "ro") ? "ro" : "rw");
 }
 
 /* A slave of a private mount is private. */
@@ -87,7 +80,7 @@ verify_propagation(const struct plan *plan, struct verdicts *v, const struct mou
 	const struct json *at = json_member(plan->config->linux_->at, "rootfsPropagation");
 	unsigned long wanted = plan->root_propagation_after != 0 ? plan->root_propagation_after
 	                                                         : plan->root_propagation;
-	const char *found = propagation_of(root);
+	const char *found = mount_propagation(root);
 	const char *expected = (wanted & MS_SHARED) != 0       ? "shared"
 	                       : (wanted & MS_UNBINDABLE) != 0 ? "unbindable"
 	                       : (wanted & MS_SLAVE) != 0      ? "slave"

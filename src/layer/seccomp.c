@@ -11,6 +11,7 @@
 #include "hako/layer.h"
 #include "hako/log.h"
 #include "hako/problem.h"
+#include "hako/syscall.h"
 
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -18,10 +19,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#endif
 
 /* Plan -------------------------------------------------------------------------- */
 
@@ -44,8 +41,8 @@ has_data(int action)
 	return action == SECCOMP_ACTION_ERRNO || action == SECCOMP_ACTION_TRACE;
 }
 
-uint32_t
-seccomp_action(int action, const uint64_t *errno_ret)
+static uint32_t
+action_of(int action, const uint64_t *errno_ret)
 {
 	uint32_t data = errno_ret != NULL ? (uint32_t)*errno_ret : EPERM;
 
@@ -54,16 +51,16 @@ seccomp_action(int action, const uint64_t *errno_ret)
 	return has_data(action) ? action_values[action] | data : action_values[action];
 }
 
-static uint32_t
-rule_action(const struct config_syscall *rule)
+uint32_t
+seccomp_rule_action(const struct config_syscall *rule)
 {
-	return seccomp_action(rule->action, rule->errno_ret);
+	return action_of(rule->action, rule->errno_ret);
 }
 
-static uint32_t
-default_action(const struct config_seccomp *seccomp)
+uint32_t
+seccomp_default_action(const struct config_seccomp *seccomp)
 {
-	return seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
+	return action_of(seccomp->default_action, seccomp->default_errno_ret);
 }
 
 static int
@@ -113,11 +110,10 @@ static bool
 names_one_of(const struct config_syscall *rule, const struct strings *names, const char **ret_name)
 {
 	for (size_t i = 0; i < names->count; i++)
-		for (size_t k = 0; k < rule->names.count; k++)
-			if (strcmp(names->items[i], rule->names.items[k]) == 0) {
-				*ret_name = names->items[i];
-				return true;
-			}
+		if (strings_include(&rule->names, names->items[i])) {
+			*ret_name = names->items[i];
+			return true;
+		}
 	return false;
 }
 
@@ -134,7 +130,8 @@ check_useless(const struct config_seccomp *seccomp, const struct config_syscall 
 	const char *name;
 
 	for (size_t i = 0; i < seccomp->syscalls.count; i++) {
-		if (rules[i].args.count > 0 || rule_action(&rules[i]) == default_action(seccomp) ||
+		if (rules[i].args.count > 0 ||
+		    seccomp_rule_action(&rules[i]) == seccomp_default_action(seccomp) ||
 		    !names_one_of(&rules[i], &useless->names, &name))
 			continue;
 		return json_fallback(useless->at, e, "seccomp-rule-ignored",
@@ -155,7 +152,7 @@ check_profile(const struct config_seccomp *seccomp, struct error *e)
 		if (json_stops(seccomp->at, check_rule(&rules[i], e)))
 			return -1;
 	for (size_t i = 0; i < seccomp->syscalls.count; i++)
-		if (rule_action(&rules[i]) == default_action(seccomp) &&
+		if (seccomp_rule_action(&rules[i]) == seccomp_default_action(seccomp) &&
 		    json_stops(seccomp->at, check_useless(seccomp, &rules[i], e)))
 			return -1;
 	return 0;

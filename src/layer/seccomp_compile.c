@@ -86,12 +86,6 @@ name_newest(struct abi *abi, int number)
 		abi->newest = place - abi->table->actions;
 }
 
-static uint32_t
-rule_action(const struct config_syscall *rule)
-{
-	return seccomp_action(rule->action, rule->errno_ret);
-}
-
 static void
 decide(struct abi *abi, const struct config_syscall *rule, uint32_t action, const char *name)
 {
@@ -115,7 +109,7 @@ decide(struct abi *abi, const struct config_syscall *rule, uint32_t action, cons
 static void
 decide_rule(const struct compiler *c, struct abi *abi, const struct config_syscall *rule)
 {
-	uint32_t action = rule_action(rule);
+	uint32_t action = seccomp_rule_action(rule);
 
 	for (size_t i = 0; i < rule->names.count; i++) {
 		const char *name = rule->names.items[i];
@@ -289,12 +283,13 @@ add_rule(scmp_filter_ctx filter, const struct config_syscall *rule, const char *
 	if (!repeats_an_index(rule)) {
 		for (size_t i = 0; i < count; i++)
 			comparisons[i] = comparison(&args[i]);
-		return seccomp_rule_add_array(filter, rule_action(rule), number, (unsigned)count,
-		                              comparisons);
+		return seccomp_rule_add_array(filter, seccomp_rule_action(rule), number,
+		                              (unsigned)count, comparisons);
 	}
 	for (size_t i = 0; i < count; i++) {
 		comparisons[0] = comparison(&args[i]);
-		rc = seccomp_rule_add_array(filter, rule_action(rule), number, 1, comparisons);
+		rc = seccomp_rule_add_array(filter, seccomp_rule_action(rule), number, 1,
+		                            comparisons);
 		if (rc < 0)
 			return rc;
 	}
@@ -319,7 +314,7 @@ add_rules(struct compiler *c, struct abi *abi, scmp_filter_ctx filter, struct er
 	for (size_t i = 0; i < c->seccomp->syscalls.count; i++) {
 		const struct strings *names = &rules[i].names;
 
-		if (rule_action(&rules[i]) == c->default_action)
+		if (seccomp_rule_action(&rules[i]) == c->default_action)
 			continue;
 		for (size_t k = 0; k < names->count; k++) {
 			int rc;
@@ -439,7 +434,7 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 	if (c == NULL || tail == NULL)
 		return json_error(seccomp->at, e, errno, "seccomp-failed", "compile");
 	c->seccomp = seccomp;
-	c->default_action = seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
+	c->default_action = seccomp_default_action(seccomp);
 	tail_length = add_abis(c, e) < 0 ? 0 : make_tail(c, tail, e);
 	if (tail_length == 0)
 		return -1;

@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -56,15 +55,6 @@ find_path(const struct planner *p, const struct config_seccomp *seccomp)
 }
 
 static bool
-has_name(const struct config_syscall *rule, const char *name)
-{
-	for (size_t i = 0; i < rule->names.count; i++)
-		if (strcmp(rule->names.items[i], name) == 0)
-			return true;
-	return false;
-}
-
-static bool
 is_harmless(int action)
 {
 	return action == SECCOMP_ACTION_ALLOW || action == SECCOMP_ACTION_LOG;
@@ -78,7 +68,7 @@ allows(const struct config_seccomp *seccomp, const char *name)
 	bool allowed = is_harmless(seccomp->default_action);
 
 	for (size_t i = 0; i < seccomp->syscalls.count; i++) {
-		if (!has_name(&rules[i], name))
+		if (!strings_include(&rules[i].names, name))
 			continue;
 		if (!is_harmless(rules[i].action))
 			return false;

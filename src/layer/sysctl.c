@@ -8,6 +8,7 @@
  */
 #include "hako/layer.h"
 #include "hako/proc.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,11 +80,10 @@ LAYER_RUN(sysctl_write)
 static const char *
 normalise(struct arena *arena, const char *text)
 {
-	char *copy = arena_strdup(arena, text), *save = NULL;
+	char *rest = arena_strdup(arena, text), *word;
 	const char *list = "";
 
-	for (char *word = strtok_r(copy, " \t\n", &save); word != NULL;
-	     word = strtok_r(NULL, " \t\n", &save))
+	while ((word = words_take(&rest, " \t\n")) != NULL)
 		list = arena_printf(arena, "%s%s%s", list, list[0] != '\0' ? " " : "", word);
 	return list;
 }

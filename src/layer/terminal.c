@@ -10,6 +10,7 @@
  */
 #include "hako/layer.h"
 #include "hako/path.h"
+#include "hako/syscall.h"
 #include "hako/unixsock.h"
 
 #include <errno.h>
@@ -194,8 +195,7 @@ mount_console(const struct plan *plan, struct handles *h, struct error *e)
 	if (console < 0)
 		return -1;
 	tree = open_tree(h->terminal, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	if (tree < 0 || move_mount(tree, "", console, "",
-	                           MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (tree < 0 || sys_attach(tree, console) < 0)
 		return fail(plan, errno, e, "mount the terminal on /dev/console");
 	return 0;
 }

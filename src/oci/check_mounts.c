@@ -11,24 +11,13 @@
 #include <linux/sched.h>
 #include <string.h>
 
-static bool
-has_option(const struct config_mount *mount, const char *option)
-{
-	size_t i;
-
-	for (i = 0; i < mount->options.count; i++) {
-		if (strcmp(mount->options.items[i], option) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Type and source mean something: no bind mount, no change of one that exists. */
 static bool
 is_filesystem(const struct config_mount *mount)
 {
-	return mount->type != NULL && !has_option(mount, "bind") && !has_option(mount, "rbind") &&
-	       !has_option(mount, "remount");
+	return mount->type != NULL && !strings_include(&mount->options, "bind") &&
+	       !strings_include(&mount->options, "rbind") &&
+	       !strings_include(&mount->options, "remount");
 }
 
 static int

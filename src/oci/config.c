@@ -117,7 +117,7 @@ static const struct field process_rows[] = {
 	FIELD(OBJECT, "execCPUAffinity", config_process, exec_cpu_affinity,
               .table = &affinity_fields),
 };
-const struct field_table process_fields = FIELD_TABLE(config_process, process_rows);
+static const struct field_table process_fields = FIELD_TABLE(config_process, process_rows);
 
 static const struct field hook_rows[] = {
 	FIELD(STRING, "path", config_hook, path, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The properties of config-linux.md (runtime-spec 1.3), one row each, from the
- * innermost object outwards. A row that is FIELD_NOT_APPLIED is read and
- * checked like the others, then refused when it asks for something.
+ * innermost object outwards.
  */
 #include "hako/config.h"
 

@@ -5,6 +5,7 @@
  * missing on the way is made as they want it.
  */
 #include "hako/config.h"
+#include "hako/utf8.h"
 
 #include <string.h>
 
@@ -69,34 +70,16 @@ unescape(struct arena *arena, const char *token, size_t length)
 	return name;
 }
 
-static const struct field *
-find_field(const struct field_table *table, const char *name)
-{
-	for (size_t i = 0; i < table->count; i++)
-		if (strcmp(table->rows[i].name, name) == 0)
-			return &table->rows[i];
-	return NULL;
-}
-
 static int
 fail_unknown(const struct setter *s, const struct field_table *table, const char *name,
              size_t parent)
 {
-	const char *nearest = "";
-	unsigned least = NAME_FAR;
+	const char *nearest = field_search(table, name).nearest;
 
-	for (size_t i = 0; i < table->count; i++) {
-		unsigned distance = name_distance(name, table->rows[i].name);
-
-		if (distance < least) {
-			least = distance;
-			nearest = table->rows[i].name;
-		}
-	}
 	return error_set(s->e, 0, "pointer-unknown",
 	                 "--set %s: %.*s has no property \"%s\"; the nearest is %.*s/%s",
 	                 s->pointer, parent > 0 ? (int)parent : 1, parent > 0 ? s->pointer : "/",
-	                 name, (int)parent, s->pointer, nearest);
+	                 name, (int)parent, s->pointer, nearest != NULL ? nearest : "");
 }
 
 /* The item of a list: an index that exists or is the next one, or "-" for the next. */
@@ -125,7 +108,7 @@ enter_member(const struct setter *s, struct place *p, const char *token, size_t 
 	const struct field *field = NULL;
 
 	if (p->type == FIELD_OBJECT) {
-		field = find_field(p->table, name);
+		field = field_find(p->table, name);
 		if (field == NULL)
 			return fail_unknown(s, p->table, name, (size_t)(token - 1 - s->pointer));
 	}
@@ -172,7 +155,7 @@ assign(const struct setter *s, const struct place *p, const char *value)
 		json_remove(p->node);
 		return 0;
 	}
-	if (!is_json && json_utf8_length(value, strlen(value)) != strlen(value))
+	if (!is_json && !utf8_is_valid(value))
 		return error_set(s->e, 0, "value-invalid", "--set %s: the value is not UTF-8",
 		                 s->pointer);
 	if (!is_json && !is_text(p->type))

@@ -6,59 +6,21 @@
  * recurses; bytes, values and depth are bounded, the names in an object are
  * unique, and every string is UTF-8 without NUL, so that it is a C string too.
  */
-#include "hako/json.h"
+#include "hako/json_syntax.h"
+#include "hako/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_parse.h>
-
-/* What a callback tells yajl. */
-enum { STOP = 0, GO_ON = 1 };
 
 _Static_assert(JSON_MAX_DEPTH == 64, "a message below says so");
 
 /* Up to so many members are compared pair by pair, more are sorted. */
 enum { FEW_MEMBERS = 12 };
 
-struct level {
-	struct json *node;
-	struct json **tail; /* where the next member or item is linked in */
-};
-
-struct parser {
-	struct arena *arena;
-	struct json_doc *doc;
-	struct error *e;
-	yajl_handle yajl;
-	char *strings;   /* room for every decoded string and number */
-	const char *key; /* of the member whose value comes next */
-	uint32_t end;    /* of the last token */
-	uint32_t values;
-	unsigned depth;
-	bool finishing; /* yajl has read all of doc->text */
-	bool encoded;   /* all of it is valid UTF-8 */
-	struct level levels[JSON_MAX_DEPTH + 1];
-};
-
-/* Always returns STOP. */
-static int
-fail(struct parser *p, size_t offset, const char *id, const char *msg)
-{
-	json_error_at(p->doc, offset, p->levels[p->depth].node, p->e, id, "%s", msg);
-	return STOP;
-}
-
-/* The rest can be read all the same: goes on if problems are collected. */
-static int
-complain(struct parser *p, size_t offset, const char *id, const char *msg)
-{
-	(void)fail(p, offset, id, msg);
-	return p->doc->problems != NULL ? GO_ON : STOP;
-}
-
 /* On to the end of the token that yajl calls back for. */
 static uint32_t
-advance(struct parser *p)
+advance(struct json_parser *p)
 {
 	p->end = (uint32_t)(p->finishing ? p->doc->length : yajl_get_bytes_consumed(p->yajl));
 	return p->end;
@@ -66,13 +28,13 @@ advance(struct parser *p)
 
 /* A value whose first token goes from start to p->end. */
 static struct json *
-add_value(struct parser *p, enum json_type type, size_t start)
+add_value(struct json_parser *p, enum json_type type, size_t start)
 {
-	struct level *level = &p->levels[p->depth];
+	struct json_level *level = &p->levels[p->depth];
 	struct json *node;
 
 	if (p->values++ == JSON_MAX_VALUES) {
-		fail(p, start, "json-too-large", "too many values");
+		json_fail(p, start, "json-too-large", "too many values");
 		return NULL;
 	}
 	node = arena_alloc(p->arena, sizeof(*node));
@@ -104,43 +66,43 @@ code_unit(const char *s, const char *end)
 }
 
 static int
-check_escapes(struct parser *p, const char *s, const char *end)
+check_escapes(struct json_parser *p, const char *s, const char *end)
 {
 	while ((s = memchr(s, '\\', (size_t)(end - s))) != NULL) {
 		int unit = code_unit(s, end), next = -1;
 		bool surrogate = unit >= 0xd800 && unit < 0xe000;
 
-		if (unit == 0 && complain(p, (size_t)(s - p->doc->text), "json-utf8",
-		                          "\\u0000 is not allowed in a string") == STOP)
-			return STOP;
+		if (unit == 0 && json_complain(p, (size_t)(s - p->doc->text), "json-utf8",
+		                               "\\u0000 is not allowed in a string") == JSON_STOP)
+			return JSON_STOP;
 		if (unit >= 0xd800 && unit < 0xdc00)
 			next = code_unit(s + 6, end);
 		if (surrogate && (next < 0xdc00 || next >= 0xe000)) {
-			if (complain(p, (size_t)(s - p->doc->text), "json-utf8",
-			             "half of a surrogate pair in a string") == STOP)
-				return STOP;
+			if (json_complain(p, (size_t)(s - p->doc->text), "json-utf8",
+			                  "half of a surrogate pair in a string") == JSON_STOP)
+				return JSON_STOP;
 			surrogate = false;
 		}
 		s += surrogate ? 12 : 2;
 	}
-	return GO_ON;
+	return JSON_GO_ON;
 }
 
 static int
-check_encoding(struct parser *p, const char *s, const char *end)
+check_encoding(struct json_parser *p, const char *s, const char *end)
 {
 	size_t valid;
 
 	if (p->encoded)
-		return GO_ON;
-	valid = json_utf8_length(s, (size_t)(end - s));
+		return JSON_GO_ON;
+	valid = utf8_valid_length(s, (size_t)(end - s));
 	if (s + valid == end)
-		return GO_ON;
-	return complain(p, (size_t)(s - p->doc->text) + valid, "json-utf8", "invalid UTF-8");
+		return JSON_GO_ON;
+	return json_complain(p, (size_t)(s - p->doc->text) + valid, "json-utf8", "invalid UTF-8");
 }
 
 static const char *
-keep(struct parser *p, const void *text, size_t length)
+keep(struct json_parser *p, const void *text, size_t length)
 {
 	char *copy = p->strings;
 
@@ -155,7 +117,7 @@ keep(struct parser *p, const void *text, size_t length)
  * of the text itself, between the quotes, unless there were escapes.
  */
 static size_t
-string_begin(const struct parser *p, const unsigned char *decoded)
+string_begin(const struct json_parser *p, const unsigned char *decoded)
 {
 	uintptr_t text = (uintptr_t)p->doc->text, at = (uintptr_t)decoded;
 	const char *quote;
@@ -168,12 +130,12 @@ string_begin(const struct parser *p, const unsigned char *decoded)
 
 /* yajl takes lone surrogates and NUL: look at the token if it was not what it decodes to. */
 static const char *
-keep_string(struct parser *p, size_t begin, const unsigned char *decoded, size_t length)
+keep_string(struct json_parser *p, size_t begin, const unsigned char *decoded, size_t length)
 {
 	const char *first = p->doc->text + begin + 1, *last = p->doc->text + p->end - 1;
 
-	if (check_encoding(p, first, last) == STOP ||
-	    ((size_t)(last - first) != length && check_escapes(p, first, last) == STOP))
+	if (check_encoding(p, first, last) == JSON_STOP ||
+	    ((size_t)(last - first) != length && check_escapes(p, first, last) == JSON_STOP))
 		return NULL;
 	return keep(p, decoded, length);
 }
@@ -181,7 +143,8 @@ keep_string(struct parser *p, size_t begin, const unsigned char *decoded, size_t
 static int
 parse_null(void *ctx)
 {
-	return add_value(ctx, JSON_NULL, advance(ctx) - strlen("null")) != NULL ? GO_ON : STOP;
+	return add_value(ctx, JSON_NULL, advance(ctx) - strlen("null")) != NULL ? JSON_GO_ON
+	                                                                        : JSON_STOP;
 }
 
 static int
@@ -191,9 +154,9 @@ parse_boolean(void *ctx, int value)
 	struct json *node = add_value(ctx, JSON_BOOL, advance(ctx) - length);
 
 	if (node == NULL)
-		return STOP;
+		return JSON_STOP;
 	node->boolean = value != 0;
-	return GO_ON;
+	return JSON_GO_ON;
 }
 
 static int
@@ -202,9 +165,9 @@ parse_number(void *ctx, const char *text, size_t length)
 	struct json *node = add_value(ctx, JSON_NUMBER, advance(ctx) - length);
 
 	if (node == NULL)
-		return STOP;
+		return JSON_STOP;
 	node->text = keep(ctx, text, length);
-	return GO_ON;
+	return JSON_GO_ON;
 }
 
 static int
@@ -216,34 +179,34 @@ parse_string(void *ctx, const unsigned char *text, size_t length)
 	advance(ctx);
 	node = add_value(ctx, JSON_STRING, begin);
 	if (node == NULL)
-		return STOP;
+		return JSON_STOP;
 	node->text = keep_string(ctx, begin, text, length);
-	return node->text != NULL ? GO_ON : STOP;
+	return node->text != NULL ? JSON_GO_ON : JSON_STOP;
 }
 
 static int
 parse_key(void *ctx, const unsigned char *text, size_t length)
 {
-	struct parser *p = ctx;
+	struct json_parser *p = ctx;
 	size_t begin = string_begin(p, text);
 
 	advance(p);
 	p->key = keep_string(p, begin, text, length);
-	return p->key != NULL ? GO_ON : STOP;
+	return p->key != NULL ? JSON_GO_ON : JSON_STOP;
 }
 
 static int
-begin_container(struct parser *p, enum json_type type)
+begin_container(struct json_parser *p, enum json_type type)
 {
 	struct json *node = add_value(p, type, advance(p) - 1);
 
 	if (node == NULL)
-		return STOP;
+		return JSON_STOP;
 	if (p->depth == JSON_MAX_DEPTH)
-		return fail(p, node->offset, "json-depth", "nested deeper than 64 levels");
+		return json_fail(p, node->offset, "json-depth", "nested deeper than 64 levels");
 	p->depth++;
-	p->levels[p->depth] = (struct level){node, &node->first};
-	return GO_ON;
+	p->levels[p->depth] = (struct json_level){node, &node->first};
+	return JSON_GO_ON;
 }
 
 static int
@@ -261,11 +224,11 @@ begin_array(void *ctx)
 static int
 end_array(void *ctx)
 {
-	struct parser *p = ctx;
+	struct json_parser *p = ctx;
 
 	p->levels[p->depth].node->end = advance(p);
 	p->depth--;
-	return GO_ON;
+	return JSON_GO_ON;
 }
 
 static int
@@ -279,15 +242,15 @@ compare_members(const void *a, const void *b)
 }
 
 static int
-complain_repeated(struct parser *p, const struct json *member)
+complain_repeated(struct json_parser *p, const struct json *member)
 {
 	json_error(member, p->e, 0, "json-duplicate", "this name was given before");
-	return p->doc->problems != NULL ? GO_ON : STOP;
+	return p->doc->problems != NULL ? JSON_GO_ON : JSON_STOP;
 }
 
 /* Sorted by name: the first in the text is the one to complain of, or all are. */
 static int
-check_many_names(struct parser *p, const struct json *object)
+check_many_names(struct json_parser *p, const struct json *object)
 {
 	const struct json **members =
 		arena_array(p->arena, object->count, sizeof(const struct json *));
@@ -305,11 +268,11 @@ check_many_names(struct parser *p, const struct json *object)
 		else if (first == NULL || members[i]->offset < first->offset)
 			first = members[i];
 	}
-	return first != NULL ? complain_repeated(p, first) : GO_ON;
+	return first != NULL ? complain_repeated(p, first) : JSON_GO_ON;
 }
 
 static int
-check_few_names(struct parser *p, const struct json *object)
+check_few_names(struct json_parser *p, const struct json *object)
 {
 	const struct json *a, *b;
 
@@ -317,18 +280,18 @@ check_few_names(struct parser *p, const struct json *object)
 		for (a = object->first; a != b; a = a->next) {
 			if (a->key[0] != b->key[0] || strcmp(a->key, b->key) != 0)
 				continue;
-			if (complain_repeated(p, b) == STOP)
-				return STOP;
+			if (complain_repeated(p, b) == JSON_STOP)
+				return JSON_STOP;
 			break;
 		}
 	}
-	return GO_ON;
+	return JSON_GO_ON;
 }
 
 static int
 end_object(void *ctx)
 {
-	struct parser *p = ctx;
+	struct json_parser *p = ctx;
 	const struct json *object = p->levels[p->depth].node;
 
 	end_array(ctx);
@@ -348,122 +311,8 @@ static const yajl_callbacks callbacks = {
 	.yajl_end_array = end_array,
 };
 
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
-}
-
-/*
- * Where yajl stopped: the begin of the first token it refused. Separators
- * before it had been taken, which yajl does not call back for.
- */
-static size_t
-bad_token(const struct parser *p, size_t consumed)
-{
-	const char *text = p->doc->text;
-	size_t at = p->end;
-
-	while (at < p->doc->length &&
-	       (is_space(text[at]) || ((text[at] == ',' || text[at] == ':') && at + 1 < consumed)))
-		at++;
-	return at;
-}
-
-/* What would have been right at this byte. */
-static const char *
-expected(const struct parser *p, size_t at)
-{
-	const struct json *open = p->levels[p->depth].node;
-	bool in_object = open != NULL && open->type == JSON_OBJECT;
-	char before;
-
-	while (at > 0 && is_space(p->doc->text[at - 1]))
-		at--;
-	before = at > 0 ? p->doc->text[at - 1] : ':';
-	if (in_object && (before == '{' || before == ','))
-		return "expected a name in double quotes";
-	if (before == '[' || before == ',' || before == ':')
-		return "expected a value";
-	if (open == NULL)
-		return "expected nothing after the value";
-	if (p->key != NULL)
-		return "expected ':' after the name";
-	return in_object ? "expected ',' or '}'" : "expected ',' or ']'";
-}
-
 static int
-string_error(struct parser *p, size_t start, size_t bad)
-{
-	const char *text = p->doc->text;
-
-	if (p->finishing)
-		return fail(p, start, "json-syntax", "this string has no end");
-	if ((unsigned char)text[bad] < 0x20)
-		return fail(p, bad, "json-syntax", "a string may not hold control characters");
-	if (text[bad - 1] == '\\')
-		return fail(p, bad - 1, "json-syntax", "unknown escape in a string");
-	return fail(p, bad, "json-syntax", "expected four hexadecimal digits after \\u");
-}
-
-static int
-unexpected(struct parser *p, size_t at)
-{
-	const struct json *open = p->levels[p->depth].node;
-	char c = p->doc->text[at];
-
-	return json_error_at(p->doc, at, open, p->e, "json-syntax",
-	                     c > ' ' && c <= '~' ? "%s, found '%c'" : "%s, found byte 0x%02x",
-	                     expected(p, at), (unsigned char)c);
-}
-
-static bool
-lexical_error(const struct parser *p)
-{
-	unsigned char *text = yajl_get_error(p->yajl, 0, NULL, 0);
-
-	return text != NULL && strncmp((const char *)text, "lexical", strlen("lexical")) == 0;
-}
-
-static int
-syntax_error(struct parser *p)
-{
-	size_t consumed = p->finishing ? p->doc->length + 1 : yajl_get_bytes_consumed(p->yajl);
-	size_t at = bad_token(p, consumed);
-	char c = at < p->doc->length ? p->doc->text[at] : '\0';
-
-	if (at == p->doc->length && p->end == 0)
-		return fail(p, at, "json-syntax", "the text is empty");
-	if (at == p->doc->length)
-		return fail(p, at, "json-syntax", "the text ends too early");
-	if (c == '"' && (lexical_error(p) || p->finishing))
-		return string_error(p, at, consumed);
-	if (c == '/')
-		return fail(p, at, "json-syntax", "comments are not allowed");
-	if ((c == '-' || (c >= '0' && c <= '9')) && lexical_error(p))
-		return fail(p, at, "json-syntax", "malformed number");
-	return unexpected(p, at);
-}
-
-/* What yajl lets pass: vertical tabs and form feeds, and half a string after the value. */
-static int
-check_rest(struct parser *p)
-{
-	const struct json_doc *doc = p->doc;
-	const char *space = memchr(doc->text, '\v', doc->length);
-	size_t rest = bad_token(p, 0);
-
-	if (space == NULL)
-		space = memchr(doc->text, '\f', doc->length);
-	if (space != NULL &&
-	    complain(p, (size_t)(space - doc->text), "json-syntax",
-	             "only space, tab and newline may stand between values") == STOP)
-		return -1;
-	return rest < doc->length ? unexpected(p, rest) : 0;
-}
-
-static int
-run(struct parser *p)
+run(struct json_parser *p)
 {
 	const unsigned char *text = (const unsigned char *)p->doc->text;
 	yajl_status status = yajl_parse(p->yajl, text, p->doc->length);
@@ -473,13 +322,13 @@ run(struct parser *p)
 		status = yajl_complete_parse(p->yajl);
 	}
 	if (status == yajl_status_error)
-		syntax_error(p);
-	return status == yajl_status_ok ? check_rest(p) : -1;
+		json_explain_syntax(p);
+	return status == yajl_status_ok ? json_check_rest(p) : -1;
 }
 
 /* Before yajl sees it: size and encoding of the whole text. */
 static int
-check_text(struct parser *p)
+check_text(struct json_parser *p)
 {
 	const struct json_doc *doc = p->doc;
 	size_t valid;
@@ -487,7 +336,7 @@ check_text(struct parser *p)
 	if (doc->length > JSON_MAX_BYTES)
 		return error_set(p->e, 0, "json-too-large", "%s is larger than %d bytes", doc->name,
 		                 JSON_MAX_BYTES);
-	valid = json_utf8_length(doc->text, doc->length);
+	valid = utf8_valid_length(doc->text, doc->length);
 	p->encoded = valid == doc->length;
 	if (p->encoded || doc->problems != NULL) /* to be found string by string */
 		return 0;
@@ -529,7 +378,7 @@ int
 json_parse_doc(struct arena *arena, struct json_doc *doc, struct error *e)
 {
 	yajl_alloc_funcs memory = {json_alloc, json_realloc, json_free, arena};
-	struct parser p = {.arena = arena, .doc = doc, .e = e};
+	struct json_parser p = {.arena = arena, .doc = doc, .e = e};
 
 	if (check_text(&p) < 0)
 		return -1;

@@ -6,69 +6,11 @@
  * UTF-8, no control characters, cut to the size of the buffer.
  */
 #include "hako/problem.h"
+#include "hako/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* RFC 3629: the ranges of the first two bytes of a sequence. */
-static const struct utf8_form {
-	unsigned char first_min, first_max, second_min, second_max, length;
-} utf8_forms[] = {
-	{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-	{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-	{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-};
-
-/* Length of the sequence of two bytes or more at s, 0 when there is none. */
-static size_t
-utf8_sequence(const unsigned char *s, size_t left)
-{
-	const struct utf8_form *form = utf8_forms;
-	const struct utf8_form *last = utf8_forms + ARRAY_SIZE(utf8_forms) - 1;
-	size_t i;
-
-	while (form < last && s[0] > form->first_max)
-		form++;
-	if (s[0] < form->first_min || s[0] > form->first_max || left < form->length ||
-	    s[1] < form->second_min || s[1] > form->second_max)
-		return 0;
-	for (i = 2; i < form->length; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return form->length;
-}
-
-static size_t
-skip_ascii(const char *text, size_t n, size_t length)
-{
-	uint64_t w[4];
-
-	for (; length - n >= sizeof(w); n += sizeof(w)) {
-		memcpy(w, text + n, sizeof(w));
-		if (((w[0] | w[1] | w[2] | w[3]) & UINT64_C(0x8080808080808080)) != 0)
-			break;
-	}
-	while (n < length && (unsigned char)text[n] < 0x80)
-		n++;
-	return n;
-}
-
-size_t
-json_utf8_length(const char *text, size_t length)
-{
-	size_t n = skip_ascii(text, 0, length);
-
-	while (n < length) {
-		size_t step = utf8_sequence((const unsigned char *)text + n, length - n);
-
-		if (step == 0)
-			break;
-		n = skip_ascii(text, n + step, length);
-	}
-	return n;
-}
 
 /* Text that is cut when the buffer is full. */
 struct sink {
@@ -93,7 +35,7 @@ json_make_printable(char *text)
 		if (is_control((const unsigned char *)text + i))
 			text[i] = '?';
 	}
-	while ((valid += json_utf8_length(text + valid, length - valid)) < length)
+	while ((valid += utf8_valid_length(text + valid, length - valid)) < length)
 		text[valid] = '?';
 }
 

@@ -7,6 +7,7 @@
  * over lines.
  */
 #include "hako/json.h"
+#include "hako/utf8.h"
 
 #include <string.h>
 #include <yajl/yajl_gen.h>
@@ -48,7 +49,7 @@ static const char *
 make_utf8(struct json_writer *w, const char *value)
 {
 	static const char replacement[] = "\xef\xbf\xbd";
-	size_t left = strlen(value), valid = json_utf8_length(value, left);
+	size_t left = strlen(value), valid = utf8_valid_length(value, left);
 	char *copy, *out;
 
 	if (valid == left)
@@ -63,7 +64,7 @@ make_utf8(struct json_writer *w, const char *value)
 		out = (char *)memcpy(out, replacement, strlen(replacement)) + strlen(replacement);
 		value++;
 		left--;
-		valid = json_utf8_length(value, left);
+		valid = utf8_valid_length(value, left);
 	}
 	return copy;
 }
@@ -164,8 +165,7 @@ put_begin(struct json_writer *w, const char *key, const struct json *value)
 		json_put_bool(w, key, value->boolean);
 		break;
 	case JSON_NUMBER:
-		begin_value(w, key);
-		yajl_gen_number(w->gen, value->text, strlen(value->text));
+		json_put_number(w, key, value->text);
 		break;
 	case JSON_STRING:
 		json_put_string(w, key, value->text);

@@ -6,6 +6,7 @@
  */
 #include "hako/names.h"
 #include "hako/config.h"
+#include "hako/syscall.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -21,12 +22,6 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
-#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#endif
 #ifndef SCHED_ISO
 #define SCHED_ISO 4 /* reserved in the kernel */
 #endif
@@ -38,6 +33,12 @@ const struct name namespace_names[] = {
 	{"pid", CLONE_NEWPID},       {"network", CLONE_NEWNET}, {"mount", CLONE_NEWNS},
 	{"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},     {"user", CLONE_NEWUSER},
 	{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME},   {NULL, 0},
+};
+
+const struct name namespace_files[] = {
+	{"mnt", CLONE_NEWNS},        {"pid", CLONE_NEWPID},   {"net", CLONE_NEWNET},
+	{"ipc", CLONE_NEWIPC},       {"uts", CLONE_NEWUTS},   {"user", CLONE_NEWUSER},
+	{"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}, {NULL, 0},
 };
 
 const struct name rlimit_names[] = {
@@ -265,6 +266,29 @@ name_distance(const char *a, const char *b)
 		}
 	}
 	return rows[(i - 1) % 3][length];
+}
+
+struct name_search
+name_search_for(const char *word)
+{
+	return (struct name_search){.word = word, .distance = NAME_FAR};
+}
+
+void
+name_search_look(struct name_search *search, const char *other)
+{
+	unsigned distance = name_distance(search->word, other);
+
+	if (distance >= search->distance)
+		return;
+	search->distance = distance;
+	search->nearest = other;
+}
+
+bool
+name_search_is_near(const struct name_search *search)
+{
+	return search->nearest != NULL && search->distance <= 1 + strlen(search->word) / 4;
 }
 
 int

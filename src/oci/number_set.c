@@ -56,3 +56,9 @@ number_set_parse(const char *text, unsigned limit, struct number_set *ret)
 	*ret = set;
 	return count;
 }
+
+bool
+number_set_has(const struct number_set *set, unsigned number)
+{
+	return (set->words[number / NUMBER_SET_WORD] >> (number % NUMBER_SET_WORD) & 1) != 0;
+}

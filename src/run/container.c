@@ -135,7 +135,7 @@ static bool
 is_alive(const struct state *state, struct proc_stat *stat)
 {
 	return *state->pid > 1 && proc_stat((pid_t)*state->pid, stat) == 0 &&
-	       stat->start_time == *state->start_time && stat->state != 'Z' && stat->state != 'X';
+	       stat->start_time == *state->start_time && !proc_has_ended(stat);
 }
 
 /* Another process holds the lock: the container is being created (or started, deleted). */
@@ -196,7 +196,7 @@ is_gone(const struct container *c)
 
 	return fstat(c->dir, &held) < 0 ||
 	       fstatat(c->root_dir, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-	       held.st_ino != named.st_ino || held.st_dev != named.st_dev;
+	       !file_is_same(&held, &named);
 }
 
 int

@@ -89,15 +89,6 @@ apply_groups(struct arena *arena, struct config_process *process,
 	return 0;
 }
 
-static bool
-is_listed(const struct strings *list, const char *word)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (strcmp(list->items[i], word) == 0)
-			return true;
-	return false;
-}
-
 /*
  * --cap adds; never to the inheritable set (CVE-2022-29162), and to the ambient one
  * only what the config lets its programs inherit: else other users would not have it.
@@ -120,7 +111,7 @@ apply_caps(struct arena *arena, struct config_process *process, const struct exe
 	append(arena, &caps->effective, request->caps, request->cap_count);
 	append(arena, &caps->permitted, request->caps, request->cap_count);
 	for (size_t i = 0; i < request->cap_count; i++)
-		if (is_listed(&caps->inheritable, request->caps[i]))
+		if (strings_include(&caps->inheritable, request->caps[i]))
 			append(arena, &caps->ambient, &request->caps[i], 1);
 	process->capabilities = caps;
 	return 0;
@@ -244,8 +235,7 @@ is_shared(pid_t pid, const char *name)
 	if (stat(path, &ours) < 0)
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
-	return stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
-	       ours.st_ino == theirs.st_ino;
+	return stat(path, &theirs) == 0 && file_is_same(&ours, &theirs);
 }
 
 static void

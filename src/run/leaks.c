@@ -10,6 +10,8 @@
 #include "hako/cgroup.h"
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/names.h"
+#include "hako/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,21 +27,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOUNTINFO_MAX = 4 << 20 };
-
 const char *const leak_names[LEAKS] = {
 	[LEAK_MOUNTS] = "mounts", [LEAK_CGROUPS] = "cgroups", [LEAK_PROCESSES] = "processes",
 	[LEAK_LINKS] = "links",   [LEAK_STATE] = "state",
 };
 
 /* Not the mount namespace: to hold it would hold the mounts as well. */
-static const struct {
-	uint64_t type;
-	const char *file;
-} namespaces[LEAK_NAMESPACES] = {
-	{CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "net"},   {CLONE_NEWIPC, "ipc"},
-	{CLONE_NEWUTS, "uts"}, {CLONE_NEWUSER, "user"},
-};
+static const uint64_t namespaces[LEAK_NAMESPACES] = {CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC,
+                                                     CLONE_NEWUTS, CLONE_NEWUSER};
 
 static void __attribute__((format(printf, 3, 4)))
 add(struct leaks *l, enum leak kind, const char *format, ...)
@@ -58,15 +53,10 @@ add(struct leaks *l, enum leak kind, const char *format, ...)
 
 /* Before ------------------------------------------------------------------------- */
 
-static char *
+static const struct mountinfo *
 read_mounts(struct arena *arena)
 {
-	autofree char *text = malloc(MOUNTINFO_MAX);
-
-	if (text == NULL ||
-	    file_read_at(AT_FDCWD, "/proc/thread-self/mountinfo", text, MOUNTINFO_MAX) < 0)
-		return NULL;
-	return arena_strdup(arena, text);
+	return mountinfo_read(arena, AT_FDCWD, "/proc/thread-self/mountinfo");
 }
 
 void
@@ -90,9 +80,10 @@ leaks_know(struct leaks *l, const struct plan *plan, pid_t init)
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
 		struct leak_namespace *n = &l->namespaces[i];
 
-		if (n->fd >= 0 || !plan_creates(plan, namespaces[i].type))
+		if (n->fd >= 0 || !plan_creates(plan, namespaces[i]))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init, namespaces[i].file);
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init,
+		         name_of(namespace_files, namespaces[i]));
 		n->fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (n->fd >= 0 && fstat(n->fd, &st) == 0)
 			n->inode = st.st_ino;
@@ -111,16 +102,14 @@ let_go(struct leaks *l)
 
 /* Mounts --------------------------------------------------------------------------- */
 
+/* What lies below / may be anybody's. */
 static bool
 is_below(const char *point, const char *folder)
 {
 	char real[PATH_MAX];
-	size_t length;
 
-	if (folder == NULL || realpath(folder, real) == NULL)
-		return false;
-	length = strlen(real);
-	return strncmp(point, real, length) == 0 && (point[length] == '/' || point[length] == '\0');
+	return folder != NULL && realpath(folder, real) != NULL && real[1] != '\0' &&
+	       path_below(real, point) != NULL;
 }
 
 /* Of its bundle, its rootfs, or what it binds in such a way that its mounts come back. */
@@ -140,54 +129,28 @@ is_ours(const struct plan *plan, const char *point)
 	return false;
 }
 
-/* "\040" for a space, and the like: in place. */
-static void
-decode_octal(char *text)
-{
-	char *out = text;
-
-	for (; *text != '\0'; text++, out++) {
-		*out = *text;
-		if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
-			*out = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-			              (text[3] - '0'));
-			text += 3;
-		}
-	}
-	*out = '\0';
-}
-
-/* The line up to the blank behind the mount point: a mount that was there before is there in the same words. */
 static bool
-was_there(const char *before, const char *line, size_t length)
+was_there(const struct mountinfo *before, const struct mount_line *m)
 {
-	for (const char *p = before; p != NULL; p = strchr(p, '\n')) {
-		p += *p == '\n';
-		if (strncmp(p, line, length) == 0)
-			return true;
-	}
-	return false;
+	const struct mount_line *b = mountinfo_find(before, m->id);
+
+	return b != NULL && b->parent == m->parent && b->major == m->major &&
+	       b->minor == m->minor && strcmp(b->root, m->root) == 0 &&
+	       strcmp(b->point, m->point) == 0;
 }
 
 static void
 find_mounts(struct leaks *l, const struct plan *plan)
 {
-	char *text = read_mounts(l->arena), *save = NULL;
+	const struct mountinfo *now = read_mounts(l->arena);
 
-	l->found[LEAK_MOUNTS].known = text != NULL && l->mounts_before != NULL;
+	l->found[LEAK_MOUNTS].known = now != NULL && l->mounts_before != NULL;
 	if (!l->found[LEAK_MOUNTS].known)
 		return;
-	for (char *line = strtok_r(text, "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char point[PATH_MAX];
-		int end = 0;
-
-		if (sscanf(line, "%*s %*s %*s %*s %4095s%n", point, &end) != 1)
-			continue;
-		decode_octal(point);
-		if (is_ours(plan, point) && !was_there(l->mounts_before, line, (size_t)end + 1))
-			add(l, LEAK_MOUNTS, "%s", point);
-	}
+	for (size_t i = 0; i < now->count; i++)
+		if (is_ours(plan, now->lines[i].point) &&
+		    !was_there(l->mounts_before, &now->lines[i]))
+			add(l, LEAK_MOUNTS, "%s", now->lines[i].point);
 }
 
 /* Processes -------------------------------------------------------------------------- */
@@ -199,7 +162,8 @@ is_inside(const struct leaks *l, const char *pid)
 	char path[80];
 
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
-		snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid, namespaces[i].file);
+		snprintf(path, sizeof(path), "/proc/%s/ns/%s", pid,
+		         name_of(namespace_files, namespaces[i]));
 		if (l->namespaces[i].fd >= 0 && stat(path, &st) == 0 &&
 		    st.st_ino == l->namespaces[i].inode)
 			return true;
@@ -221,12 +185,12 @@ add_process(struct leaks *l, const char *pid)
 static void
 find_children(struct leaks *l)
 {
-	char text[4096] = "", *save = NULL;
+	char text[4096] = "", *rest = text, *pid;
 
 	while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
 		;
 	(void)file_read_at(AT_FDCWD, "/proc/thread-self/children", text, sizeof(text));
-	for (char *pid = strtok_r(text, " ", &save); pid != NULL; pid = strtok_r(NULL, " ", &save))
+	while ((pid = words_take(&rest, " ")) != NULL)
 		if (!is_inside(l, pid))
 			add_process(l, pid);
 }

@@ -9,6 +9,7 @@
 #include "hako/clock.h"
 #include "hako/file.h"
 #include "hako/path.h"
+#include "hako/version.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,45 +20,33 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char spec_version[] = "1.3.0";
-
-#define ROW(member, row_name, row_type, ...)                                                       \
-	{                                                                                          \
-		.name = (row_name), .type = (row_type), .offset = offsetof(struct state, member),  \
-		__VA_ARGS__                                                                        \
-	}
-
 static const struct field state_rows[] = {
-	ROW(oci_version, "ociVersion", FIELD_STRING, .flags = FIELD_REQUIRED),
-	ROW(id, "id", FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
-	ROW(pid, "pid", FIELD_INT, .flags = FIELD_REQUIRED, .max = 0x7fffffff),
-	ROW(start_time, "startTime", FIELD_UINT, .flags = FIELD_REQUIRED, .max = UINT64_MAX),
-	ROW(bundle, "bundle", FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
-	ROW(rootfs, "rootfs", FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
-	ROW(created, "created", FIELD_STRING, .flags = FIELD_REQUIRED),
-	ROW(owner, "owner", FIELD_U32, .flags = FIELD_REQUIRED, .max = UINT32_MAX),
-	ROW(cgroup_path, "cgroupPath", FIELD_STRING, .flags = FIELD_ABSOLUTE),
-	ROW(systemd_unit, "systemdUnit", FIELD_STRING, .flags = FIELD_NOT_EMPTY),
-	ROW(resctrl_path, "resctrlPath", FIELD_STRING),
-	ROW(mount_below, "mountBelow", FIELD_UINT, .max = UINT64_MAX),
-	ROW(own_pid_namespace, "ownPidNamespace", FIELD_BOOL),
-	ROW(notify_socket, "notifySocket", FIELD_BOOL),
-	ROW(start_socket, "startSocket", FIELD_BOOL),
-	ROW(caller_keyring, "callerKeyring", FIELD_BOOL),
-	ROW(preserve_fds, "preserveFds", FIELD_U32, .max = UINT32_MAX),
-	ROW(seccomp_listener, "seccompListener", FIELD_STRING),
-	ROW(seccomp_early, "seccompEarly", FIELD_BOOL),
-	ROW(seccomp_metadata, "seccompMetadata", FIELD_STRING),
-	ROW(annotations, "annotations", FIELD_MAP),
-	ROW(hooks, "hooks", FIELD_OBJECT, .table = &hooks_fields),
-	ROW(places, "places", FIELD_MAP),
+	FIELD(STRING, "ociVersion", state, oci_version, .flags = FIELD_REQUIRED),
+	FIELD(STRING, "id", state, id, .flags = FIELD_REQUIRED | FIELD_NOT_EMPTY),
+	FIELD(INT, "pid", state, pid, .flags = FIELD_REQUIRED, .max = 0x7fffffff),
+	FIELD(UINT, "startTime", state, start_time, .flags = FIELD_REQUIRED, .max = UINT64_MAX),
+	FIELD(STRING, "bundle", state, bundle, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
+	FIELD(STRING, "rootfs", state, rootfs, .flags = FIELD_REQUIRED | FIELD_ABSOLUTE),
+	FIELD(STRING, "created", state, created, .flags = FIELD_REQUIRED),
+	FIELD(U32, "owner", state, owner, .flags = FIELD_REQUIRED, .max = UINT32_MAX),
+	FIELD(STRING, "cgroupPath", state, cgroup_path, .flags = FIELD_ABSOLUTE),
+	FIELD(STRING, "systemdUnit", state, systemd_unit, .flags = FIELD_NOT_EMPTY),
+	FIELD(STRING, "resctrlPath", state, resctrl_path),
+	FIELD(UINT, "mountBelow", state, mount_below, .max = UINT64_MAX),
+	FIELD(BOOL, "ownPidNamespace", state, own_pid_namespace),
+	FIELD(BOOL, "notifySocket", state, notify_socket),
+	FIELD(BOOL, "startSocket", state, start_socket),
+	FIELD(BOOL, "callerKeyring", state, caller_keyring),
+	FIELD(U32, "preserveFds", state, preserve_fds, .max = UINT32_MAX),
+	FIELD(STRING, "seccompListener", state, seccomp_listener),
+	FIELD(BOOL, "seccompEarly", state, seccomp_early),
+	FIELD(STRING, "seccompMetadata", state, seccomp_metadata),
+	FIELD(MAP, "annotations", state, annotations),
+	FIELD(OBJECT, "hooks", state, hooks, .table = &hooks_fields),
+	FIELD(MAP, "places", state, places),
 };
 
-const struct field_table state_fields = {
-	.size = sizeof(struct state),
-	.rows = state_rows,
-	.count = ARRAY_SIZE(state_rows),
-};
+static const struct field_table state_fields = FIELD_TABLE(state, state_rows);
 
 const char *
 status_name(enum status status)
@@ -154,7 +143,7 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 
 	clock_text(created, sizeof(created));
 	json_begin_object(w, NULL);
-	json_put_string(w, "ociVersion", spec_version);
+	json_put_string(w, "ociVersion", OCI_VERSION_MAX);
 	json_put_string(w, "id", plan->options.id);
 	json_put_int(w, "pid", h->init_pid);
 	json_put_int(w, "startTime", (int64_t)h->init_start_time);
@@ -253,7 +242,7 @@ put_state(struct json_writer *w, const char *key, const struct shown *s, enum st
           pid_t pid)
 {
 	json_begin_object(w, key);
-	json_put_string(w, "ociVersion", spec_version);
+	json_put_string(w, "ociVersion", OCI_VERSION_MAX);
 	json_put_string(w, "id", s->id);
 	json_put_int(w, "pid", status == STATUS_STOPPED ? 0 : pid);
 	json_put_string(w, "status", status_name(status));
@@ -294,7 +283,7 @@ show_process(const struct shown *s, enum status status, pid_t pid, pid_t contain
 	struct json_writer *w = json_writer_new(JSON_COMPACT);
 
 	json_begin_object(w, NULL);
-	json_put_string(w, "ociVersion", spec_version);
+	json_put_string(w, "ociVersion", OCI_VERSION_MAX);
 	json_begin_array(w, "fds");
 	json_put_string(w, NULL, "seccompFd");
 	json_end_array(w);

@@ -13,15 +13,6 @@ static const char *const words[VERDICTS] = {
 	[VERDICT_DRIFT] = "drift",
 };
 
-static FILE *
-begin(char **ret_text)
-{
-	size_t size;
-
-	/* the stream sets it again when it is closed */
-	return open_memstream(ret_text, &size);
-}
-
 static const char *
 printable(const struct verdicts *v, const char *text)
 {
@@ -57,7 +48,8 @@ verdicts_show_text(const struct verdicts *v, const char *name, bool all)
 {
 	const char *separator = ": ";
 	char *text = NULL;
-	FILE *out = begin(&text);
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
 
 	if (out == NULL)
 		return NULL;
@@ -82,7 +74,8 @@ char *
 checks_show(void)
 {
 	char *text = NULL, id[64];
-	FILE *out = begin(&text);
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
 
 	if (out == NULL)
 		return NULL;
@@ -194,7 +187,8 @@ char *
 verdicts_show_tap(const struct verdicts *v, const char *name)
 {
 	char *text = NULL;
-	FILE *out = begin(&text);
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
 
 	if (out == NULL)
 		return NULL;
@@ -257,7 +251,8 @@ char *
 verdicts_show_junit(const struct verdicts *v, const char *name)
 {
 	char *text = NULL;
-	FILE *out = begin(&text);
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
 
 	if (out == NULL)
 		return NULL;

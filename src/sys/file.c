@@ -2,15 +2,17 @@
 /* Small files: the state, the kernel's pseudo files, pid files. */
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SHORT_FILE = 1024 };
+enum { SHORT_FILE = 1024, FIRST_SIZE = 4096, LARGEST_SIZE = 16 << 20 };
 
 ssize_t
 file_read_at(int dir, const char *path, char *buf, size_t size)
@@ -41,21 +43,30 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 	return (ssize_t)used;
 }
 
+char *
+file_read_all(struct arena *arena, int dir, const char *path, size_t *ret_length)
+{
+	for (size_t size = FIRST_SIZE; size <= LARGEST_SIZE; size *= 4) {
+		autofree char *text = malloc(size);
+		ssize_t n = text != NULL ? file_read_at(dir, path, text, size) : -1;
+
+		if (n < 0 && errno == EFBIG)
+			continue;
+		if (n < 0)
+			return NULL;
+		if (ret_length != NULL)
+			*ret_length = (size_t)n;
+		return arena_strndup(arena, text, (size_t)n);
+	}
+	return NULL;
+}
+
 bool
 file_has_word_at(int dir, const char *path, const char *word)
 {
 	char text[512];
 
-	if (file_read_at(dir, path, text, sizeof(text)) < 0)
-		return false;
-	for (const char *s = text; *s != '\0'; s += strspn(s, " ")) {
-		size_t length = strcspn(s, " ");
-
-		if (length == strlen(word) && memcmp(s, word, length) == 0)
-			return true;
-		s += length;
-	}
-	return false;
+	return file_read_at(dir, path, text, sizeof(text)) >= 0 && words_include(text, word);
 }
 
 int
@@ -119,6 +130,12 @@ file_replace_at(int dir, const char *path, mode_t mode, const char *text, size_t
 		unlinkat(dir, temporary, 0);
 	errno = saved;
 	return -1;
+}
+
+bool
+file_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
 int

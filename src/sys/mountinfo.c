@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc/PID/mountinfo: the mounts that a process can reach, as the kernel tells them. */
 #include "hako/mountinfo.h"
+#include "hako/file.h"
+#include "hako/words.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,16 +72,20 @@ parse_line(char *line, struct mount_line *m)
 	return true;
 }
 
-void
-mountinfo_parse(struct arena *arena, char *text, struct mountinfo *ret)
+const struct mountinfo *
+mountinfo_read(struct arena *arena, int dir, const char *path)
 {
-	char *line;
+	char *text = file_read_all(arena, dir, path, NULL), *line;
+	struct mountinfo *info;
 
-	ret->count = 0;
-	ret->lines = arena_array(arena, count_lines(text), sizeof(*ret->lines));
+	if (text == NULL)
+		return NULL;
+	info = arena_alloc(arena, sizeof(*info));
+	info->lines = arena_array(arena, count_lines(text), sizeof(*info->lines));
 	while ((line = strsep(&text, "\n")) != NULL)
-		if (parse_line(line, &ret->lines[ret->count]))
-			ret->count++;
+		if (parse_line(line, &info->lines[info->count]))
+			info->count++;
+	return info;
 }
 
 const struct mount_line *
@@ -109,15 +116,13 @@ mountinfo_at(const struct mountinfo *info, const char *point)
 	return NULL;
 }
 
-bool
-mount_has_word(const char *list, const char *word)
+const char *
+mount_propagation(const struct mount_line *line)
 {
-	size_t length = strlen(word);
-
-	for (const char *p = list; *p != '\0'; p += strcspn(p, ", "), p += *p != '\0')
-		if (strncmp(p, word, length) == 0 && strchr(", :", p[length]) != NULL)
-			return true;
-	return false;
+	return words_include(line->propagation, "shared")       ? "shared"
+	       : words_include(line->propagation, "unbindable") ? "unbindable"
+	       : words_include(line->propagation, "master")     ? "slave"
+	                                                        : "private";
 }
 
 const char *

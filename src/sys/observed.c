@@ -28,7 +28,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_SIZE = 4096, LARGEST_SIZE = 16 << 20, ANSWER_SIZE = 64 << 10 };
+enum { ANSWER_SIZE = 64 << 10 };
 
 int
 observed_open(struct arena *arena, pid_t pid, int pidfd, struct observed *ret, struct error *e)
@@ -42,7 +42,7 @@ observed_open(struct arena *arena, pid_t pid, int pidfd, struct observed *ret, s
 	ret->proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (ret->proc < 0 || proc_stat(pid, &stat) < 0)
 		return error_set(e, errno, "process-missing", "look at process %d", (int)pid);
-	if (stat.state == 'Z' || stat.state == 'X')
+	if (proc_has_ended(&stat))
 		return error_set(e, 0, "process-missing", "process %d has ended", (int)pid);
 	ret->executed = stat.executed;
 	ret->root = openat(ret->proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -65,28 +65,10 @@ observed_close(struct observed *o)
 
 /* Files ------------------------------------------------------------------------ */
 
-static char *
-read_text(struct arena *arena, int dir, const char *file, size_t *ret_length)
-{
-	for (size_t size = FIRST_SIZE; size <= LARGEST_SIZE; size *= 4) {
-		autofree char *text = malloc(size);
-		ssize_t n = text != NULL ? file_read_at(dir, file, text, size) : -1;
-
-		if (n < 0 && errno == EFBIG)
-			continue;
-		if (n < 0)
-			return NULL;
-		if (ret_length != NULL)
-			*ret_length = (size_t)n;
-		return arena_strndup(arena, text, (size_t)n);
-	}
-	return NULL;
-}
-
 const char *
 observed_read(const struct observed *o, const char *file, size_t *ret_length)
 {
-	return read_text(o->arena, o->proc, file, ret_length);
+	return file_read_all(o->arena, o->proc, file, ret_length);
 }
 
 static const char *
@@ -118,7 +100,7 @@ observed_status(struct observed *o, const char *name)
 const char *
 observed_own_status(struct arena *arena, const char *name)
 {
-	return find_status(arena, read_text(arena, AT_FDCWD, "/proc/thread-self/status", NULL),
+	return find_status(arena, file_read_all(arena, AT_FDCWD, "/proc/thread-self/status", NULL),
 	                   name);
 }
 
@@ -321,29 +303,9 @@ observed_top_mount(struct observed *o)
 const struct mountinfo *
 observed_mounts(struct observed *o)
 {
-	char *text;
-
-	if (o->mounts_read)
-		return &o->mounts;
-	text = read_text(o->arena, o->proc, "mountinfo", NULL);
-	if (text == NULL)
-		return NULL;
-	mountinfo_parse(o->arena, text, &o->mounts);
-	o->mounts_read = true;
-	return &o->mounts;
-}
-
-const struct mountinfo *
-observed_own_mounts(struct arena *arena)
-{
-	struct mountinfo *info = arena_alloc(arena, sizeof(*info));
-	autoclose int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char *text = self >= 0 ? read_text(arena, self, "mountinfo", NULL) : NULL;
-
-	if (text == NULL)
-		return NULL;
-	mountinfo_parse(arena, text, info);
-	return info;
+	if (o->mounts == NULL)
+		o->mounts = mountinfo_read(o->arena, o->proc, "mountinfo");
+	return o->mounts;
 }
 
 int

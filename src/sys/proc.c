@@ -58,6 +58,12 @@ proc_stat(pid_t pid, struct proc_stat *ret)
 }
 
 bool
+proc_has_ended(const struct proc_stat *stat)
+{
+	return stat->state == 'Z' || stat->state == 'X';
+}
+
+bool
 proc_is_hidden(pid_t pid)
 {
 	autoclose int fd = pid > 1 ? sys_pidfd_open(pid, 0) : -1;
@@ -90,7 +96,7 @@ proc_open(pid_t pid, uint64_t start_time)
 			errno = ESRCH;
 		return -1;
 	}
-	if (stat.start_time != start_time || stat.state == 'Z' || stat.state == 'X') {
+	if (stat.start_time != start_time || proc_has_ended(&stat)) {
 		errno = ESRCH;
 		return -1;
 	}
@@ -123,7 +129,7 @@ is_same_file(int fd, const struct stat *other)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && st.st_ino == other->st_ino && st.st_dev == other->st_dev;
+	return fstat(fd, &st) == 0 && file_is_same(&st, other);
 }
 
 /* Is the process in that pid namespace, or in one below it? The dead are in none. */
@@ -133,7 +139,7 @@ is_within(pid_t pid, const struct stat *namespace)
 	autoclose int fd = open_pid_namespace(pid);
 	struct proc_stat stat;
 
-	if (fd < 0 || proc_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
+	if (fd < 0 || proc_stat(pid, &stat) < 0 || proc_has_ended(&stat))
 		return false;
 	while (fd >= 0 && !is_same_file(fd, namespace)) {
 		int above = ioctl(fd, NS_GET_PARENT); /* EPERM: it is above ours */

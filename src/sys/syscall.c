@@ -3,6 +3,7 @@
 #include "hako/syscall.h"
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,6 +33,12 @@ sys_propagate(int tree, uint64_t propagation)
 	struct mount_attr attr = {.propagation = propagation & ~(uint64_t)MS_REC};
 
 	return mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr));
+}
+
+int
+sys_attach(int tree, int target)
+{
+	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 int
@@ -65,6 +72,12 @@ long
 sys_getcwd(char *buf, size_t size)
 {
 	return syscall(SYS_getcwd, buf, size);
+}
+
+int
+sys_bpf(int command, union bpf_attr *attr)
+{
+	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
 int

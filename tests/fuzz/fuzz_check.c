@@ -7,6 +7,7 @@
  */
 #include "hako/container.h"
 #include "hako/problem.h"
+#include "hako/utf8.h"
 
 #include <linux/filter.h>
 #include <stdio.h>
@@ -78,7 +79,7 @@ require_sound(const struct problems *problems, const struct json_doc *doc)
 		require(p->id[0] != '\0' && p->message[0] != '\0', "no reason", p->pointer);
 		require(p->offset >= offset && p->offset <= doc->length, "no place", p->message);
 		require(p->line > 0 && p->column > 0 && p->character > 0, "no line", p->message);
-		require(json_utf8_length(p->message, strlen(p->message)) == strlen(p->message),
+		require(utf8_valid_length(p->message, strlen(p->message)) == strlen(p->message),
 		        "message", p->message);
 		offset = p->offset;
 	}

@@ -5,6 +5,7 @@
  * parses to the same text.
  */
 #include "hako/config.h"
+#include "hako/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,8 @@ require_explained(const struct error *e)
 {
 	require(e->id[0] != '\0' && e->msg[0] != '\0', "no reason", e->at);
 	require(strncmp(e->at, "config.json:", 12) == 0, "no place", e->msg);
-	require(json_utf8_length(e->at, strlen(e->at)) == strlen(e->at), "place", e->at);
-	require(json_utf8_length(e->msg, strlen(e->msg)) == strlen(e->msg), "message", e->msg);
+	require(utf8_valid_length(e->at, strlen(e->at)) == strlen(e->at), "place", e->at);
+	require(utf8_valid_length(e->msg, strlen(e->msg)) == strlen(e->msg), "message", e->msg);
 }
 
 static const char *

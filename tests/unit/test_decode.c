@@ -90,10 +90,6 @@ struct outer {
 	const struct inner *object;
 	struct objects objects;
 	struct objects object_map;
-	struct objects unsupported;
-	bool off;
-	const uint64_t *nothing;
-	const char *silent;
 };
 
 static const struct name colours[] = {{"red", 1}, {"green", 2}, {"blue", 4}, {NULL, 0}};
@@ -123,11 +119,6 @@ static const struct field outer_rows[] = {
 	FIELD(OBJECT, "object", outer, object, .table = &inner_fields),
 	FIELD(OBJECTS, "objects", outer, objects, .table = &inner_fields),
 	FIELD(OBJECT_MAP, "objectMap", outer, object_map, .table = &inner_fields),
-	FIELD(OBJECTS, "unsupported", outer, unsupported, .table = &inner_fields,
-              .flags = FIELD_NOT_APPLIED),
-	FIELD(BOOL, "off", outer, off, .flags = FIELD_NOT_APPLIED),
-	FIELD(UINT, "nothing", outer, nothing, .flags = FIELD_NOT_APPLIED),
-	FIELD(STRING, "silent", outer, silent, .flags = FIELD_NOT_APPLIED),
 };
 static const struct field_table outer_fields = FIELD_TABLE(outer, outer_rows);
 
@@ -148,7 +139,7 @@ test_absent(void **state)
 	struct outer empty = decode("{}");
 	struct outer null =
 		decode("{\"string\": null, \"u32\": null, \"strings\": null, \"enum\": null,"
-	               " \"object\": null, \"unsupported\": null, \"what\": [1, {}]}");
+	               " \"object\": null, \"what\": [1, {}]}");
 
 	(void)state;
 	assert_non_null(empty.at);
@@ -161,9 +152,8 @@ test_absent(void **state)
 	assert_null(empty.strings.at);
 	/* what Go writes for absent */
 	assert_null(decode("{\"string\": \"\", \"path\": \"\", \"word\": \"\"}").string);
-	assert_false(decode("{\"off\": false, \"unsupported\": [], \"silent\": \"\"}").off);
-	assert_true(*decode("{\"nothing\": 0}").nothing == 0);
-	assert_true(*decode("{\"nothing\": -0}").nothing == 0);
+	assert_true(*decode("{\"uint\": 0}").uint == 0);
+	assert_true(*decode("{\"uint\": -0}").uint == 0);
 }
 
 static void
@@ -308,16 +298,6 @@ test_field_errors(void **state)
 	         "config.json:1:28 /objectMap/a/on: expected a boolean, found a number"},
 		{"{\"objectMap\": []}", "config-type",
 	         "config.json:1:15 /objectMap: expected an object, found an array"},
-		{"{\"off\": true}", "config-unsupported",
-	         "config.json:1:9 /off: hako cannot apply this property"},
-		{"{\"nothing\": 1}", "config-unsupported",
-	         "config.json:1:13 /nothing: hako cannot apply this property"},
-		{"{\"silent\": \"x\"}", "config-unsupported",
-	         "config.json:1:12 /silent: hako cannot apply this property"},
-		{"{\"unsupported\": [{\"on\": true}]}", "config-unsupported",
-	         "config.json:1:17 /unsupported: hako cannot apply this property"},
-		{"{\"unsupported\": [{}]}", "config-missing",
-	         "config.json:1:18 /unsupported/0: on is missing"},
 	};
 	size_t i;
 

@@ -4,6 +4,7 @@
  * words, and that no input makes it crash, hang or fill the memory.
  */
 #include "hako/json.h"
+#include "hako/utf8.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -535,7 +536,7 @@ test_utf8_length(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_int_equal(json_utf8_length(cases[i].text, cases[i].length), cases[i].valid);
+		assert_int_equal(utf8_valid_length(cases[i].text, cases[i].length), cases[i].valid);
 }
 
 static void

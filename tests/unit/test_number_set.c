@@ -12,12 +12,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-static bool
-has(const struct number_set *set, int number)
-{
-	return (set->words[number / NUMBER_SET_WORD] >> (number % NUMBER_SET_WORD) & 1) != 0;
-}
-
 static void
 test_lists(void **state)
 {
@@ -49,7 +43,7 @@ test_lists(void **state)
 		assert_int_equal(number_set_parse(cases[i].list, CPU_NUMBERS, &set),
 		                 cases[i].count);
 		for (int k = 0; k < cases[i].count; k++)
-			assert_true(has(&set, cases[i].numbers[k]));
+			assert_true(number_set_has(&set, (unsigned)cases[i].numbers[k]));
 	}
 }
 
@@ -63,7 +57,7 @@ test_whole_range(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(set.words); i++)
 		assert_int_equal(set.words[i], ~0UL);
 	assert_int_equal(number_set_parse("0-1023", NODE_NUMBERS, &set), NODE_NUMBERS);
-	assert_false(has(&set, 1024));
+	assert_false(number_set_has(&set, 1024));
 }
 
 static void

@@ -6,6 +6,7 @@
  * row without effect says why. Where hako differs, it says so in a list below.
  */
 #include "hako/config.h"
+#include "hako/words.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,13 +70,12 @@ follow(struct schema schema)
 
 	while (ref != NULL) {
 		size_t length = strcspn(ref->text, "#");
-		char *path = arena_strdup(&arena, ref->text + length + 1), *save = NULL, *step;
+		char *path = arena_strdup(&arena, ref->text + length + 1), *step;
 
 		if (length > 0)
 			schema.file = arena_strndup(&arena, ref->text, length);
 		schema.node = load(schema.file);
-		for (step = strtok_r(path, "/", &save); step != NULL;
-		     step = strtok_r(NULL, "/", &save)) {
+		while ((step = words_take(&path, "/")) != NULL) {
 			schema.node = json_member(schema.node, step);
 			if (schema.node == NULL)
 				fail_msg("%s leads nowhere", ref->text);

@@ -212,7 +212,7 @@ static int
 add_to_library(scmp_filter_ctx filter, const struct config_syscall *rule, const char *name)
 {
 	const struct config_seccomp_arg *args = rule->args.items;
-	uint32_t action = seccomp_action(rule->action, rule->errno_ret);
+	uint32_t action = seccomp_rule_action(rule);
 	struct scmp_arg_cmp all[SECCOMP_ARGUMENTS];
 	int number = seccomp_syscall_resolve_name(name);
 
@@ -247,7 +247,7 @@ arch_token(const char *name)
 static int
 compile_by_library(const struct config_seccomp *c, struct sock_filter filter[static BPF_MAXINSNS])
 {
-	uint32_t otherwise = seccomp_action(c->default_action, c->default_errno_ret);
+	uint32_t otherwise = seccomp_default_action(c);
 	scmp_filter_ctx library = seccomp_init(otherwise);
 	const struct config_syscall *rules = c->syscalls.items;
 	int fd = memfd_create("reference", MFD_CLOEXEC), rc = 0;
@@ -262,7 +262,7 @@ compile_by_library(const struct config_seccomp *c, struct sock_filter filter[sta
 	}
 	for (size_t i = 0; i < c->syscalls.count; i++)
 		for (size_t k = 0; k < rules[i].names.count && rc == 0; k++)
-			if (seccomp_action(rules[i].action, rules[i].errno_ret) != otherwise)
+			if (seccomp_rule_action(&rules[i]) != otherwise)
 				rc = add_to_library(library, &rules[i], rules[i].names.items[k]);
 	if (rc == 0)
 		assert_int_equal(seccomp_export_bpf(library, fd), 0);
@@ -334,7 +334,7 @@ compare_with_library(const char *profile)
 	if (length < 0)
 		return UINT32_MAX;
 	c.length = (size_t)length;
-	c.otherwise = seccomp_action(seccomp->default_action, seccomp->default_errno_ret);
+	c.otherwise = seccomp_default_action(seccomp);
 	c.seed = 1;
 	c.enosys = 0;
 	if (seccomp_compile(&plan, &handles, &e) < 0)
