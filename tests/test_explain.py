@@ -347,6 +347,25 @@ def test_a_source_in_the_bundle_is_not_the_host(explain, hardened, tmp_path):
     assert bad(explain(config)[0]) == {}
 
 
+@pytest.mark.parametrize("how", ["path", "here", "relative"])
+def test_a_bundle_by_any_name(hako, hardened, tmp_path, how):
+    """What is in it, and what is not, is the same."""
+    folder = tmp_path / "a bundle"
+    folder.mkdir()
+    config = copy.deepcopy(hardened)
+    for source in ("data", folder / "more", "../../../../../../../run/docker.sock", tmp_path / "a",
+                   "/srv/data"):
+        bind(str(source))(config)
+    config["hooks"] = {"poststop": [{"path": f"{folder}/rootfs/bin/hook"}]}
+    first = len(hardened["mounts"])
+    (folder / "config.json").write_text(json.dumps(config))
+    words, cwd = {"path": ([folder], "/"), "here": ([], folder), "relative": (["./a bundle/"], tmp_path)}[how]
+    found = run([hako, "explain", "--format=json", *words], cwd=cwd).json()["findings"]
+    assert {f["pointer"]: f["id"] for f in found if f["rating"] != "ok"} == {
+        f"/mounts/{first + 2}": "mount-engine-socket", f"/mounts/{first + 3}": "mount-writable",
+        f"/mounts/{first + 4}": "mount-writable", "/hooks/poststop/0": "hook-in-rootfs"}
+
+
 def test_a_user_namespace_of_the_host_protects_nobody(explain, hardened):
     config = copy.deepcopy(hardened)
     for key in USER:

@@ -96,7 +96,7 @@ find_other_source(struct finder *f)
 
 		if (!is_bind(m) || m->source[0] != '/' || f->claimed_mounts[i] ||
 		    writable == is_readonly_throughout(m) ||
-		    explain_matches(clean_path(f->problems->arena, m->source), bundle, PATH_BELOW))
+		    explain_is_there(clean_path(f->problems->arena, m->source), bundle, PATH_BELOW))
 			continue;
 		explain_found(f, m->at, describe(f, m, m->source));
 	}
@@ -211,7 +211,7 @@ static bool
 is_listed(const struct strings *paths, const char *path)
 {
 	for (size_t i = 0; i < paths->count; i++)
-		if (explain_matches(path, paths->items[i], PATH_AT | PATH_BELOW))
+		if (explain_is_there(path, paths->items[i], PATH_AT | PATH_BELOW))
 			return true;
 	return false;
 }
@@ -364,8 +364,8 @@ find_in_rootfs(struct finder *f, const struct objects *hooks, const char *rootfs
 	const struct config_hook *rows = hooks->items;
 
 	for (size_t i = 0; i < hooks->count; i++)
-		if (explain_matches(clean_path(f->problems->arena, rows[i].path), rootfs,
-		                    PATH_BELOW))
+		if (explain_is_there(clean_path(f->problems->arena, rows[i].path), rootfs,
+		                     PATH_BELOW))
 			explain_found(f, rows[i].at, rows[i].path);
 }
 
@@ -376,7 +376,7 @@ find_hook_in_rootfs(struct finder *f)
 	const struct config_hooks *hooks = f->config->hooks;
 	const char *rootfs = clean_path(f->problems->arena, f->plan->rootfs);
 
-	if (hooks == NULL || f->plan->rootfs[0] != '/')
+	if (hooks == NULL)
 		return;
 	find_in_rootfs(f, &hooks->prestart, rootfs);
 	find_in_rootfs(f, &hooks->create_runtime, rootfs);
