@@ -510,6 +510,27 @@ def test_junit(changed):
     assert failures[0][0].get("message").startswith('expected <"other"&>, found hako')
 
 
+@pytest.mark.parametrize("name, json_name, text", [
+    (b"\xff\xfe", "\ufffd\ufffd", "??"), (b"\xef\xbf\xbf", "\uffff", "???"),
+    (b"\xef\xbf\xbea", "\ufffea", "???a"), (b"\xc2\x85b", "\x85b", "??b"),
+    (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd", "???"), (b"x\ny", "x\ny", "x?y"),
+    (b"a]]>&'\"\\", "a]]>&'\"\\", "a]]>&'\"\\"), ("é\ufffd".encode(), "é\ufffd", "é\ufffd"),
+])
+def test_what_a_container_says_breaks_no_format(make, name, json_name, text):
+    """XML, YAML and JSON do not have every byte; readers refuse the whole of what is not theirs."""
+    c = make(running=True)
+    program = f"import ctypes; n = {name!r}; ctypes.CDLL(None).sethostname(n, len(n))"
+    inside(c, sys.executable, "-c", program, types="u")
+    assert verify(c, "--only=uts")["uts.hostname"]["found"] == json_name
+    lines = subprocess.run(c.runtime.argv("verify", "--format=tap", "--only=uts.hostname", c.id),
+                           capture_output=True).stdout.decode().splitlines()
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    assert f'  found: "{quoted}"' in lines or name == b"x\ny" and '  found: "x\\x0ay"' in lines
+    suite = xml.fromstring(subprocess.run(
+        c.runtime.argv("verify", "--format=junit", c.id), capture_output=True).stdout)[0]
+    assert f", found {text} (config" in suite.find("*/failure").get("message")
+
+
 def test_pending_is_skipped(make):
     c = make()
     lines = c.runtime.run("verify", "--format=tap", c.id).stdout
