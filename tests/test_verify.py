@@ -214,6 +214,9 @@ CHANGES = {
     "smaller tmpfs": Change("mounts.DESTINATION.data", "mounts./dev/shm.data",
                             mount("mount", "-o", "remount,nosuid,nodev,noexec,size=1m",
                                   "none", "/dev/shm")),
+    "processes of others": Change("mounts.DESTINATION.data", "mounts./proc.data",
+                                  mount("mount", "-o", "remount,hidepid=0", "none", "/proc"),
+                                  lambda b: b.mount("/proc", "proc", "hidepid=2", type="proc")),
     "shared mount": Change("mounts.DESTINATION.propagation", "mounts./dev/shm.propagation",
                            mount("mount", "--make-shared", "/dev/shm")),
     "idmap": Change("mounts.DESTINATION.idmap", "mounts./data.idmap", config(without_idmap),
@@ -384,6 +387,20 @@ def busy(b):
     b.config["domainname"] = "example.org"
 
 
+def reworded(b):
+    """Options that the kernel shows in other words, and mounts that others hide."""
+    lower = b.path / "a b:c"
+    (lower / "d").mkdir(parents=True)
+    b.mount("/over", "overlay", "lowerdir=" + f"{lower}:{b.path}/rootfs".replace(":c:", r"\:c:"),
+            type="overlay")
+    for i, words in enumerate((["size=1%"], ["size=0x10000", "mode=01700"], ["size=010000"])):
+        b.mount(f"/t{i}", "tmpfs", *words, type="tmpfs")
+    b.mount("/t0", "tmpfs", "remount", "size=2m", "nr_inodes=1k", type="tmpfs")
+    b.mount("/proc", "proc", "hidepid=2", type="proc")
+    b.mount("/t1/hidden", "tmpfs", "nosuid", type="tmpfs")
+    b.linux.update(maskedPaths=["/t1", "/proc/sys"], readonlyPaths=["/proc/sys/net"])
+
+
 def host(b):
     """The runtime's namespaces, but for mounts."""
     b.linux["namespaces"] = [{"type": "mount"}]
@@ -391,7 +408,8 @@ def host(b):
     b.without_mount("/dev/mqueue", "/sys", "/sys/fs/cgroup")
 
 
-@pytest.mark.parametrize("setup", [None, busy, mapped, idmapped, offsets, filtered, host],
+@pytest.mark.parametrize("setup", [None, busy, reworded, mapped, idmapped, offsets, filtered,
+                                   host],
                          ids=lambda setup: setup.__name__ if setup else "plain")
 def test_holds(make, setup):
     c = make(setup)

@@ -20,7 +20,7 @@ struct account {
 	size_t *allowed;              /* how many mounts may stand at the point of each */
 };
 
-/* One more mount may stand where that path leads. */
+/* One more mount may stand where that path leads; out of reach it stands where it was put. */
 static void
 allow(struct account *a, const char *path, bool follow)
 {
@@ -29,8 +29,8 @@ allow(struct account *a, const char *path, bool follow)
 	uint64_t id = fd >= 0 ? observed_mount_id(fd, &is_root) : 0;
 	const struct mount_line *top = is_root ? mountinfo_find(a->mounts, id) : NULL;
 
-	for (size_t i = 0; top != NULL && i < a->mounts->count; i++)
-		if (strcmp(a->mounts->lines[i].point, top->point) == 0)
+	for (size_t i = 0; i < a->mounts->count; i++)
+		if (strcmp(a->mounts->lines[i].point, top != NULL ? top->point : path) == 0)
 			a->allowed[i]++;
 }
 
