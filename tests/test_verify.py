@@ -398,6 +398,9 @@ def reworded(b):
     b.mount("/t0", "tmpfs", "remount", "size=2m", "nr_inodes=1k", type="tmpfs")
     b.mount("/proc", "proc", "hidepid=2", type="proc")
     b.mount("/t1/hidden", "tmpfs", "nosuid", type="tmpfs")
+    b.mount("/tree", "/dev", "rbind", "rslave").mount("/tree/pts", "tmpfs", "ro", type="tmpfs")
+    b.linux["sysctl"] = {"net.ipv4.ip_local_reserved_ports": "3,1,2,9000-9005,9006",
+                         "kernel.shmmax": "0x1000", "net.ipv4.conf.all.rp_filter": "01"}
     b.linux.update(maskedPaths=["/t1", "/proc/sys"], readonlyPaths=["/proc/sys/net"])
 
 
