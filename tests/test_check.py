@@ -118,7 +118,9 @@ def test_names_of_the_file(hako, bundle):
     b = bundle().save()
     b.write("{}")
     for argv, cwd, name in (([], b.path, "config.json"), (["."], b.path, "config.json"),
+                            (["./"], b.path, "config.json"),
                             ([b.path.name], b.path.parent, f"{b.path.name}/config.json"),
+                            ([f"{b.path.name}//"], b.path.parent, f"{b.path.name}/config.json"),
                             (["-b", b.path], "/", f"{b.path}/config.json"),
                             (["--config", b.path / "config.json"], "/", f"{b.path}/config.json")):
         text = run([hako, "check", *argv], cwd=cwd, check=False).stdout

@@ -347,6 +347,25 @@ def test_a_source_in_the_bundle_is_not_the_host(explain, hardened, tmp_path):
     assert bad(explain(config)[0]) == {}
 
 
+@pytest.mark.parametrize("how", ["path", "here", "relative"])
+def test_a_bundle_by_any_name(hako, hardened, tmp_path, how):
+    """What is in it, and what is not, is the same."""
+    folder = tmp_path / "a bundle"
+    folder.mkdir()
+    config = copy.deepcopy(hardened)
+    for source in ("data", folder / "more", "../../../../../../../run/docker.sock", tmp_path / "a",
+                   "/srv/data"):
+        bind(str(source))(config)
+    config["hooks"] = {"poststop": [{"path": f"{folder}/rootfs/bin/hook"}]}
+    first = len(hardened["mounts"])
+    (folder / "config.json").write_text(json.dumps(config))
+    words, cwd = {"path": ([folder], "/"), "here": ([], folder), "relative": (["./a bundle/"], tmp_path)}[how]
+    found = run([hako, "explain", "--format=json", *words], cwd=cwd).json()["findings"]
+    assert {f["pointer"]: f["id"] for f in found if f["rating"] != "ok"} == {
+        f"/mounts/{first + 2}": "mount-engine-socket", f"/mounts/{first + 3}": "mount-writable",
+        f"/mounts/{first + 4}": "mount-writable", "/hooks/poststop/0": "hook-in-rootfs"}
+
+
 def test_a_user_namespace_of_the_host_protects_nobody(explain, hardened):
     config = copy.deepcopy(hardened)
     for key in USER:
@@ -380,6 +399,55 @@ def test_limits_of_unified(explain, hardened):
     config["linux"]["resources"] = {"unified": {"memory.max": "1000000", "pids.max": "5",
                                                 "cpu.max": "max 100000"}}
     assert set(bad(explain(config)[0])) == {"limit-cpu"}
+    # what is written last counts
+    config["linux"]["resources"].update(memory={"limit": 1000000}, pids={"limit": 0},
+                                        cpu={"cpus": "0"})
+    config["linux"]["resources"]["unified"] = {"memory.max": "max"}
+    assert set(bad(explain(config)[0])) == {"limit-memory"}
+
+
+NOTHING = {"allow": False, "access": "rwm"}
+
+
+@pytest.mark.parametrize("rules, at", [
+    ([NOTHING, {"allow": True, "type": "b", "major": 254, "access": "rwm"}], 1),
+    ([NOTHING, {"allow": True, "type": "b", "major": 8, "minor": 1, "access": "r"}], 1),
+    ([NOTHING, {"allow": True, "type": "c", "major": 1, "access": "w"}], 1),
+    ([NOTHING, {"allow": True, "type": "c", "major": 1, "minor": 4, "access": "r"}], 1),
+    ([{"allow": True, "type": "b", "major": 8, "access": "r"}, NOTHING], None),
+    ([NOTHING, {"allow": True, "access": "m"}], None),
+    ([NOTHING, {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rwm"}], None),
+])
+def test_rules_of_devices(explain, hardened, rules, at):
+    config = copy.deepcopy(hardened)
+    config["linux"]["resources"]["devices"] = rules
+    found = [(f["id"], f["pointer"]) for fs in explain(config)[0].values() for f in fs
+             if f["rating"] != "ok"]
+    assert found == [("devices-open", f"/linux/resources/devices/{at}")] * (at is not None)
+
+
+@pytest.mark.parametrize("change, wanted", [
+    (host_ids, "danger"), (lambda c: None, None)], ids=["root of the host", "confined"])
+def test_no_cgroup_is_no_filter(hako, hardened, tmp_path, change, wanted):
+    config = copy.deepcopy(hardened)
+    del config["linux"]["resources"]
+    change(config)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    result = run([hako, "--cgroup-manager=disabled", "explain", "--format=json", tmp_path])
+    assert [f["rating"] for f in result.json()["findings"] if f["id"] == "devices-open"] == \
+        [wanted] * (wanted is not None)
+
+
+def test_a_second_proc(explain, hardened):
+    """Masks and read-only paths are of one mount, not of the filesystem."""
+    config = copy.deepcopy(hardened)
+    host_ids(config)
+    mount("proc", "nosuid")(config)
+    seen = explain(config)[0]
+    assert {"proc-settings", "proc-sysrq", "proc-kcore", "proc-unmasked"} <= set(bad(seen))
+    assert seen["proc-settings"][0]["message"].endswith(": /mnt/sys")
+    config["mounts"][-1]["options"].append("ro")
+    assert "proc-settings" not in bad(explain(config)[0])
 
 
 # --- output, places, containers --------------------------------------------------------------

@@ -214,6 +214,9 @@ CHANGES = {
     "smaller tmpfs": Change("mounts.DESTINATION.data", "mounts./dev/shm.data",
                             mount("mount", "-o", "remount,nosuid,nodev,noexec,size=1m",
                                   "none", "/dev/shm")),
+    "processes of others": Change("mounts.DESTINATION.data", "mounts./proc.data",
+                                  mount("mount", "-o", "remount,hidepid=0", "none", "/proc"),
+                                  lambda b: b.mount("/proc", "proc", "hidepid=2", type="proc")),
     "shared mount": Change("mounts.DESTINATION.propagation", "mounts./dev/shm.propagation",
                            mount("mount", "--make-shared", "/dev/shm")),
     "idmap": Change("mounts.DESTINATION.idmap", "mounts./data.idmap", config(without_idmap),
@@ -384,6 +387,23 @@ def busy(b):
     b.config["domainname"] = "example.org"
 
 
+def reworded(b):
+    """Options that the kernel shows in other words, and mounts that others hide."""
+    lower = b.path / "a b:c"
+    (lower / "d").mkdir(parents=True)
+    b.mount("/over", "overlay", "lowerdir=" + f"{lower}:{b.path}/rootfs".replace(":c:", r"\:c:"),
+            type="overlay")
+    for i, words in enumerate((["size=1%"], ["size=0x10000", "mode=01700"], ["size=010000"])):
+        b.mount(f"/t{i}", "tmpfs", *words, type="tmpfs")
+    b.mount("/t0", "tmpfs", "remount", "size=2m", "nr_inodes=1k", type="tmpfs")
+    b.mount("/proc", "proc", "hidepid=2", type="proc")
+    b.mount("/t1/hidden", "tmpfs", "nosuid", type="tmpfs")
+    b.mount("/tree", "/dev", "rbind", "rslave").mount("/tree/pts", "tmpfs", "ro", type="tmpfs")
+    b.linux["sysctl"] = {"net.ipv4.ip_local_reserved_ports": "3,1,2,9000-9005,9006",
+                         "kernel.shmmax": "0x1000", "net.ipv4.conf.all.rp_filter": "01"}
+    b.linux.update(maskedPaths=["/t1", "/proc/sys"], readonlyPaths=["/proc/sys/net"])
+
+
 def host(b):
     """The runtime's namespaces, but for mounts."""
     b.linux["namespaces"] = [{"type": "mount"}]
@@ -391,7 +411,8 @@ def host(b):
     b.without_mount("/dev/mqueue", "/sys", "/sys/fs/cgroup")
 
 
-@pytest.mark.parametrize("setup", [None, busy, mapped, idmapped, offsets, filtered, host],
+@pytest.mark.parametrize("setup", [None, busy, reworded, mapped, idmapped, offsets, filtered,
+                                   host],
                          ids=lambda setup: setup.__name__ if setup else "plain")
 def test_holds(make, setup):
     c = make(setup)
@@ -508,6 +529,27 @@ def test_junit(changed):
     assert [case.get("name") for case in failures] == ["uts.hostname"]
     assert failures[0][0].tag == "failure"
     assert failures[0][0].get("message").startswith('expected <"other"&>, found hako')
+
+
+@pytest.mark.parametrize("name, json_name, text", [
+    (b"\xff\xfe", "\ufffd\ufffd", "??"), (b"\xef\xbf\xbf", "\uffff", "???"),
+    (b"\xef\xbf\xbea", "\ufffea", "???a"), (b"\xc2\x85b", "\x85b", "??b"),
+    (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd", "???"), (b"x\ny", "x\ny", "x?y"),
+    (b"a]]>&'\"\\", "a]]>&'\"\\", "a]]>&'\"\\"), ("é\ufffd".encode(), "é\ufffd", "é\ufffd"),
+])
+def test_what_a_container_says_breaks_no_format(make, name, json_name, text):
+    """XML, YAML and JSON do not have every byte; readers refuse the whole of what is not theirs."""
+    c = make(running=True)
+    program = f"import ctypes; n = {name!r}; ctypes.CDLL(None).sethostname(n, len(n))"
+    inside(c, sys.executable, "-c", program, types="u")
+    assert verify(c, "--only=uts")["uts.hostname"]["found"] == json_name
+    lines = subprocess.run(c.runtime.argv("verify", "--format=tap", "--only=uts.hostname", c.id),
+                           capture_output=True).stdout.decode().splitlines()
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    assert f'  found: "{quoted}"' in lines or name == b"x\ny" and '  found: "x\\x0ay"' in lines
+    suite = xml.fromstring(subprocess.run(
+        c.runtime.argv("verify", "--format=junit", c.id), capture_output=True).stdout)[0]
+    assert f", found {text} (config" in suite.find("*/failure").get("message")
 
 
 def test_pending_is_skipped(make):

@@ -58,8 +58,12 @@ explain_found(struct finder *f, const struct json *at, const char *detail);
 bool
 explain_shares(const struct config *config, int type);
 
-/* Is that path said to be there: at, above or below one of the words of list? */
+/* Is that path the other one, above or below it? */
 enum path_match { PATH_AT = 1, PATH_ABOVE = 2, PATH_BELOW = 4 };
+bool
+explain_is_there(const char *path, const char *other, unsigned how);
+
+/* The same with any word of a rule's list. */
 bool
 explain_matches(const char *path, const char *list, unsigned how);
 

@@ -11,8 +11,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const ratings[] = {
 	[PROBLEM_ERROR] = "danger",
@@ -127,12 +129,29 @@ is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* What is in the bundle, and what is not, is told by names; a link counts as what it says. */
+static const char *
+absolute(struct arena *arena, const char *path, struct error *e)
+{
+	autofree char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+	if (path[0] == '/')
+		return path;
+	if (here == NULL) {
+		error_set(e, errno, "bundle-missing", "bundle %s: the current directory", path);
+		return NULL;
+	}
+	return arena_printf(arena, "%s/%s", here, path);
+}
+
 static int
 load_bundle(struct arena *arena, const struct options *o, const char *bundle,
             struct plan_options *options, const struct config **ret, struct json_doc **ret_doc,
             struct error *e)
 {
-	options->bundle = bundle;
+	options->bundle = absolute(arena, bundle, e);
+	if (options->bundle == NULL)
+		return -1;
 	if (bundle_load(arena, bundle, o->config, ret, ret_doc, e) < 0)
 		return -1;
 	(*ret_doc)->name = bundle_file(arena, bundle, o->config);

@@ -21,7 +21,7 @@ struct account {
 	size_t *allowed;              /* how many mounts may stand at the point of each */
 };
 
-/* One more mount may stand where that path leads. */
+/* One more mount may stand where that path leads; out of reach it stands where it was put. */
 static void
 allow(struct account *a, const char *path, bool follow)
 {
@@ -30,8 +30,8 @@ allow(struct account *a, const char *path, bool follow)
 	uint64_t id = fd >= 0 ? observed_mount_id(fd, &is_root) : 0;
 	const struct mount_line *top = is_root ? mountinfo_find(a->mounts, id) : NULL;
 
-	for (size_t i = 0; top != NULL && i < a->mounts->count; i++)
-		if (strcmp(a->mounts->lines[i].point, top->point) == 0)
+	for (size_t i = 0; i < a->mounts->count; i++)
+		if (strcmp(a->mounts->lines[i].point, top != NULL ? top->point : path) == 0)
 			a->allowed[i]++;
 }
 
@@ -119,17 +119,22 @@ came_along(const struct account *a, const struct mount_line *line)
 	return is_on_host(a, line, plan->rootfs, line->point);
 }
 
+/* What came along does not count, although something was mounted over it. */
 static bool
 is_known(const struct account *a, size_t i)
 {
-	const struct mount_line *line = &a->mounts->lines[i];
-	size_t found = 0;
+	const struct mount_line *lines = a->mounts->lines;
+	size_t found = 0, came = 0;
 
 	for (size_t k = 0; k < a->mounts->count; k++)
-		found += strcmp(a->mounts->lines[k].point, line->point) == 0;
-	if (strcmp(line->point, "/") == 0)
+		found += strcmp(lines[k].point, lines[i].point) == 0;
+	if (strcmp(lines[i].point, "/") == 0)
 		return found == 1;
-	return found <= a->allowed[i] || came_along(a, line);
+	if (found <= a->allowed[i] || came_along(a, &lines[i]))
+		return true;
+	for (size_t k = 0; k < a->mounts->count; k++)
+		came += strcmp(lines[k].point, lines[i].point) == 0 && came_along(a, &lines[k]);
+	return found - came <= a->allowed[i];
 }
 
 /* Before the pivot hooks can mount what they like, and are there to do it. */

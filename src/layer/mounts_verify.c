@@ -243,6 +243,21 @@ verify_propagation(const struct subject *s)
 
 /* Data --------------------------------------------------------------------------------- */
 
+/* hidepid: numbers are taken, words are shown. */
+static const struct {
+	const char *text;
+	const char *word;
+} hidepids[] = {{"0", "off"}, {"1", "noaccess"}, {"2", "invisible"}, {"4", "ptraceable"}};
+
+static bool
+is_same_hidepid(const char *text, const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(hidepids); i++)
+		if (strcmp(hidepids[i].text, text) == 0)
+			return strcmp(hidepids[i].word, word) == 0;
+	return false;
+}
+
 /* "0755" and "755", "64k" and "65536": the kernel has one way to write it. */
 static bool
 is_same_value(const char *key, const char *a, const char *b)
@@ -254,10 +269,12 @@ is_same_value(const char *key, const char *a, const char *b)
 
 	if (strcmp(a, b) == 0)
 		return true;
+	if (strcmp(key, "hidepid") == 0)
+		return is_same_hidepid(a, b);
 	for (size_t i = 0; i < 2; i++) {
 		const char *suffix;
 
-		values[i] = strtoull(texts[i], &end, strstr(key, "mode") != NULL ? 8 : 10);
+		values[i] = strtoull(texts[i], &end, strstr(key, "mode") != NULL ? 8 : 0);
 		if (end == texts[i])
 			return false;
 		suffix = *end != '\0' ? strchr(suffixes, *end | 0x20) : NULL;
@@ -277,7 +294,35 @@ append(struct arena *arena, const char *list, const char *key, const char *value
 	return arena_printf(arena, "%s%s%s=%s", list, list[0] != '\0' ? " " : "", key, value);
 }
 
-/* Those that the kernel shows; what is the default it does not, and ids are the namespace's. */
+/* What a remount has said since counts. */
+static const char *
+last_value(const struct subject *s, const struct string_pair *pair)
+{
+	const struct plan *plan = s->plan;
+	const char *value = pair->value;
+
+	for (const struct mount_plan *m = s->m + 1; m < plan->mounts + plan->mount_count; m++) {
+		const char *later =
+			m->kind == MOUNT_REMOUNT && strcmp(m->destination, s->m->destination) == 0
+				? string_map_find(&m->data, pair->key)
+				: NULL;
+
+		value = later != NULL ? later : value;
+	}
+	return value;
+}
+
+/* Ids are shown as the namespace has them, a share of the memory as what it came to. */
+static bool
+is_comparable(const struct subject *s, const char *key, const char *value)
+{
+	bool is_id = strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0;
+
+	return strstr(key, "context") == NULL && strchr(value, '%') == NULL &&
+	       !(is_id && plan_isolates(s->plan, CLONE_NEWUSER));
+}
+
+/* Those that the kernel shows; what is the default it does not. */
 static void
 verify_data(const struct subject *s)
 {
@@ -285,15 +330,17 @@ verify_data(const struct subject *s)
 
 	for (size_t i = 0; i < s->m->data.count; i++) {
 		const struct string_pair *pair = &s->m->data.items[i];
+		const char *wanted = last_value(s, pair);
 		const char *value = mount_value(s->v->arena, s->line->superblock, pair->key);
 
-		if (value == NULL || strstr(pair->key, "context") != NULL ||
-		    ((strcmp(pair->key, "uid") == 0 || strcmp(pair->key, "gid") == 0) &&
-		     plan_isolates(s->plan, CLONE_NEWUSER)))
+		if (value == NULL && strcmp(pair->key, "hidepid") == 0 &&
+		    !plan_isolates(s->plan, CLONE_NEWUSER))
+			value = hidepids[0].word;
+		if (value == NULL || !is_comparable(s, pair->key, wanted))
 			continue;
-		expected = append(s->v->arena, expected, pair->key, pair->value);
+		expected = append(s->v->arena, expected, pair->key, wanted);
 		found = append(s->v->arena, found, pair->key,
-		               is_same_value(pair->key, pair->value, value) ? pair->value : value);
+		               is_same_value(pair->key, wanted, value) ? wanted : value);
 	}
 	if (expected[0] != '\0')
 		verdict_compare(s->v, claim_of(s, CHECK_MOUNT_DATA, "options"), expected, found);

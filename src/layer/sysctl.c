@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -88,17 +89,75 @@ normalise(struct arena *arena, const char *text)
 	return list;
 }
 
+/* "0x10" and "16": the kernel has one way to write it. */
+static bool
+are_same_numbers(const char *a, const char *b)
+{
+	while (*a != '\0' && *b != '\0') {
+		char *end_a, *end_b;
+		bool same = strtoull(a, &end_a, 0) == strtoull(b, &end_b, 0);
+
+		if (!same || end_a == a || end_b == b || *end_a != *end_b ||
+		    (*end_a != ' ' && *end_a != '\0'))
+			return false;
+		a = end_a + (*end_a != '\0');
+		b = end_b + (*end_b != '\0');
+	}
+	return *a == *b;
+}
+
+enum { PORTS = 65536 };
+
+static bool
+parse_ports(const char *text, bool *ret)
+{
+	while (*text != '\0') {
+		char *end;
+		unsigned long first = strtoul(text, &end, 10), last = first;
+
+		if (end > text && *end == '-')
+			last = strtoul(end + 1, &end, 10);
+		if (end == text || last >= PORTS || (*end != ',' && *end != '\0'))
+			return false;
+		while (first <= last)
+			ret[first++] = true;
+		text = end + (*end != '\0');
+	}
+	return true;
+}
+
+/* "1,2,3" and "1-3". */
+static bool
+are_same_ports(struct arena *arena, const char *a, const char *b)
+{
+	bool *ports[] = {arena_array(arena, PORTS, sizeof(bool)),
+	                 arena_array(arena, PORTS, sizeof(bool))};
+
+	return parse_ports(a, ports[0]) && parse_ports(b, ports[1]) &&
+	       memcmp(ports[0], ports[1], PORTS * sizeof(bool)) == 0;
+}
+
+/* As the config has it, if it is the same in other words. */
+static const char *
+reword(struct arena *arena, const char *found, const char *expected)
+{
+	return are_same_numbers(expected, found) || are_same_ports(arena, expected, found)
+	               ? expected
+	               : found;
+}
+
 LAYER_VERIFY(sysctl_verify)
 {
 	for (size_t i = 0; i < plan->sysctl_count; i++) {
 		const struct sysctl_plan *s = &plan->sysctls[i];
 		char *name = arena_strdup(v->arena, s->path);
 		const char *text = observed_inside(o, arena_printf(v->arena, "sys/%s", s->path));
+		const char *expected = normalise(v->arena, s->value);
 
 		for (char *p = name; *p != '\0'; p++)
 			*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
-		verdict_compare(v, (struct claim){CHECK_SYSCTL, s->at, name},
-		                normalise(v->arena, s->value),
-		                text != NULL ? normalise(v->arena, text) : NULL);
+		verdict_compare(v, (struct claim){CHECK_SYSCTL, s->at, name}, expected,
+		                text != NULL ? reword(v->arena, normalise(v->arena, text), expected)
+		                             : NULL);
 	}
 }

@@ -19,11 +19,15 @@ struct sink {
 	size_t used;
 };
 
-/* Is s, in UTF-8, a control character of Unicode (C0, DEL, C1)? */
+/*
+ * Is s, in UTF-8, a control character of Unicode (C0, DEL, C1), or U+FFFE or U+FFFF, which
+ * XML and YAML do not allow either?
+ */
 static bool
 is_control(const unsigned char *s)
 {
-	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0) ||
+	       (s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe);
 }
 
 void

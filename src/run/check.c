@@ -15,10 +15,15 @@
 const char *
 bundle_file(struct arena *arena, const char *bundle, const char *config)
 {
+	size_t length = strlen(bundle);
+
 	if (config != NULL)
 		return config;
-	return strcmp(bundle, ".") == 0 ? "config.json"
-	                                : arena_printf(arena, "%s/config.json", bundle);
+	while (length > 0 && bundle[length - 1] == '/')
+		length--; /* as a shell completes it */
+	return length == 1 && bundle[0] == '.'
+	               ? "config.json"
+	               : arena_printf(arena, "%.*s/config.json", (int)length, bundle);
 }
 
 static int

@@ -39,9 +39,8 @@ say_good(struct finder *f)
 		                 NULL);
 }
 
-/* Is path what that word names, what contains it, or inside it? */
 static bool
-matches_word(const char *path, const char *word, size_t length, unsigned how)
+is_there(const char *path, const char *word, size_t length, unsigned how)
 {
 	size_t own = strlen(path);
 
@@ -55,12 +54,18 @@ matches_word(const char *path, const char *word, size_t length, unsigned how)
 }
 
 bool
+explain_is_there(const char *path, const char *other, unsigned how)
+{
+	return is_there(path, other, strlen(other), how);
+}
+
+bool
 explain_matches(const char *path, const char *list, unsigned how)
 {
 	for (const char *word = list; *word != '\0'; word += strspn(word, " ")) {
 		size_t length = strcspn(word, " ");
 
-		if (matches_word(path, word, length, how))
+		if (is_there(path, word, length, how))
 			return true;
 		word += length;
 	}

@@ -96,7 +96,7 @@ find_other_source(struct finder *f)
 
 		if (!is_bind(m) || m->source[0] != '/' || f->claimed_mounts[i] ||
 		    writable == is_readonly_throughout(m) ||
-		    explain_matches(clean_path(f->problems->arena, m->source), bundle, PATH_BELOW))
+		    explain_is_there(clean_path(f->problems->arena, m->source), bundle, PATH_BELOW))
 			continue;
 		explain_found(f, m->at, describe(f, m, m->source));
 	}
@@ -211,43 +211,45 @@ static bool
 is_listed(const struct strings *paths, const char *path)
 {
 	for (size_t i = 0; i < paths->count; i++)
-		if (explain_matches(path, paths->items[i], PATH_AT | PATH_BELOW))
+		if (explain_is_there(path, paths->items[i], PATH_AT | PATH_BELOW))
 			return true;
 	return false;
 }
 
-/* Is a filesystem of the kernel's there, so that its files are? */
-static bool
-is_mounted(const struct plan *plan, const char *destination, const char *type)
+/* The words of the rule's list that are left open below a mount of their filesystem. */
+static const char *
+add_open_paths(struct finder *f, const struct mount_plan *m, bool readonly_will_do,
+               const char *open)
 {
-	for (size_t i = 0; i < plan->mount_count; i++) {
-		const struct mount_plan *m = &plan->mounts[i];
-
-		if (m->kind == MOUNT_FILESYSTEM && strcmp(m->type, type) == 0 &&
-		    strcmp(m->destination, destination) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The words of the rule's list that a path of the kernel's is left open by. */
-static void
-find_paths(struct finder *f, bool readonly_will_do)
-{
+	size_t root = strlen(strcmp(m->type, "proc") == 0 ? "/proc" : "/sys");
 	struct arena *arena = f->problems->arena;
-	const struct plan *plan = f->plan;
-	const char *open = NULL;
 
 	for (const char *word = f->rule->text; *word != '\0'; word += strspn(word, " ")) {
 		size_t length = strcspn(word, " ");
-		const char *path = arena_strndup(arena, word, length);
-		bool there = strncmp(path, "/proc", 5) == 0 ? is_mounted(plan, "/proc", "proc")
-		                                            : is_mounted(plan, "/sys", "sysfs");
+		const char *path = arena_printf(arena, "%s%.*s", m->destination,
+		                                (int)(length - root), word + root);
 
 		word += length;
-		if (there && !is_listed(&plan->masked_paths, path) &&
-		    !(readonly_will_do && is_listed(&plan->readonly_paths, path)))
+		if (!is_listed(&f->plan->masked_paths, path) &&
+		    !(readonly_will_do && is_listed(&f->plan->readonly_paths, path)))
 			open = open != NULL ? arena_printf(arena, "%s, %s", open, path) : path;
+	}
+	return open;
+}
+
+/* The filesystem may be there more than once, under other names than its usual one. */
+static void
+find_paths(struct finder *f, bool readonly_will_do)
+{
+	const char *type = strncmp(f->rule->text, "/proc", 5) == 0 ? "proc" : "sysfs";
+	const char *open = NULL;
+
+	for (size_t i = 0; i < f->plan->mount_count; i++) {
+		const struct mount_plan *m = &f->plan->mounts[i];
+
+		if (m->kind == MOUNT_FILESYSTEM && strcmp(m->type, type) == 0 &&
+		    !(readonly_will_do && is_readonly(m)))
+			open = add_open_paths(f, m, readonly_will_do, open);
 	}
 	if (open != NULL)
 		explain_found(f, NULL, open);
@@ -327,26 +329,53 @@ find_rule(const struct finder *f, char type, int64_t major, int64_t minor, const
 	return false;
 }
 
-void
-find_open_devices(struct finder *f)
+/* What a rule opens if it does not say it closer; ANY: what the rule itself says. */
+enum { ANY = -1, SOME_DISK = 8 };
+
+static bool
+find_probe(struct finder *f, const struct device_rule *rule)
 {
 	static const struct probe {
 		char type;
 		int64_t major, minor;
 		const char *what;
 	} probes[] = {
-		{'b', 8, 0, "disks"},
-		{'b', 259, 0, "disks"},
-		{'b', 253, 0, "disks"},
+		{'b', ANY, ANY, "disks"},
 		{'c', 1, 1, "the memory of the host"},
+		{'c', 1, 2, "the memory of the kernel"},
+		{'c', 1, 4, "ports of the hardware"},
 	};
 	const struct json *at;
 
-	for (const struct probe *p = probes; p < probes + ARRAY_SIZE(probes); p++)
-		if (find_rule(f, p->type, p->major, p->minor, &at)) {
-			explain_found(f, at, p->what);
+	for (const struct probe *p = probes; p < probes + ARRAY_SIZE(probes); p++) {
+		int64_t major = p->major != ANY      ? p->major
+		                : rule->major != ANY ? rule->major
+		                                     : SOME_DISK;
+		int64_t minor = p->minor != ANY ? p->minor : rule->minor != ANY ? rule->minor : 0;
+
+		if ((rule->type != 'a' && rule->type != p->type) ||
+		    !find_rule(f, p->type, major, minor, &at))
+			continue;
+		explain_found(f, at, p->what);
+		return true;
+	}
+	return false;
+}
+
+/* Nodes that the config makes are no matter of the filter: find_device(). */
+void
+find_open_devices(struct finder *f)
+{
+	const struct config_resources *r = f->config->linux_->resources;
+	size_t count = r != NULL ? r->devices.count : 0;
+
+	if (!f->plan->cgroup.wanted && f->confined)
+		f->count++; /* no filter, but an ordinary user may not open devices either */
+	else if (!f->plan->cgroup.wanted)
+		explain_found(f, NULL, "there is no cgroup that a filter could be on");
+	for (size_t i = 0; i < count && f->plan->cgroup.wanted; i++)
+		if (f->plan->device_rules[i].allow && find_probe(f, &f->plan->device_rules[i]))
 			return;
-		}
 }
 
 void
@@ -364,8 +393,8 @@ find_in_rootfs(struct finder *f, const struct objects *hooks, const char *rootfs
 	const struct config_hook *rows = hooks->items;
 
 	for (size_t i = 0; i < hooks->count; i++)
-		if (explain_matches(clean_path(f->problems->arena, rows[i].path), rootfs,
-		                    PATH_BELOW))
+		if (explain_is_there(clean_path(f->problems->arena, rows[i].path), rootfs,
+		                     PATH_BELOW))
 			explain_found(f, rows[i].at, rows[i].path);
 }
 
@@ -376,7 +405,7 @@ find_hook_in_rootfs(struct finder *f)
 	const struct config_hooks *hooks = f->config->hooks;
 	const char *rootfs = clean_path(f->problems->arena, f->plan->rootfs);
 
-	if (hooks == NULL || f->plan->rootfs[0] != '/')
+	if (hooks == NULL)
 		return;
 	find_in_rootfs(f, &hooks->prestart, rootfs);
 	find_in_rootfs(f, &hooks->create_runtime, rootfs);

@@ -143,50 +143,33 @@ find_privileged(struct finder *f)
 
 /* Limits ---------------------------------------------------------------------- */
 
-static const struct config_resources *
-resources_of(const struct finder *f)
-{
-	static const struct config_resources none;
-
-	return f->config->linux_->resources != NULL && f->plan->cgroup.wanted
-	               ? f->config->linux_->resources
-	               : &none;
-}
-
+/* What is written last counts; a limit may be asked for and yet be none. */
 static bool
-is_limited(const struct config_resources *r, const int64_t *limit, const char *file)
+is_limited(const struct finder *f, const char *file)
 {
-	const char *value = string_map_find(&r->unified, file);
+	const struct cgroup_value *v = plan_cgroup_value(&f->plan->cgroup, file);
 
-	return (limit != NULL && *limit > 0) ||
-	       (value != NULL && strncmp(value, "max", strlen("max")) != 0);
+	return v != NULL && v->value[0] != '\0' && strncmp(v->value, "max", strlen("max")) != 0;
 }
 
 void
 find_unlimited_memory(struct finder *f)
 {
-	const struct config_resources *r = resources_of(f);
-
-	if (!is_limited(r, r->memory != NULL ? r->memory->limit : NULL, "memory.max"))
+	if (!is_limited(f, "memory.max"))
 		explain_found(f, NULL, NULL);
 }
 
 void
 find_unlimited_pids(struct finder *f)
 {
-	const struct config_resources *r = resources_of(f);
-
-	if (!is_limited(r, r->pids != NULL ? r->pids->limit : NULL, "pids.max"))
+	if (!is_limited(f, "pids.max"))
 		explain_found(f, NULL, NULL);
 }
 
 void
 find_unlimited_cpu(struct finder *f)
 {
-	const struct config_resources *r = resources_of(f);
-
-	if (!is_limited(r, r->cpu != NULL ? r->cpu->quota : NULL, "cpu.max") &&
-	    (r->cpu == NULL || r->cpu->cpus == NULL))
+	if (!is_limited(f, "cpu.max") && !is_limited(f, "cpuset.cpus"))
 		explain_found(f, NULL, NULL);
 }
 

@@ -303,9 +303,9 @@ const struct rule explain_rules[] = {
 	 .text = "/sys/firmware /sys/devices/virtual/powercap"},
 
 	/* devices */
-	{"devices-open", DANGER, RISK, "every device of the host may be used",
+	{"devices-open", DANGER, RISK, "devices of the host may be used",
 	 .why = "With a node of it, disks and memory can be read and written past all permissions.",
-	 .fix = "begin linux.resources.devices with {\"allow\": false, \"access\": \"rwm\"} and allow what is needed",
+	 .fix = "let it have a cgroup, begin linux.resources.devices with {\"allow\": false, \"access\": \"rwm\"} and allow what is needed",
 	 .good = "the device filter keeps disks and memory of the host closed",
 	 .find = find_open_devices, .property = "/linux/resources/devices"},
 	{"device-memory", DANGER, RISK, "a device reaches the memory of the host",

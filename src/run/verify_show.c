@@ -143,17 +143,22 @@ verdicts_show_json(const struct verdicts *v, const char *name)
 
 /* TAP -------------------------------------------------------------------------------- */
 
-/* A YAML string in double quotes is a JSON string. */
+/* A YAML string in double quotes, with escapes for bytes that such a one can have. */
 static void
-put_yaml(FILE *out, const char *key, const char *value)
+put_yaml(FILE *out, const struct verdicts *v, const char *key, const char *value)
 {
-	fprintf(out, "  %s: \"", key);
+	size_t size = 4 * strlen(value) + 1, used = 0;
+	char *text = arena_alloc(v->arena, size);
+
 	for (; *value != '\0'; value++)
 		if ((unsigned char)*value < 0x20 || *value == 0x7f)
-			fprintf(out, "\\x%02x", (unsigned char)*value);
+			used += (size_t)snprintf(text + used, size - used, "\\x%02x",
+			                         (unsigned char)*value);
 		else
-			fprintf(out, *value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
-	fputs("\"\n", out);
+			used += (size_t)snprintf(text + used, size - used,
+			                         *value == '"' || *value == '\\' ? "\\%c" : "%c",
+			                         *value);
+	fprintf(out, "  %s: \"%s\"\n", key, printable(v, text));
 }
 
 /* What is not known has not passed. */
@@ -172,14 +177,14 @@ put_tap(FILE *out, const struct verdicts *v, const struct verdict *d, size_t num
 	if (good)
 		return;
 	fputs("  ---\n", out);
-	put_yaml(out, "outcome", words[d->outcome]);
+	put_yaml(out, v, "outcome", words[d->outcome]);
 	if (d->expected != NULL)
-		put_yaml(out, "expected", d->expected);
+		put_yaml(out, v, "expected", d->expected);
 	if (d->found != NULL)
-		put_yaml(out, d->outcome == VERDICT_DRIFT ? "found" : "reason", d->found);
+		put_yaml(out, v, d->outcome == VERDICT_DRIFT ? "found" : "reason", d->found);
 	json_where(d->at, at, sizeof(at));
 	if (at[0] != '\0')
-		put_yaml(out, "at", at);
+		put_yaml(out, v, "at", at);
 	fputs("  ...\n", out);
 }
 

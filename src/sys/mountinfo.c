@@ -19,7 +19,7 @@ count_lines(const char *text)
 	return n;
 }
 
-/* The kernel writes space, tab, newline and backslash as three octal digits. */
+/* The kernel writes space, tab, newline, backslash and others as three octal digits. */
 static char *
 unescape(char *text)
 {
@@ -132,7 +132,8 @@ mount_value(struct arena *arena, const char *list, const char *word)
 
 	for (const char *p = list; *p != '\0'; p += strcspn(p, ","), p += *p != '\0')
 		if (strncmp(p, word, length) == 0 && p[length] == '=')
-			return arena_strndup(arena, p + length + 1, strcspn(p + length + 1, ","));
+			return unescape(
+				arena_strndup(arena, p + length + 1, strcspn(p + length + 1, ",")));
 	return NULL;
 }
 
