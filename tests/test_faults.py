@@ -125,6 +125,19 @@ def test_init_killed_while_it_builds(runtime, bundle, leaks, call):
     assert leaks.wait() == []
 
 
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOBUFS"])
+def test_exec_whose_intermediate_ends(runtime, bundle, fault):
+    """It has cloned the process already, which holds the same end of their socket."""
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    box.start()
+    result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject=sendto:{fault}:when=1"],
+                    "exec", box.id, "/bin/touch", "/made")
+    assert result.returncode == 255 and "the other process ended" in result.stderr, result
+    assert eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {box.pid})
+    assert not (box.bundle.rootfs / "made").exists()
+
+
 # --- system calls fail ---------------------------------------------------------------------
 
 FATAL = [
@@ -159,6 +172,28 @@ def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
                     "--pid-file", tmp_path / "pid", "--bundle", bundle(*SLEEP), runtime.new_id())
     assert (result.returncode, "make the socket for start" in result.stderr) == (1, True), result
     assert not (tmp_path / "pid").exists()
+    assert leaks.wait() == []
+
+
+def test_process_without_a_pidfd(runtime, bundle):
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    box.start()
+    strace(runtime, ["-o", box.bundle.path / "trace"], "exec", box.id, "/bin/true")
+    count = CALL.findall((box.bundle.path / "trace").read_text()).count("pidfd_open")
+    inject = f"inject=pidfd_open:error=EMFILE:when={count}"
+    result = strace(runtime, ["-o", "/dev/null", "-e", inject], "exec", box.id, *SLEEP)
+    assert result.returncode == 255 and "pidfd_open of init" in result.stderr, result
+    assert eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {box.pid})
+
+
+def test_start_that_cannot_take_the_socket(runtime, bundle, leaks):
+    """With the socket's name there the container would count as created for ever."""
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    result = strace(runtime, ["-o", "/dev/null", "-e", "inject=unlinkat:error=EIO:when=1"],
+                    "start", box.id)
+    assert (result.returncode, "socket for start" in result.stderr) == (1, True), result
     assert leaks.wait() == []
 
 
@@ -339,6 +374,21 @@ def victim():
     assert process.poll() is None and kernel.stat(process.pid)[0] == "S"
     process.kill()
     process.wait()
+
+
+def test_pid_that_is_not_inits(runtime, bundle, victim, leaks):
+    """The intermediate, or who has got hold of init, tells hako the pid of a bystander."""
+    with subprocess.Popen(["unshare", "--user", "--map-root-user", *SLEEP]) as holder:
+        path = f"/proc/{holder.pid}/ns/user"
+        eventually(lambda: os.readlink(path) != os.readlink("/proc/self/ns/user"))
+        b = bundle(*SLEEP)
+        b.linux["namespaces"].append({"type": "user", "path": path})
+        inject = f"inject=clone3:retval={victim.pid}:when=1"
+        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject],
+                        "create", "--bundle", b, runtime.new_id())
+        holder.kill()
+    assert result.returncode == 1 and f"init is not pid {victim.pid}" in result.stderr, result
+    assert leaks.wait() == []
 
 
 @pytest.mark.parametrize("seconds_off", [-1, 1, 1000])

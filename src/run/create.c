@@ -39,7 +39,7 @@ handles_init(struct handles *h)
 		.root_dir = -1,
 		.state_dir = -1,
 		.start_sock = -1,
-		.sync = {.fd = -1, .interrupt = -1},
+		.sync = {.fd = -1, .interrupt = -1, .peer = -1},
 		.cgroup_root = -1,
 		.cgroup = -1,
 		.cgroup_aside = -1,
