@@ -348,6 +348,29 @@ def test_mounts_of_the_host_that_are_gone(runtime, host):
     assert own_mounts() == before
 
 
+@pytest.mark.parametrize("damage", [lambda file: file.write_text("{"), os.unlink])
+def test_mounts_of_the_host_of_a_container_with_a_damaged_state(runtime, host, damage):
+    box = runtime.container(host("folder"))
+    before = own_mounts()
+    box.create()
+    box.start()
+    damage(runtime.root / box.id / "state.json")
+    box.delete("--force")
+    assert own_mounts() == before
+
+
+def test_mount_of_somebody_else_and_a_damaged_state(runtime, host):
+    box = runtime.container(host("folder"))
+    private.mount(box.bundle.rootfs, box.bundle.rootfs, None, private.MS_BIND)
+    before = own_mounts()
+    box.create()
+    private.umount(box.bundle.rootfs)  # hako's, which is on it
+    (runtime.root / box.id / "state.json").write_text("")
+    box.delete("--force")
+    assert own_mounts() == before
+    private.umount(box.bundle.rootfs)
+
+
 @pytest.mark.parametrize("change", ["user namespace", "/"])
 def test_mounts_of_the_host_that_cannot_be(runtime, host, change):
     b = host("folder")

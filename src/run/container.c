@@ -206,7 +206,8 @@ container_refresh(struct arena *arena, struct container *c, bool damaged_ok, str
 
 	c->state = NULL;
 	c->status = STATUS_STOPPED;
-	for (int i = 0; state_load(arena, c->dir, &c->state, &c->state_error) < 0; i++) {
+	for (int i = 0; state_load(arena, c->dir, "state.json", &c->state, &c->state_error) < 0;
+	     i++) {
 		bool busy; /* not written yet, or about to be deleted */
 
 		if (damaged_ok)

@@ -127,11 +127,26 @@ claim_id(const struct plan *plan, struct handles *h, struct error *e)
 	return 0;
 }
 
+/*
+ * The first state is never written to again. It stays, where mounts of the host must be
+ * taken off even when the later one is damaged: see delete_damaged().
+ */
+static int
+keep_first_state(const struct handles *h, struct error *e)
+{
+	if (h->mount_below != 0 &&
+	    linkat(h->state_dir, "state.json", h->state_dir, STATE_FIRST, 0) < 0)
+		return error_set(e, errno, "state-failed", "keep the first state.json");
+	return 0;
+}
+
 static void
 remove_state(const struct plan *plan, struct handles *h)
 {
 	unlinkat(h->state_dir, "state.json", 0);
 	unlinkat(h->state_dir, "config.json", 0);
+	if (h->mount_below != 0)
+		unlinkat(h->state_dir, STATE_FIRST, 0);
 	if (h->start_sock >= 0)
 		unlinkat(h->state_dir, "start.sock", 0);
 	unlinkat(h->root_dir, plan->options.id, AT_REMOVEDIR);
@@ -245,7 +260,7 @@ create_claimed(const struct plan *plan, const struct json_doc *doc, const char *
                bool wait_for_start, struct handles *h, struct error *e)
 {
 	h->mount_below = rootfs_mount_below(plan);
-	if (state_save(plan, h, e) < 0)
+	if (state_save(plan, h, e) < 0 || keep_first_state(h, e) < 0)
 		return -1;
 	if (wait_for_start && open_start_socket(h, e) < 0)
 		return -1;

@@ -197,16 +197,22 @@ is_scope(const char *cgroups_path)
 	return colon != NULL && strchr(colon + 1, ':') != NULL;
 }
 
-/* Where the saved config puts the cgroup; without it, where the id alone would. */
+/*
+ * As it was at first, where that was kept; else where the saved config puts the cgroup;
+ * without it, where the id alone would.
+ */
 static struct state
 planned_state(struct arena *arena, const struct container *c)
 {
 	struct plan_options options = {.id = c->id, .bundle = "/"};
 	const struct config *config;
+	const struct state *first;
 	const struct plan *plan;
 	struct json_doc *doc;
 	struct error ignored;
 
+	if (state_load(arena, c->dir, STATE_FIRST, &first, &ignored) == 0)
+		return *first;
 	plan_options_host(&options);
 	if (json_load(arena, c->dir, "config.json", "config.json", &doc, &ignored) < 0 ||
 	    config_decode(arena, doc, &config, &ignored) < 0)
