@@ -65,6 +65,12 @@ def everything(b):
     return b
 
 
+def running(box):
+    box.create()
+    box.start()
+    return box.pid
+
+
 def clean_up(runtime, id, leaks, where):
     """What an engine does after a crash; then nothing may be left."""
     result = runtime.run("delete", "--force", id, check=False)
@@ -129,8 +135,7 @@ def test_init_killed_while_it_builds(runtime, bundle, leaks, call):
 def test_exec_whose_intermediate_ends(runtime, bundle, fault):
     """It has cloned the process already, which holds the same end of their socket."""
     box = runtime.container(bundle(*SLEEP))
-    box.create()
-    box.start()
+    running(box)
     result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject=sendto:{fault}:when=1"],
                     "exec", box.id, "/bin/touch", "/made")
     assert result.returncode == 255 and "the other process ended" in result.stderr, result
@@ -177,14 +182,54 @@ def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
 
 def test_process_without_a_pidfd(runtime, bundle):
     box = runtime.container(bundle(*SLEEP))
-    box.create()
-    box.start()
+    running(box)
     strace(runtime, ["-o", box.bundle.path / "trace"], "exec", box.id, "/bin/true")
     count = CALL.findall((box.bundle.path / "trace").read_text()).count("pidfd_open")
     inject = f"inject=pidfd_open:error=EMFILE:when={count}"
     result = strace(runtime, ["-o", "/dev/null", "-e", inject], "exec", box.id, *SLEEP)
     assert result.returncode == 255 and "pidfd_open of init" in result.stderr, result
     assert eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {box.pid})
+
+
+LACKS = [("openat", "EMFILE"), ("openat", "ENFILE"), ("newfstatat", "ENOMEM"), ("read", "ENOMEM")]
+
+
+@pytest.mark.parametrize("call, errno", LACKS)
+def test_delete_of_a_running_container_that_lacks_something(runtime, bundle, tmp_path, call, errno):
+    """How it is cannot be asked: that does not make it a stopped one."""
+    box = runtime.container(bundle(*SLEEP))
+    pid = running(box)
+    for n in range(1, calls(runtime, tmp_path, "delete", box.id).count(call) + 1):
+        inject = f"inject={call}:error={errno}:when={n}"
+        result = strace(runtime, ["-o", "/dev/null", "-e", inject], "delete", box.id)
+        assert result.returncode != 0 and alive(pid), (n, result)
+        assert box.status == "running"
+
+
+@pytest.mark.parametrize("call, errno", LACKS)
+def test_delete_force_that_lacks_something(runtime, bundle, leaks, tmp_path, call, errno):
+    """Nor a missing or a damaged one: it is deleted, or can still be."""
+    box = runtime.container(bundle(*SLEEP))
+    running(box)
+    names = calls(runtime, tmp_path, "delete", "--force", box.id)
+    for n in range(1, names.count(call) + 1):
+        running(box)
+        inject = f"inject={call}:error={errno}:when={n}"
+        result = strace(runtime, ["-o", "/dev/null", "-e", inject], "delete", "--force", box.id)
+        if result.returncode != 0:
+            clean_up(runtime, box.id, leaks, (n, result))
+        assert leaks.wait() == [], (n, result)
+
+
+def test_delete_force_that_cannot_kill(runtime, bundle):
+    """Nobody would find it once its state is gone."""
+    runtime.options = ["--cgroup-manager", "disabled"]
+    box = runtime.container(bundle(*SLEEP))
+    pid = running(box)
+    result = strace(runtime, ["-o", "/dev/null", "-e", "inject=pidfd_open:error=EMFILE"],
+                    "delete", "--force", box.id)
+    assert (result.returncode, "open init" in result.stderr) == (1, True), result
+    assert alive(pid) and box.status == "running"
 
 
 def test_start_that_cannot_take_the_socket(runtime, bundle, leaks):

@@ -123,13 +123,15 @@ wait_alone(const struct container *c, int pidfd)
  * does not end before the parents of all processes that exec added have reaped
  * them, and such a parent may be waiting for us: an empty cgroup is enough.
  */
-static void
-kill_everything(const struct container *c)
+static int
+kill_everything(const struct container *c, struct error *e)
 {
 	struct error ignored;
-	autoclose int init = container_pidfd(c, &ignored);
+	autoclose int init = container_pidfd(c, e);
 	autoclose int cgroup = container_cgroup(c, &ignored);
 
+	if (init < 0 && cgroup < 0 && e->code != 0)
+		return -1;
 	if (init >= 0)
 		(void)sys_pidfd_send_signal(init, SIGKILL);
 	if (cgroup >= 0) {
@@ -143,6 +145,7 @@ kill_everything(const struct container *c)
 		(void)wait_gone(init, REAP_MS);
 	else if (init >= 0)
 		wait_alone(c, init);
+	return 0;
 }
 
 static int
@@ -248,8 +251,8 @@ container_take_down(struct container *c, struct error *e)
 {
 	struct handles h;
 
-	if (c->status != STATUS_STOPPED)
-		kill_everything(c);
+	if (c->status != STATUS_STOPPED && kill_everything(c, e) < 0)
+		return -1;
 	handles_init(&h);
 	if (steps_undo(c->state, &h, e) < 0 || remove_folder(c, e) < 0)
 		return -1;
