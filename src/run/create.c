@@ -259,8 +259,8 @@ static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
 {
-	h->mount_below = rootfs_mount_below(plan);
-	if (state_save(plan, h, e) < 0 || keep_first_state(h, e) < 0)
+	if (rootfs_mount_below(plan, &h->mount_below, e) < 0 || state_save(plan, h, e) < 0 ||
+	    keep_first_state(h, e) < 0)
 		return -1;
 	if (wait_for_start && open_start_socket(h, e) < 0)
 		return -1;
@@ -309,7 +309,10 @@ state_to_undo(const struct plan *plan, const struct handles *h)
 	};
 }
 
-/* Take back what was made. Errors on the way are not worth more than the first one. */
+/*
+ * Take back what was made. Errors on the way are not worth more than the first one; what
+ * is left then `delete --force` can still find.
+ */
 static void
 roll_back(const struct plan *plan, struct handles *h, bool stopped)
 {
@@ -318,8 +321,8 @@ roll_back(const struct plan *plan, struct handles *h, bool stopped)
 
 	spawn_kill(h);
 	intel_rdt_take_back(plan, h);
-	(void)steps_undo(&state, h, &ignored);
-	remove_state(plan, h);
+	if (steps_undo(&state, h, &ignored) == 0)
+		remove_state(plan, h);
 	if (stopped)
 		run_poststop(plan, h);
 }
