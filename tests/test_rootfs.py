@@ -327,6 +327,7 @@ def test_mounts_of_the_host_are_taken_back(runtime, host):
 
 
 @pytest.mark.parametrize("call, command", [("statx", "create"), ("umount2", "create"),
+                                           ("statx", "delete"),
                                            ("umount2", "delete"), ("read", "delete")])
 def test_mounts_of_the_host_and_a_failing_call(runtime, host, tmp_path, call, command):
     """Mounts that cannot be taken off are not forgotten."""

@@ -236,14 +236,20 @@ rootfs_undo(const struct state *state, struct handles *h, struct error *e)
 	struct arena arena = {0};
 	const struct mountinfo *mounts;
 	const struct mount_line *top = NULL;
+	uint64_t id;
 	int rc = 0;
 
 	(void)h;
 	if (state->mount_below == NULL)
 		return 0;
+	id = mount_id(state->rootfs);
+	if (id == 0 && errno == ENOENT) /* and with it what was mounted there */
+		return 0;
+	if (id == 0)
+		return error_set(e, errno, "rootfs-failed", "find the mount of %s", state->rootfs);
 	mounts = observed_own_mounts(&arena);
 	if (mounts != NULL)
-		top = mountinfo_find(mounts, mount_id(state->rootfs));
+		top = mountinfo_find(mounts, id);
 	else
 		rc = error_set(e, errno, "rootfs-failed", "read /proc/self/mountinfo");
 	if (top != NULL && top->parent == *state->mount_below &&
