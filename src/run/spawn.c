@@ -11,11 +11,12 @@
  *     it, as the network of a container with another one: the same intermediate
  *     joins them before;
  *   - a process that `exec` adds is seen by the container from its first moment:
- *     the intermediate has let go of the host's files and root before (with
- *     CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
+ *     the intermediate has let go of the host's files, root and capabilities before
+ *     (with CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
  */
 #include "hako/spawn.h"
 #include "hako/caller.h"
+#include "hako/credentials.h"
 #include "hako/init.h"
 #include "hako/mem.h"
 #include "hako/proc.h"
@@ -141,7 +142,7 @@ join_first(const struct plan *plan, struct handles *h, struct error *e)
 	int user_ns, pid_ns;
 
 	if (h->target_pidfd >= 0)
-		return init_exec_enter(plan, h, e);
+		return init_exec_enter(plan, h, e) < 0 ? -1 : credentials_shed(plan, e);
 	join_foreign(plan, h);
 	user_ns = joined(plan, h, CLONE_NEWUSER);
 	pid_ns = joined(plan, h, CLONE_NEWPID);
