@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -473,6 +474,24 @@ def test_pid_of_a_thread(runtime, bundle):
 
 
 # --- containers that resist ----------------------------------------------------------------
+
+@pytest.mark.parametrize("how", ["stopped", "hook"])
+def test_delete_force_of_one_whose_start_does_not_end(runtime, bundle, background, how):
+    """As a neighbour in its pid namespace may have it. start has the lock, and waits."""
+    b = bundle(*SLEEP)
+    if how == "hook":
+        b.config["hooks"] = {"startContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
+    box = runtime.container(b)
+    box.create()
+    pid = box.pid
+    if how == "stopped":
+        os.kill(pid, signal.SIGSTOP)
+    start = background("start", box.id, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually(lambda: not (runtime.root / box.id / "start.sock").exists())
+    box.delete("--force")
+    assert start.wait(5) in (0, 1) and not alive(pid)
+    assert os.listdir(runtime.root) == [] and not (CGROUP / box.id).exists()
+
 
 BOMB = "bomb & exec sleep 1000"
 ORPHANS = ("for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & wait' &); "

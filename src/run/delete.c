@@ -247,6 +247,22 @@ delete_damaged(struct container *c, struct error *e)
 }
 
 int
+container_break_lock(struct arena *arena, struct container *c, struct error *e)
+{
+	struct error why = *e;
+
+	if (strcmp(e->id, "container-busy") != 0)
+		return -1;
+	if (container_refresh(arena, c, true, e) < 0)
+		return -1;
+	if (c->state == NULL || c->status == STATUS_STOPPED) {
+		*e = why;
+		return -1;
+	}
+	return kill_everything(c, e) < 0 ? -1 : container_lock(c, e);
+}
+
+int
 container_take_down(struct container *c, struct error *e)
 {
 	struct handles h;
