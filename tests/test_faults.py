@@ -251,6 +251,40 @@ LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_gro
             "wait4", "rt_sigprocmask", "close"}
 
 
+def points_of(runtime, tmp_path, processes, *args):
+    """(name, n) of the calls of a command: of hako itself, and of its children until execve."""
+    strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
+    points = set()
+    traces = [CALL.findall(path.read_text()) for path in tmp_path.glob("trace.*")]
+    for names in sorted(traces, key=len)[-processes:]:
+        begin = images_start(names) if names[0] == "execve" else 0
+        end = names.index("execve") if "execve" in names[begin:] else len(names)
+        count = collections.Counter(names[:begin])
+        for name in names[begin:end]:
+            count[name] += 1
+            points.add((name, count[name]))
+    return sorted(point for point in points if point[0] not in LEFT_OUT)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_call_of_exec_fails_once(runtime, bundle, tmp_path, part):
+    """It hangs never, and the container is as before."""
+    box = runtime.container(bundle(*SLEEP))
+    pid = running(box)
+    args = ("exec", box.id, "/bin/echo", "here")
+    points = points_of(runtime, tmp_path, 3, *args)  # with the intermediate
+    assert len(points) > 70
+    for name, when in points[part::PARTS]:
+        inject = f"inject={name}:error={ERRNOS.get(name, 'ENOMEM')}:when={when}"
+        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject], *args)
+        where = (name, when, result)
+        if "while loading shared libraries" not in result.stderr and result.returncode != 0:
+            assert result.returncode in (1, 255) and result.stderr.count("\n") == 1, where
+        assert result.returncode != 0 or result.stdout == "here\n", where
+        eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {pid})
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("change", [simple, everything])
 @pytest.mark.parametrize("part", range(PARTS))
@@ -259,17 +293,7 @@ def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
     b = change(bundle("/bin/echo", "here"))
     id = runtime.new_id()
     args = ("run", "--bundle", b, id)
-    strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
-    points = set()
-    traces = [CALL.findall(path.read_text()) for path in tmp_path.glob("trace.*")]
-    for names in sorted(traces, key=len)[-2:]:  # parent and init
-        begin = images_start(names) if "execveat" in names else 0
-        end = names.index("execve", 1) if begin == 0 else len(names)
-        count = collections.Counter(names[:begin])
-        for name in names[begin:end]:
-            count[name] += 1
-            points.add((name, count[name]))
-    points = sorted(point for point in points if point[0] not in LEFT_OUT)
+    points = points_of(runtime, tmp_path, 2, *args)  # parent and init
     assert len(points) > 150
     for name, when in points[part::PARTS]:
         errno = ERRNOS.get(name, "ENOMEM")
