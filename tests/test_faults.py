@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -63,6 +64,12 @@ def everything(b):
     b.config["hooks"] = {kind: [{"path": "/bin/true"}] for kind in (
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")}
     return b
+
+
+def running(box):
+    box.create()
+    box.start()
+    return box.pid
 
 
 def clean_up(runtime, id, leaks, where):
@@ -125,6 +132,18 @@ def test_init_killed_while_it_builds(runtime, bundle, leaks, call):
     assert leaks.wait() == []
 
 
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOBUFS"])
+def test_exec_whose_intermediate_ends(runtime, bundle, fault):
+    """It has cloned the process already, which holds the same end of their socket."""
+    box = runtime.container(bundle(*SLEEP))
+    running(box)
+    result = strace(runtime, ["-f", "-o", "/dev/null", "-e", f"inject=sendto:{fault}:when=1"],
+                    "exec", box.id, "/bin/touch", "/made")
+    assert result.returncode == 255 and "the other process ended" in result.stderr, result
+    assert eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {box.pid})
+    assert not (box.bundle.rootfs / "made").exists()
+
+
 # --- system calls fail ---------------------------------------------------------------------
 
 FATAL = [
@@ -162,12 +181,108 @@ def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
     assert leaks.wait() == []
 
 
+def test_process_without_a_pidfd(runtime, bundle):
+    box = runtime.container(bundle(*SLEEP))
+    running(box)
+    strace(runtime, ["-o", box.bundle.path / "trace"], "exec", box.id, "/bin/true")
+    count = CALL.findall((box.bundle.path / "trace").read_text()).count("pidfd_open")
+    inject = f"inject=pidfd_open:error=EMFILE:when={count}"
+    result = strace(runtime, ["-o", "/dev/null", "-e", inject], "exec", box.id, *SLEEP)
+    assert result.returncode == 255 and "pidfd_open of init" in result.stderr, result
+    assert eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {box.pid})
+
+
+LACKS = [("openat", "EMFILE"), ("openat", "ENFILE"), ("newfstatat", "ENOMEM"), ("read", "ENOMEM")]
+
+
+@pytest.mark.parametrize("call, errno", LACKS)
+def test_delete_of_a_running_container_that_lacks_something(runtime, bundle, tmp_path, call, errno):
+    """How it is cannot be asked: that does not make it a stopped one."""
+    box = runtime.container(bundle(*SLEEP))
+    pid = running(box)
+    for n in range(1, calls(runtime, tmp_path, "delete", box.id).count(call) + 1):
+        inject = f"inject={call}:error={errno}:when={n}"
+        result = strace(runtime, ["-o", "/dev/null", "-e", inject], "delete", box.id)
+        assert result.returncode != 0 and alive(pid), (n, result)
+        assert box.status == "running"
+
+
+@pytest.mark.parametrize("call, errno", LACKS)
+def test_delete_force_that_lacks_something(runtime, bundle, leaks, tmp_path, call, errno):
+    """Nor a missing or a damaged one: it is deleted, or can still be."""
+    box = runtime.container(bundle(*SLEEP))
+    running(box)
+    names = calls(runtime, tmp_path, "delete", "--force", box.id)
+    for n in range(1, names.count(call) + 1):
+        running(box)
+        inject = f"inject={call}:error={errno}:when={n}"
+        result = strace(runtime, ["-o", "/dev/null", "-e", inject], "delete", "--force", box.id)
+        if result.returncode != 0:
+            clean_up(runtime, box.id, leaks, (n, result))
+        assert leaks.wait() == [], (n, result)
+
+
+def test_delete_force_that_cannot_kill(runtime, bundle):
+    """Nobody would find it once its state is gone."""
+    runtime.options = ["--cgroup-manager", "disabled"]
+    box = runtime.container(bundle(*SLEEP))
+    pid = running(box)
+    result = strace(runtime, ["-o", "/dev/null", "-e", "inject=pidfd_open:error=EMFILE"],
+                    "delete", "--force", box.id)
+    assert (result.returncode, "open init" in result.stderr) == (1, True), result
+    assert alive(pid) and box.status == "running"
+
+
+def test_start_that_cannot_take_the_socket(runtime, bundle, leaks):
+    """With the socket's name there the container would count as created for ever."""
+    box = runtime.container(bundle(*SLEEP))
+    box.create()
+    result = strace(runtime, ["-o", "/dev/null", "-e", "inject=unlinkat:error=EIO:when=1"],
+                    "start", box.id)
+    assert (result.returncode, "socket for start" in result.stderr) == (1, True), result
+    assert leaks.wait() == []
+
+
 ERRNOS = {"openat": "EMFILE", "openat2": "EMFILE", "mkdirat": "ENOSPC", "write": "ENOSPC",
           "renameat": "EIO", "clone3": "EAGAIN", "fork": "EAGAIN", "read": "EIO", "unlinkat": "EIO"}
 LEFT_OUT = {"execve", "execveat", "brk", "mmap", "munmap", "mprotect", "exit_group", "exit",
             "arch_prctl", "set_tid_address", "set_robust_list", "rseq", "getrandom",
             # these cannot fail; close closes when it says it failed, but not under strace
             "wait4", "rt_sigprocmask", "close"}
+
+
+def points_of(runtime, tmp_path, processes, *args):
+    """(name, n) of the calls of a command: of hako itself, and of its children until execve."""
+    strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
+    points = set()
+    traces = [CALL.findall(path.read_text()) for path in tmp_path.glob("trace.*")]
+    for names in sorted(traces, key=len)[-processes:]:
+        begin = images_start(names) if names[0] == "execve" else 0
+        end = names.index("execve") if "execve" in names[begin:] else len(names)
+        count = collections.Counter(names[:begin])
+        for name in names[begin:end]:
+            count[name] += 1
+            points.add((name, count[name]))
+    return sorted(point for point in points if point[0] not in LEFT_OUT)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_call_of_exec_fails_once(runtime, bundle, tmp_path, part):
+    """It hangs never, and the container is as before."""
+    box = runtime.container(bundle(*SLEEP))
+    pid = running(box)
+    args = ("exec", box.id, "/bin/echo", "here")
+    points = points_of(runtime, tmp_path, 3, *args)  # with the intermediate
+    assert len(points) > 70
+    for name, when in points[part::PARTS]:
+        inject = f"inject={name}:error={ERRNOS.get(name, 'ENOMEM')}:when={when}"
+        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject], *args)
+        where = (name, when, result)
+        if "while loading shared libraries" not in result.stderr and result.returncode != 0:
+            assert result.returncode in (1, 255) and result.stderr.count("\n") == 1, where
+        assert result.returncode != 0 or result.stdout == "here\n", where
+        eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {pid})
 
 
 @pytest.mark.timeout(180)
@@ -178,17 +293,7 @@ def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
     b = change(bundle("/bin/echo", "here"))
     id = runtime.new_id()
     args = ("run", "--bundle", b, id)
-    strace(runtime, ["-ff", "-o", tmp_path / "trace"], *args)
-    points = set()
-    traces = [CALL.findall(path.read_text()) for path in tmp_path.glob("trace.*")]
-    for names in sorted(traces, key=len)[-2:]:  # parent and init
-        begin = images_start(names) if "execveat" in names else 0
-        end = names.index("execve", 1) if begin == 0 else len(names)
-        count = collections.Counter(names[:begin])
-        for name in names[begin:end]:
-            count[name] += 1
-            points.add((name, count[name]))
-    points = sorted(point for point in points if point[0] not in LEFT_OUT)
+    points = points_of(runtime, tmp_path, 2, *args)  # parent and init
     assert len(points) > 150
     for name, when in points[part::PARTS]:
         errno = ERRNOS.get(name, "ENOMEM")
@@ -341,6 +446,21 @@ def victim():
     process.wait()
 
 
+def test_pid_that_is_not_inits(runtime, bundle, victim, leaks):
+    """The intermediate, or who has got hold of init, tells hako the pid of a bystander."""
+    with subprocess.Popen(["unshare", "--user", "--map-root-user", *SLEEP]) as holder:
+        path = f"/proc/{holder.pid}/ns/user"
+        eventually(lambda: os.readlink(path) != os.readlink("/proc/self/ns/user"))
+        b = bundle(*SLEEP)
+        b.linux["namespaces"].append({"type": "user", "path": path})
+        inject = f"inject=clone3:retval={victim.pid}:when=1"
+        result = strace(runtime, ["-f", "-o", "/dev/null", "-e", inject],
+                        "create", "--bundle", b, runtime.new_id())
+        holder.kill()
+    assert result.returncode == 1 and f"init is not pid {victim.pid}" in result.stderr, result
+    assert leaks.wait() == []
+
+
 @pytest.mark.parametrize("seconds_off", [-1, 1, 1000])
 def test_pid_of_another_process(runtime, bundle, victim, seconds_off):
     """Its pid is in the state file, but not its start time."""
@@ -378,6 +498,24 @@ def test_pid_of_a_thread(runtime, bundle):
 
 
 # --- containers that resist ----------------------------------------------------------------
+
+@pytest.mark.parametrize("how", ["stopped", "hook"])
+def test_delete_force_of_one_whose_start_does_not_end(runtime, bundle, background, how):
+    """As a neighbour in its pid namespace may have it. start has the lock, and waits."""
+    b = bundle(*SLEEP)
+    if how == "hook":
+        b.config["hooks"] = {"startContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
+    box = runtime.container(b)
+    box.create()
+    pid = box.pid
+    if how == "stopped":
+        os.kill(pid, signal.SIGSTOP)
+    start = background("start", box.id, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    eventually(lambda: not (runtime.root / box.id / "start.sock").exists())
+    box.delete("--force")
+    assert start.wait(5) in (0, 1) and not alive(pid)
+    assert os.listdir(runtime.root) == [] and not (CGROUP / box.id).exists()
+
 
 BOMB = "bomb & exec sleep 1000"
 ORPHANS = ("for i in 1 2 3 4 5; do (setsid sh -c 'trap \"\" TERM HUP INT; sleep 1000 & wait' &); "

@@ -16,6 +16,7 @@ import pytest
 
 from harness import leaks, private
 from harness.bundle import build_static
+from harness.kernel import eventually
 from harness.refused import refused
 from harness.runtime import MARK, SCALE, run
 
@@ -392,6 +393,26 @@ def test_watcher_gets_neither_the_binary_nor_the_host(own_copy, bundle, tmp_path
     assert [line for line in lines if line.startswith("secret")] == []
     assert "overwritten" not in lines
     assert "opened for writing" not in lines
+
+
+def test_tracer_gets_neither_capabilities_nor_the_environment(runtime, bundle):
+    """CVE-2016-9962: what a process that exec adds has before it executes its program."""
+    b = bundle("/bin/seize").capabilities("CAP_SYS_PTRACE", "CAP_SYS_CHROOT")
+    shutil.copy(build_static("seize.c"), b.rootfs / "bin/seize")
+    box = runtime.container(b)
+    out = box.create()
+    box.start()
+    eventually(lambda: "watching" in out.stdout)
+    for _ in range(20):
+        box.exec("/bin/true", env={"SECRET": "of the caller"})
+    box.kill("KILL")
+    lines = [line.split(" ", 3) for line in out.stdout.splitlines() if line.startswith("seized")]
+    assert lines and "of the caller" not in out.stdout
+    given = 1 << 19 | 1 << 18
+    needed = 1 << 0 | 1 << 1 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 24  # chown, DAC, ids, bounding, limits
+    for _, permitted, bounding, _ in lines:
+        assert int(permitted, 16) & ~(given | needed) == 0, lines
+        assert int(bounding, 16) == given, lines
 
 
 def cannot_be_written(path):

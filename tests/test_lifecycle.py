@@ -7,12 +7,13 @@ import re
 import select
 import signal
 import subprocess
+import time
 
 import pytest
 
 from harness import kernel, leaks as leak, private
 from harness.kernel import alive, eventually
-from harness.runtime import run, wait_exit
+from harness.runtime import SCALE, run, wait_exit
 
 SLEEP = ("/bin/sleep", "1000")
 CGROUP = pathlib.Path(private.CGROUP)
@@ -170,6 +171,19 @@ def test_delete_removes_cgroups_inside(bundle, box_in):
     box = box_in("running", b)
     eventually(lambda: (CGROUP / box.id / "c").exists())
     box.delete("--force")
+    assert not (CGROUP / box.id).exists()
+
+
+def test_delete_removes_cgroups_however_deep(bundle, box_in):
+    """Beside and below others, with a process in the deepest."""
+    b = bundle().sh("""cd /sys/fs/cgroup && for i in $(seq 100); do mkdir a b; cd b; done
+        sleep 1000 & echo $! >cgroup.procs; mkdir /sys/fs/cgroup/c; exec sleep 1000""")
+    b.mounts[-1]["options"].remove("ro")
+    box = box_in("running", b)
+    eventually(lambda: (CGROUP / box.id / "c").exists())
+    begin = time.monotonic()
+    box.delete("--force")
+    assert time.monotonic() - begin < 5 * SCALE
     assert not (CGROUP / box.id).exists()
 
 

@@ -326,6 +326,34 @@ def test_mounts_of_the_host_are_taken_back(runtime, host):
     assert own_mounts() == before
 
 
+@pytest.mark.parametrize("call, command", [("statx", "create"), ("umount2", "create"),
+                                           ("statx", "delete"),
+                                           ("umount2", "delete"), ("read", "delete")])
+def test_mounts_of_the_host_and_a_failing_call(runtime, host, tmp_path, call, command):
+    """Mounts that cannot be taken off are not forgotten."""
+    b = host("folder")
+    hook = {"path": "/bin/false" if (call, command) == ("umount2", "create") else "/bin/true"}
+    b.config["hooks"] = {"createRuntime": [hook]}
+    box = runtime.container(b)
+    before = own_mounts()
+    argv = runtime.argv("create", "--bundle", b, box.id)
+    if command == "delete":
+        box.create()
+        argv = runtime.argv("delete", "--force", box.id)
+    trace = tmp_path / "trace"
+    when = "1"
+    if call == "read":  # that of mountinfo
+        run(["strace", "-o", trace, "-e", "trace=read", "-y", *argv], env=runtime.environment)
+        reads = trace.read_text().splitlines()
+        when = str(next(i for i, row in enumerate(reads, 1) if "/mountinfo>" in row))
+        box.create()
+    result = run(["strace", "-qq", "-o", "/dev/null", "-e", f"inject={call}:error=EPERM:when={when}",
+                  *argv], env=runtime.environment, check=False)
+    assert result.returncode == 1, result
+    box.delete("--force")
+    assert own_mounts() == before
+
+
 def test_mounts_of_the_host_of_a_create_that_was_killed(runtime, host):
     b = host("folder")
     b.config["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
@@ -346,6 +374,29 @@ def test_mounts_of_the_host_that_are_gone(runtime, host):
     before = own_mounts()
     box.delete("--force")
     assert own_mounts() == before
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_text("{"), os.unlink])
+def test_mounts_of_the_host_of_a_container_with_a_damaged_state(runtime, host, damage):
+    box = runtime.container(host("folder"))
+    before = own_mounts()
+    box.create()
+    box.start()
+    damage(runtime.root / box.id / "state.json")
+    box.delete("--force")
+    assert own_mounts() == before
+
+
+def test_mount_of_somebody_else_and_a_damaged_state(runtime, host):
+    box = runtime.container(host("folder"))
+    private.mount(box.bundle.rootfs, box.bundle.rootfs, None, private.MS_BIND)
+    before = own_mounts()
+    box.create()
+    private.umount(box.bundle.rootfs)  # hako's, which is on it
+    (runtime.root / box.id / "state.json").write_text("")
+    box.delete("--force")
+    assert own_mounts() == before
+    private.umount(box.bundle.rootfs)
 
 
 @pytest.mark.parametrize("change", ["user namespace", "/"])

@@ -433,11 +433,12 @@ def test_processes_of_a_created_container(rootless, own):
     box.delete()
 
 
-def test_procfs_that_hides_processes(rootless, own, user, tmp_path):
+@pytest.mark.parametrize("how", ["1", "2"])
+def test_procfs_that_hides_processes(rootless, own, user, tmp_path, how):
     """hidepid= hides a container that waits for its start, also from the user whose it is."""
     script = tmp_path / "hidden"
     script.write_text(f"""#!/bin/sh
-        exec unshare --mount sh -ec 'mount -t proc -o hidepid=2 proc /proc
+        exec unshare --mount sh -ec 'mount -t proc -o hidepid={how} proc /proc
         exec setpriv --reuid {user.uid} --regid {user.gid} --clear-groups {rootless.path} "$@"' sh "$@"\n""")
     script.chmod(0o755)
     def call(*args):

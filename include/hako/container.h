@@ -190,7 +190,15 @@ container_kill(const struct container *c, int signal, bool all, struct error *e)
  */
 int
 container_delete(struct container *c, bool force, struct error *e);
-/* The same for a container that has failed, whatever can be found of it. */
+
+/*
+ * After container_lock() has failed: another hako may wait, perhaps for ever, for an init
+ * that was stopped, or has a hook that does not end. End the container, and try again.
+ */
+int
+container_break_lock(struct arena *arena, struct container *c, struct error *e);
+
+/* container_delete() of one that has failed, whatever can be found of it. */
 int
 container_take_down(struct container *c, struct error *e);
 

@@ -9,8 +9,8 @@
  * The id of the mount that the rootfs is on before the container's root mount covers it (statx(2),
  * STATX_MNT_ID), where that is one of the host's; else 0: there is nothing to unmount.
  */
-uint64_t
-rootfs_mount_below(const struct plan *plan);
+int
+rootfs_mount_below(const struct plan *plan, uint64_t *ret, struct error *e);
 
 /* Unmount it with all that is on it (undo of rootfs_attach). What others mounted there stays. */
 int

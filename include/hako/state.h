@@ -5,10 +5,13 @@
 #include "hako/config.h"
 #include "hako/plan.h"
 
+#define STATE_FIRST "first.json"
+
 /*
  * What is remembered of a container, in <root>/<id>/: state.json (this struct),
  * config.json (a copy of what it was made from, for exec), start.sock (while it
- * waits for `start`). The folder's existence is the claim on the id; a lock on it
+ * waits for `start`), STATE_FIRST (what state.json was at first, while mounts of the
+ * container are the host's). The folder's existence is the claim on the id; a lock on it
  * keeps create, start and delete apart.
  */
 struct state {
@@ -51,9 +54,10 @@ status_name(enum status status);
 int
 state_save(const struct plan *plan, const struct handles *h, struct error *e);
 
-/* Read <dir>/state.json, checked in full: pid > 1 or 0, no property missing. */
+/* Read <dir>/<name>, checked in full: pid > 1 or 0, no property missing. */
 int
-state_load(struct arena *arena, int dir, const struct state **ret, struct error *e);
+state_load(struct arena *arena, int dir, const char *name, const struct state **ret,
+           struct error *e);
 
 /* The state as `state` and hooks show it; pid as its reader sees it. Freed by the caller. */
 char *

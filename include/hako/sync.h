@@ -35,6 +35,7 @@ enum sync_type {
 struct sync {
 	int fd;
 	int interrupt; /* readable: a signal wants this process to give up waiting; -1: none */
+	int peer;      /* pidfd of who shall speak, where others hold its end, too; -1: none */
 };
 
 /* A connected pair, close-on-exec. */

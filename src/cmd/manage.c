@@ -136,10 +136,22 @@ command_kill(const struct options *o, struct error *e)
 }
 
 static int
+open_to_delete(const struct options *o, struct container *c, struct error *e)
+{
+	if (!o->force)
+		return open_locked(o, false, c, e);
+	if (open_container(o, true, c, e) < 0)
+		return -1;
+	if (container_lock(c, e) < 0 && container_break_lock(&arena, c, e) < 0)
+		return -1;
+	return container_refresh(&arena, c, true, e);
+}
+
+static int
 delete_one(const struct options *o, struct error *e)
 {
 	struct container c;
-	int rc = open_locked(o, o->force, &c, e);
+	int rc = open_to_delete(o, &c, e);
 
 	if (rc == 0) {
 		rc = container_delete(&c, o->force, e);

@@ -213,6 +213,8 @@ open_children(int cgroup, unsigned depth)
 
 	if (dir == NULL)
 		close_cleaner(&copy);
+	if (depth == DEPTH_MAX)
+		errno = ENAMETOOLONG;
 	return dir;
 }
 
@@ -271,25 +273,54 @@ cgroup_visit(int cgroup, int (*visit)(pid_t pid, void *data), void *data)
 
 /* Remove -------------------------------------------------------------------------- */
 
+enum { STEPS_MAX = 1 << 20 }; /* somebody may still be making more */
+
+/* 0: none is left; 1: *ret_child is the first that has processes, or children itself. */
 static int
-remove_children(int cgroup, unsigned depth)
+remove_children(int cgroup, unsigned *ret_removed, int *ret_child)
 {
-	DIR *dir = open_children(cgroup, depth);
+	DIR *dir = open_children(cgroup, 0);
 	const char *name;
-	int rc = 0;
 
 	if (dir == NULL)
 		return -1;
-	while ((name = next_child(dir)) != NULL) {
-		autoclose int child = cgroup_open(cgroup, name);
-
-		if (child >= 0)
-			(void)remove_children(child, depth + 1);
-		if (unlinkat(cgroup, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-			rc = -1;
-	}
+	*ret_removed = 0;
+	while ((name = next_child(dir)) != NULL &&
+	       (unlinkat(cgroup, name, AT_REMOVEDIR) == 0 || errno == ENOENT))
+		++*ret_removed;
+	*ret_child = name != NULL ? cgroup_open(cgroup, name) : -1;
 	closedir(dir);
-	return rc;
+	return name == NULL ? 0 : *ret_child >= 0 ? 1 : -1;
+}
+
+/*
+ * Down to one that has no children, and up again: a container that manages its own part
+ * of the tree may nest cgroups deeper than there are descriptors.
+ */
+static int
+remove_below(int cgroup)
+{
+	autoclose int here = openat(cgroup, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned removed, depth = 0;
+	bool back = false;
+
+	for (unsigned steps = 0; here >= 0 && steps < STEPS_MAX; steps++) {
+		int next, rc = remove_children(here, &removed, &next);
+
+		if (rc < 0 || (rc == 0 && depth == 0))
+			return rc;
+		if (rc == 1 && back && removed == 0) { /* no children, so it has processes */
+			close(next);
+			return -1;
+		}
+		back = rc == 0;
+		if (back)
+			next = openat(here, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		depth += back ? -1U : 1;
+		close_cleaner(&here);
+		here = next;
+	}
+	return -1;
 }
 
 static int
@@ -314,7 +345,7 @@ remove_once(int root, const char *path)
 		return -1;
 	cgroup = cgroup_open(parent, name);
 	if (cgroup >= 0)
-		(void)remove_children(cgroup, 0);
+		(void)remove_below(cgroup);
 	return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
 

@@ -365,6 +365,40 @@ write_capabilities(const struct capability_sets *sets)
 	return capset(&header, data);
 }
 
+/* Of the steps of CONFINE and START. One for its label asks for a security module, which looks at tracing. */
+static uint64_t
+needed_by_steps(const struct plan *plan)
+{
+	const struct process_plan *process = &plan->process;
+	uint64_t needed = bit(CAP_CHOWN) | bit(CAP_DAC_OVERRIDE) | bit(CAP_SETGID) |
+	                  bit(CAP_SETPCAP) | bit(CAP_SETUID) | bit(CAP_SYS_RESOURCE);
+
+	if ((plan->seccomp != NULL && !process->no_new_privileges) ||
+	    process->label.apparmor != NULL || process->label.selinux != NULL)
+		needed |= bit(CAP_SYS_ADMIN);
+	return needed;
+}
+
+int
+credentials_shed(const struct plan *plan, struct error *e)
+{
+	const struct capability_sets *sets = &plan->process.capabilities;
+	uint64_t keep = needed_by_steps(plan) | sets->permitted | sets->inheritable;
+	struct capability_sets own;
+
+	if (!plan->process.capabilities_set)
+		return 0;
+	if (read_capabilities(&own) < 0)
+		return fail_capabilities(plan, "read the capabilities", e);
+	if ((own.effective & bit(CAP_SETPCAP)) != 0 && drop_bounding(plan, sets->bounding, e) < 0)
+		return -1;
+	own.effective &= keep;
+	own.permitted &= keep;
+	own.inheritable &= keep;
+	return write_capabilities(&own) < 0 ? fail_capabilities(plan, "give up capabilities", e)
+	                                    : 0;
+}
+
 /*
  * In a restricted environment not all may be there to give; the specification
  * wants a warning then.

@@ -218,10 +218,16 @@ mount_id(const char *path)
 	               : 0;
 }
 
-uint64_t
-rootfs_mount_below(const struct plan *plan)
+int
+rootfs_mount_below(const struct plan *plan, uint64_t *ret, struct error *e)
 {
-	return plan->host_mounts ? mount_id(plan->rootfs) : 0;
+	uint64_t id = plan->host_mounts ? mount_id(plan->rootfs) : 0;
+
+	/* what is mounted there could not be taken off again */
+	if (plan->host_mounts && id == 0)
+		return fail(plan, e, "find the mount of");
+	*ret = id;
+	return 0;
 }
 
 int
@@ -229,14 +235,23 @@ rootfs_undo(const struct state *state, struct handles *h, struct error *e)
 {
 	struct arena arena = {0};
 	const struct mountinfo *mounts;
-	const struct mount_line *top;
+	const struct mount_line *top = NULL;
+	uint64_t id;
 	int rc = 0;
 
 	(void)h;
 	if (state->mount_below == NULL)
 		return 0;
+	id = mount_id(state->rootfs);
+	if (id == 0 && errno == ENOENT) /* and with it what was mounted there */
+		return 0;
+	if (id == 0)
+		return error_set(e, errno, "rootfs-failed", "find the mount of %s", state->rootfs);
 	mounts = mountinfo_read(&arena, AT_FDCWD, "/proc/self/mountinfo");
-	top = mounts != NULL ? mountinfo_find(mounts, mount_id(state->rootfs)) : NULL;
+	if (mounts != NULL)
+		top = mountinfo_find(mounts, id);
+	else
+		rc = error_set(e, errno, "rootfs-failed", "read /proc/self/mountinfo");
 	if (top != NULL && top->parent == *state->mount_below &&
 	    umount2(state->rootfs, MNT_DETACH) < 0)
 		rc = error_set(e, errno, "rootfs-failed", "unmount %s", state->rootfs);

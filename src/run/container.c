@@ -131,11 +131,29 @@ is_hidden(const struct container *c)
 	return c->state->start_socket && is_waiting(c) && proc_is_hidden((pid_t)*c->state->pid);
 }
 
+/* What hako has none of for the moment says nothing of the container. */
 static bool
-is_alive(const struct state *state, struct proc_stat *stat)
+is_lack(int code)
 {
-	return *state->pid > 1 && proc_stat((pid_t)*state->pid, stat) == 0 &&
-	       stat->start_time == *state->start_time && !proc_has_ended(stat);
+	return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
+/* Who has init's pid; state 0: nobody. */
+static int
+look_at_init(const struct container *c, struct proc_stat *ret, struct error *e)
+{
+	pid_t pid = (pid_t)*c->state->pid;
+
+	*ret = (struct proc_stat){0};
+	if (pid > 1 && proc_stat(pid, ret) < 0 && is_lack(errno))
+		return error_set(e, errno, "state-failed", "read /proc/%d/stat", (int)pid);
+	return 0;
+}
+
+static bool
+is_alive(const struct state *state, const struct proc_stat *stat)
+{
+	return stat->state != 0 && stat->start_time == *state->start_time && !proc_has_ended(stat);
 }
 
 /* Another process holds the lock: the container is being created (or started, deleted). */
@@ -168,18 +186,17 @@ is_paused(const struct state *state)
 }
 
 static enum status
-find_status(const struct container *c)
+find_status(const struct container *c, const struct proc_stat *stat)
 {
-	struct proc_stat stat;
 	bool waits;
 
 	if (*c->state->pid == 0)
 		return is_locked_by_another(c) ? STATUS_CREATING : STATUS_STOPPED;
-	if (!is_alive(c->state, &stat))
+	if (!is_alive(c->state, stat))
 		return is_hidden(c) ? STATUS_CREATED : STATUS_STOPPED;
 	waits = is_waiting(c);
 	/* who holds the lock is making it, or, when the socket is gone, starting it */
-	if (!stat.executed && is_locked_by_another(c))
+	if (!stat->executed && is_locked_by_another(c))
 		return c->state->start_socket && !waits ? STATUS_CREATED : STATUS_CREATING;
 	if (is_paused(c->state))
 		return STATUS_PAUSED;
@@ -194,22 +211,25 @@ is_gone(const struct container *c)
 {
 	struct stat held, named;
 
-	return fstat(c->dir, &held) < 0 ||
-	       fstatat(c->root_dir, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-	       !file_is_same(&held, &named);
+	if (fstat(c->dir, &held) < 0 ||
+	    fstatat(c->root_dir, c->id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return !is_lack(errno);
+	return !file_is_same(&held, &named);
 }
 
 int
 container_refresh(struct arena *arena, struct container *c, bool damaged_ok, struct error *e)
 {
 	struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	struct proc_stat stat;
 
 	c->state = NULL;
 	c->status = STATUS_STOPPED;
-	for (int i = 0; state_load(arena, c->dir, &c->state, &c->state_error) < 0; i++) {
+	for (int i = 0; state_load(arena, c->dir, "state.json", &c->state, &c->state_error) < 0;
+	     i++) {
 		bool busy; /* not written yet, or about to be deleted */
 
-		if (damaged_ok)
+		if (damaged_ok && !is_lack(c->state_error.code))
 			return 0;
 		busy = is_locked_by_another(c);
 		if (is_gone(c))
@@ -220,7 +240,9 @@ container_refresh(struct arena *arena, struct container *c, bool damaged_ok, str
 		}
 		nanosleep(&pause, NULL);
 	}
-	c->status = find_status(c);
+	if (look_at_init(c, &stat, e) < 0)
+		return -1;
+	c->status = find_status(c, &stat);
 	return 0;
 }
 
@@ -274,7 +296,7 @@ container_pidfd(const struct container *c, struct error *e)
 	pid_t pid = (pid_t)*c->state->pid;
 	int fd = proc_open(pid, *c->state->start_time), code = errno;
 
-	if (fd < 0 && code == ESRCH && is_hidden(c))
+	if (fd < 0 && (code == ESRCH || code == EPERM) && is_hidden(c))
 		fd = sys_pidfd_open(pid, 0);
 	if (fd < 0)
 		return code == ESRCH

@@ -39,7 +39,7 @@ handles_init(struct handles *h)
 		.root_dir = -1,
 		.state_dir = -1,
 		.start_sock = -1,
-		.sync = {.fd = -1, .interrupt = -1},
+		.sync = {.fd = -1, .interrupt = -1, .peer = -1},
 		.cgroup_root = -1,
 		.cgroup = -1,
 		.cgroup_aside = -1,
@@ -127,11 +127,26 @@ claim_id(const struct plan *plan, struct handles *h, struct error *e)
 	return 0;
 }
 
+/*
+ * The first state is never written to again. It stays, where mounts of the host must be
+ * taken off even when the later one is damaged: see delete_damaged().
+ */
+static int
+keep_first_state(const struct handles *h, struct error *e)
+{
+	if (h->mount_below != 0 &&
+	    linkat(h->state_dir, "state.json", h->state_dir, STATE_FIRST, 0) < 0)
+		return error_set(e, errno, "state-failed", "keep the first state.json");
+	return 0;
+}
+
 static void
 remove_state(const struct plan *plan, struct handles *h)
 {
 	unlinkat(h->state_dir, "state.json", 0);
 	unlinkat(h->state_dir, "config.json", 0);
+	if (h->mount_below != 0)
+		unlinkat(h->state_dir, STATE_FIRST, 0);
 	if (h->start_sock >= 0)
 		unlinkat(h->state_dir, "start.sock", 0);
 	unlinkat(h->root_dir, plan->options.id, AT_REMOVEDIR);
@@ -244,8 +259,8 @@ static int
 create_claimed(const struct plan *plan, const struct json_doc *doc, const char *pid_file,
                bool wait_for_start, struct handles *h, struct error *e)
 {
-	h->mount_below = rootfs_mount_below(plan);
-	if (state_save(plan, h, e) < 0)
+	if (rootfs_mount_below(plan, &h->mount_below, e) < 0 || state_save(plan, h, e) < 0 ||
+	    keep_first_state(h, e) < 0)
 		return -1;
 	if (wait_for_start && open_start_socket(h, e) < 0)
 		return -1;
@@ -294,7 +309,10 @@ state_to_undo(const struct plan *plan, const struct handles *h)
 	};
 }
 
-/* Take back what was made. Errors on the way are not worth more than the first one. */
+/*
+ * Take back what was made. Errors on the way are not worth more than the first one; what
+ * is left then `delete --force` can still find.
+ */
 static void
 roll_back(const struct plan *plan, struct handles *h, bool stopped)
 {
@@ -303,8 +321,8 @@ roll_back(const struct plan *plan, struct handles *h, bool stopped)
 
 	spawn_kill(h);
 	intel_rdt_take_back(plan, h);
-	(void)steps_undo(&state, h, &ignored);
-	remove_state(plan, h);
+	if (steps_undo(&state, h, &ignored) == 0)
+		remove_state(plan, h);
 	if (stopped)
 		run_poststop(plan, h);
 }

@@ -123,13 +123,15 @@ wait_alone(const struct container *c, int pidfd)
  * does not end before the parents of all processes that exec added have reaped
  * them, and such a parent may be waiting for us: an empty cgroup is enough.
  */
-static void
-kill_everything(const struct container *c)
+static int
+kill_everything(const struct container *c, struct error *e)
 {
 	struct error ignored;
-	autoclose int init = container_pidfd(c, &ignored);
+	autoclose int init = container_pidfd(c, e);
 	autoclose int cgroup = container_cgroup(c, &ignored);
 
+	if (init < 0 && cgroup < 0 && e->code != 0)
+		return -1;
 	if (init >= 0)
 		(void)sys_pidfd_send_signal(init, SIGKILL);
 	if (cgroup >= 0) {
@@ -143,6 +145,7 @@ kill_everything(const struct container *c)
 		(void)wait_gone(init, REAP_MS);
 	else if (init >= 0)
 		wait_alone(c, init);
+	return 0;
 }
 
 static int
@@ -197,16 +200,22 @@ is_scope(const char *cgroups_path)
 	return colon != NULL && strchr(colon + 1, ':') != NULL;
 }
 
-/* Where the saved config puts the cgroup; without it, where the id alone would. */
+/*
+ * As it was at first, where that was kept; else where the saved config puts the cgroup;
+ * without it, where the id alone would.
+ */
 static struct state
 planned_state(struct arena *arena, const struct container *c)
 {
 	struct plan_options options = {.id = c->id, .bundle = "/"};
 	const struct config *config;
+	const struct state *first;
 	const struct plan *plan;
 	struct json_doc *doc;
 	struct error ignored;
 
+	if (state_load(arena, c->dir, STATE_FIRST, &first, &ignored) == 0)
+		return *first;
 	plan_options_host(&options);
 	if (json_load(arena, c->dir, "config.json", "config.json", &doc, &ignored) < 0 ||
 	    config_decode(arena, doc, &config, &ignored) < 0)
@@ -238,12 +247,28 @@ delete_damaged(struct container *c, struct error *e)
 }
 
 int
+container_break_lock(struct arena *arena, struct container *c, struct error *e)
+{
+	struct error why = *e;
+
+	if (strcmp(e->id, "container-busy") != 0)
+		return -1;
+	if (container_refresh(arena, c, true, e) < 0)
+		return -1;
+	if (c->state == NULL || c->status == STATUS_STOPPED) {
+		*e = why;
+		return -1;
+	}
+	return kill_everything(c, e) < 0 ? -1 : container_lock(c, e);
+}
+
+int
 container_take_down(struct container *c, struct error *e)
 {
 	struct handles h;
 
-	if (c->status != STATUS_STOPPED)
-		kill_everything(c);
+	if (c->status != STATUS_STOPPED && kill_everything(c, e) < 0)
+		return -1;
 	handles_init(&h);
 	if (steps_undo(c->state, &h, e) < 0 || remove_folder(c, e) < 0)
 		return -1;

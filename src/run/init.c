@@ -34,6 +34,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -287,6 +288,14 @@ enter_root(struct handles *h, struct error *e)
 	return 0;
 }
 
+/* What the caller has there is none of the container's business. */
+static void
+forget_environment(void)
+{
+	for (char **item = environ; *item != NULL; item++)
+		memset(*item, 0, strlen(*item));
+}
+
 int
 init_exec_enter(const struct plan *plan, struct handles *h, struct error *e)
 {
@@ -297,6 +306,7 @@ init_exec_enter(const struct plan *plan, struct handles *h, struct error *e)
 	if (plan_joins(plan, CLONE_NEWPID))
 		types |= CLONE_NEWPID;
 	close_all_but(plan, keep, ARRAY_SIZE(keep));
+	forget_environment();
 	h->cgroup = -1;
 	/* nothing in the container may look into this process (CVE-2016-9962) */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)

@@ -11,11 +11,12 @@
  *     it, as the network of a container with another one: the same intermediate
  *     joins them before;
  *   - a process that `exec` adds is seen by the container from its first moment:
- *     the intermediate has let go of the host's files and root before (with
- *     CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
+ *     the intermediate has let go of the host's files, root and capabilities before
+ *     (with CAP_SYS_PTRACE there is a way to them through /proc, CVE-2016-9962).
  */
 #include "hako/spawn.h"
 #include "hako/caller.h"
+#include "hako/credentials.h"
 #include "hako/init.h"
 #include "hako/mem.h"
 #include "hako/proc.h"
@@ -141,7 +142,7 @@ join_first(const struct plan *plan, struct handles *h, struct error *e)
 	int user_ns, pid_ns;
 
 	if (h->target_pidfd >= 0)
-		return init_exec_enter(plan, h, e);
+		return init_exec_enter(plan, h, e) < 0 ? -1 : credentials_shed(plan, e);
 	join_foreign(plan, h);
 	user_ns = joined(plan, h, CLONE_NEWUSER);
 	pid_ns = joined(plan, h, CLONE_NEWPID);
@@ -181,29 +182,49 @@ intermediate_main(const struct plan *plan, struct handles *h, child_function chi
 	_exit(pid < 0);
 }
 
+/*
+ * Init has the same end of the pair: that the intermediate was killed, as when memory runs
+ * out in the container, tells its pidfd alone.
+ */
+static int
+expect_spawned(struct handles *h, pid_t intermediate, struct error *e)
+{
+	autoclose int peer = sys_pidfd_open(intermediate, 0);
+	siginfo_t child;
+	int64_t pid;
+	int rc;
+
+	h->sync.peer = peer;
+	rc = sync_expect(&h->sync, SYNC_SPAWNED, &pid, e);
+	h->sync.peer = -1;
+	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (rc < 0)
+		return -1;
+	/* init says what it likes, once a process of the container has got hold of it */
+	if (waitid(P_PID, (id_t)pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return error_set(e, errno, "clone-failed", "init is not pid %d", (int)pid);
+	h->init_pid = (pid_t)pid;
+	return 0;
+}
+
 static int
 spawn_by_intermediate(const struct plan *plan, struct handles *h, int child_end,
                       child_function child, struct error *e)
 {
 	/* in the container's cgroup at once: afterwards its own would be out of bounds */
 	pid_t intermediate = h->target_pidfd >= 0 ? clone_child(plan, h, 0, NULL) : fork();
-	int64_t pid = 0;
-	int rc;
 
 	if (intermediate == 0) {
 		close(h->sync.fd);
-		h->sync = (struct sync){.fd = child_end, .interrupt = -1};
+		h->sync = (struct sync){.fd = child_end, .interrupt = -1, .peer = -1};
 		intermediate_main(plan, h, child);
 	}
 	close(child_end); /* its end must be heard */
 	if (intermediate < 0)
 		return fail_clone(plan, h, e);
-	rc = sync_expect(&h->sync, SYNC_SPAWNED, &pid, e);
-	while (waitpid(intermediate, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (rc < 0)
+	if (expect_spawned(h, intermediate, e) < 0)
 		return -1;
-	h->init_pid = (pid_t)pid;
 	h->init_pidfd = sys_pidfd_open(h->init_pid, 0);
 	return h->init_pidfd < 0 ? error_set(e, errno, "clone-failed", "pidfd_open of init") : 0;
 }
@@ -228,7 +249,7 @@ spawn_directly(const struct plan *plan, struct handles *h, int child_end, child_
 	pid = clone_child(plan, h, 0, &pidfd);
 	if (pid == 0) {
 		close(parent_end);
-		h->sync = (struct sync){.fd = child_end, .interrupt = -1};
+		h->sync = (struct sync){.fd = child_end, .interrupt = -1, .peer = -1};
 		child(plan, h);
 		_exit(1);
 	}
@@ -295,8 +316,8 @@ spawn_kill(struct handles *h)
 {
 	if (h->init_pid <= 0)
 		return;
-	if (h->init_pidfd >= 0)
-		(void)sys_pidfd_send_signal(h->init_pidfd, SIGKILL);
+	/* our child, and nobody has waited for it: the pid is its own */
+	(void)kill(h->init_pid, SIGKILL);
 	while (waitpid(h->init_pid, NULL, __WALL) < 0 && errno == EINTR)
 		;
 	h->init_pid = 0;

@@ -51,6 +51,15 @@ connect_to_init(const struct container *c, struct error *e)
 	return take_fd(&sock);
 }
 
+/* While it has a name the container counts as created. */
+static int
+take_socket(const struct container *c, struct error *e)
+{
+	if (unlinkat(c->dir, "start.sock", 0) < 0)
+		return error_set(e, errno, "state-failed", "remove the socket for start");
+	return 0;
+}
+
 static int
 run_poststart(const struct container *c, struct error *e)
 {
@@ -116,7 +125,7 @@ container_start(struct container *c, const char *notify_socket, struct error *e)
 {
 	autoclose int sock = -1;
 	autoclose int notify = -1;
-	struct sync sync = {.fd = -1, .interrupt = -1};
+	struct sync sync = {.fd = -1, .interrupt = -1, .peer = -1};
 	struct error ignored;
 
 	if (check_status(c, e) < 0)
@@ -125,9 +134,9 @@ container_start(struct container *c, const char *notify_socket, struct error *e)
 	if (sock < 0)
 		return -1;
 	sync.fd = sock;
-	unlinkat(c->dir, "start.sock", 0);
-	if (receive_notify(c, sock, &notify, e) == 0 && start_init(c, &sync, e) == 0 &&
-	    sync_expect_end(&sync, e) == 0 && run_poststart(c, e) == 0) {
+	if (take_socket(c, e) == 0 && receive_notify(c, sock, &notify, e) == 0 &&
+	    start_init(c, &sync, e) == 0 && sync_expect_end(&sync, e) == 0 &&
+	    run_poststart(c, e) == 0) {
 		wait_until_ready(c, take_fd(&notify), notify_socket);
 		return 0;
 	}

@@ -204,12 +204,13 @@ is_resctrl_path(const char *path)
 }
 
 int
-state_load(struct arena *arena, int dir, const struct state **ret, struct error *e)
+state_load(struct arena *arena, int dir, const char *name, const struct state **ret,
+           struct error *e)
 {
 	struct json_doc *doc;
 	struct state *state = arena_alloc(arena, sizeof(*state));
 
-	if (json_load(arena, dir, "state.json", "state.json", &doc, e) < 0)
+	if (json_load(arena, dir, name, name, &doc, e) < 0)
 		return -1;
 	if (decode_object(arena, &state_fields, doc->root, state, e) < 0)
 		return -1;

@@ -70,7 +70,7 @@ proc_is_hidden(pid_t pid)
 	struct pollfd p = {.fd = fd, .events = POLLIN}; /* readable: it has ended */
 	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	return fd >= 0 && access(path, F_OK) < 0 && sys_pidfd_send_signal(fd, 0) == 0 &&
 	       poll(&p, 1, 0) == 0;
 }

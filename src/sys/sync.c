@@ -88,22 +88,29 @@ sync_send_error(int fd, const struct error *e)
 	(void)!send(fd, &packet, sizeof(packet), MSG_NOSIGNAL);
 }
 
-/* Until there is a packet. EINTR: there is none, and a signal wants hako to end. */
+/*
+ * Until there is a packet. Without one: EINTR, a signal wants hako to end; ESRCH, who
+ * should have sent it has ended. What it has sent just before that counts.
+ */
 static int
 wait_packet(const struct sync *sync)
 {
-	struct pollfd fds[2] = {{.fd = sync->fd, .events = POLLIN},
-	                        {.fd = sync->interrupt, .events = POLLIN}};
+	struct pollfd fds[3] = {{.fd = sync->fd, .events = POLLIN},
+	                        {.fd = sync->interrupt, .events = POLLIN},
+	                        {.fd = sync->peer, .events = POLLIN}};
 
-	if (sync->interrupt < 0)
+	if (sync->interrupt < 0 && sync->peer < 0)
 		return 0;
-	while (poll(fds, 2, -1) < 0)
+	while (poll(fds, 3, -1) < 0)
 		if (errno != EINTR)
 			return -1;
-	if (fds[0].revents != 0)
+	if (fds[0].revents != 0 || (fds[2].revents != 0 && poll(fds, 1, 0) > 0))
 		return 0;
-	interrupt_take(sync->interrupt);
-	errno = EINTR;
+	errno = ESRCH;
+	if (fds[1].revents != 0) {
+		interrupt_take(sync->interrupt);
+		errno = EINTR;
+	}
 	return -1;
 }
 
@@ -168,7 +175,7 @@ take_error(const struct packet *packet, struct error *e)
 static int
 check_packet(const struct packet *packet, ssize_t n, enum sync_type type, struct error *e)
 {
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	if (n == 0 || (n < 0 && (errno == ECONNRESET || errno == ESRCH)))
 		return error_set(e, 0, "peer-died",
 		                 "the other process ended while this one waited for %s",
 		                 names[type]);
