@@ -393,6 +393,7 @@ struct handles {
 	int terminal;       /* the process's side of the pty (init) */
 	int notify;         /* the container's socket for sd_notify(3) */
 	int hook_output[2]; /* where hooks write to; -1: nowhere */
+	mode_t hook_umask;  /* the caller's, which they get and init does not build with */
 	int net_ns; /* the container's, held while its devices might have to come back (parent) */
 	struct net_move *net_moves; /* those devices */
 	size_t net_move_count;
