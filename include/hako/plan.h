@@ -336,6 +336,9 @@ plan_joins(const struct plan *plan, uint64_t type);
 /* New or joined: not the runtime's own. */
 bool
 plan_isolates(const struct plan *plan, uint64_t type);
+/* The process's user as hako sees it; false: a namespace that was made elsewhere knows. */
+bool
+plan_host_user(const struct plan *plan, uid_t *ret_uid);
 /* Has it a place for mounts: another mount namespace, or (host_mounts) a mount over the rootfs? */
 bool
 plan_may_mount(const struct plan *plan);
