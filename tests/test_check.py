@@ -312,11 +312,12 @@ def repeated_names():
 
 
 def repeated_items():
-    for pointer, name in {"/linux/namespaces": "type", "/linux/devices": "path",
-                          "/process/rlimits": "type"}.items():
+    for pointer, name, other in (("/linux/namespaces", "type", {}),
+                                 ("/linux/devices", "path", {"minor": 250}),
+                                 ("/process/rlimits", "type", {})):
         items = at(PODMAN, pointer)
         for item in items:
-            yield (changed(pointer, put([*items, item])), f"{pointer}/{len(items)}/{name}",
+            yield (changed(pointer, put([*items, item | other])), f"{pointer}/{len(items)}/{name}",
                    "was given before")
 
 

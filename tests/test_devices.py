@@ -111,6 +111,19 @@ def test_custom_defaults(runtime, bundle):
         "/dev/zero": (CHARACTER, "600", "3:0", "1:5")}  # the config's row stands for the default
 
 
+@pytest.mark.parametrize("userns", [False, True])
+def test_listed_twice(runtime, bundle, userns):
+    """As Docker does for --device /dev/dri --device /dev/dri/card0."""
+    b = bundle()
+    if userns:
+        b.user_namespace()
+    b.linux["devices"] = [device(p, fileMode=0o640, gid=7) for p in ("/dev/a", "/dev/b", "/dev/a")]
+    b.linux["devices"] += [device("/dev/pipe", "p", None)] * 2
+    expected = (CHARACTER, "640", "0:7", "1:3")
+    assert listed(runtime, b, "/dev/a", "/dev/b") == {"/dev/a": expected, "/dev/b": expected}
+    runtime.container(b, runtime.new_id()).create()
+
+
 def test_existing_device(runtime, bundle):
     b = bundle()
     b.linux["devices"] = [device("/there")]
@@ -135,6 +148,8 @@ def test_conflict(runtime, bundle, present):
 
 @pytest.mark.parametrize("devices, pointer", [
     ([device("/a"), device("/a", minor=5)], "/linux/devices/1/path"),
+    ([device("/a"), device("/b"), device("/a", fileMode=0o600)], "/linux/devices/2/path"),
+    ([device("/a"), device("/a", "b")], "/linux/devices/1/path"),
     ([device("/a", major=None)], "/linux/devices/0"),
     ([device("/a", "x")], "/linux/devices/0/type"),
     ([device("a")], "/linux/devices/0/path"), ([device("/a", major=-1)], "/linux/devices/0/major"),

@@ -100,6 +100,18 @@ def test_order_of_run(runtime, scene):
     assert scene.order() == [*KINDS[:5], "program", "poststop"]
 
 
+def test_umask(scene):
+    """What a hook leaves in the root filesystem is not for everybody to change."""
+    for kind in KINDS:
+        scene.add(kind, f"umask >LOG/{kind}")
+    scene.bundle.process["user"]["umask"] = 0o007
+    scene.box.create(umask=0o027)
+    scene.box.start(umask=0o027)
+    scene.box.delete("--force", umask=0o027)
+    assert {kind: scene.text(kind).strip() for kind in KINDS} == {
+        kind: "0007" if kind == "startContainer" else "0027" for kind in KINDS}
+
+
 def test_state_on_standard_input(scene):
     scene.config["annotations"] = {"org.example.key": "a \"value\""}
     for kind in KINDS:

@@ -269,6 +269,28 @@ def test_pipes_belong_to_the_user(runtime, bundle):
     assert done.stdout == b"through"
 
 
+@pytest.mark.parametrize("uid", [0, 1000])
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_streams_in_a_user_namespace(runtime, bundle, tmp_path, uid, kind):
+    """Those of the host belong to none of its users, and only the parent can change that."""
+    b = bundle("/bin/sleep", "1000").user_namespace()
+    b.process["user"] = {"uid": uid, "gid": uid}
+    box = runtime.container(b, runtime.new_id())
+    box.create()
+    box.start()
+    argv = ["/bin/sh", "-c", "echo through >>/dev/stdout"]
+    for command in (runtime.argv("run", "--bundle", b.args(*argv), runtime.new_id()),
+                    runtime.argv("exec", box.id, *argv)):
+        (tmp_path / "in").write_text("")
+        with open(tmp_path / "in", encoding="ascii") as stdin, \
+             open(tmp_path / "out", "w+", encoding="ascii") as file:
+            done = subprocess.run(command, env=runtime.environment, check=True, stdin=stdin,
+                                  stdout=file if kind == "file" else subprocess.PIPE, text=True)
+            assert os.fstat(stdin.fileno()).st_uid == 0
+            assert os.fstat(file.fileno()).st_uid == (1_000_000 + uid if kind == "file" else 0)
+        assert (done.stdout or (tmp_path / "out").read_text()) == "through\n"
+
+
 # --- capabilities ---
 
 ALL_FIVE = {name: ["CAP_CHOWN", "CAP_KILL"] for name in SETS}

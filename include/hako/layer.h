@@ -140,6 +140,7 @@ LAYER_RUN(rlimits_raise); /* MAP, parent */
 LAYER_RUN(rlimits_set);   /* CONFINE, init */
 LAYER_PLAN(process_plan);
 LAYER_RUN(process_set_oom_score); /* MAP, parent */
+LAYER_RUN(process_give_streams);  /* MAP, parent */
 LAYER_RUN(process_make_cwd);      /* BUILD, init */
 LAYER_RUN(process_join_keyring);  /* CONFINE, init, as all below */
 LAYER_RUN(process_set_personality);

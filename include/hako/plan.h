@@ -336,6 +336,9 @@ plan_joins(const struct plan *plan, uint64_t type);
 /* New or joined: not the runtime's own. */
 bool
 plan_isolates(const struct plan *plan, uint64_t type);
+/* The process's user as hako sees it; false: a namespace that was made elsewhere knows. */
+bool
+plan_host_user(const struct plan *plan, uid_t *ret_uid);
 /* Has it a place for mounts: another mount namespace, or (host_mounts) a mount over the rootfs? */
 bool
 plan_may_mount(const struct plan *plan);
@@ -393,6 +396,7 @@ struct handles {
 	int terminal;       /* the process's side of the pty (init) */
 	int notify;         /* the container's socket for sd_notify(3) */
 	int hook_output[2]; /* where hooks write to; -1: nowhere */
+	mode_t hook_umask;  /* the caller's, which they get and init does not build with */
 	int net_ns; /* the container's, held while its devices might have to come back (parent) */
 	struct net_move *net_moves; /* those devices */
 	size_t net_move_count;

@@ -169,21 +169,6 @@ is_shown_writable(const struct plan *plan)
 	return false;
 }
 
-/* The process's user as hako sees it; false: a namespace that was made elsewhere knows. */
-static bool
-find_owner(const struct plan *plan, uid_t *ret_owner)
-{
-	const struct config_id_mapping *row;
-
-	*ret_owner = plan->process.uid;
-	if (!plan_isolates(plan, CLONE_NEWUSER))
-		return true;
-	row = id_mappings_find(&plan->config->linux_->uid_mappings, plan->process.uid);
-	if (row != NULL)
-		*ret_owner = row->host_id + (plan->process.uid - row->container_id);
-	return row != NULL;
-}
-
 /* The directory and its files that the kernel lists; some of those may not be there. */
 static int
 change_owner(int cgroup, uid_t owner)
@@ -206,7 +191,7 @@ LAYER_RUN(cgroup_hand_over)
 	uid_t owner;
 
 	if (h->cgroup < 0 || !plan_creates(plan, CLONE_NEWCGROUP) || !is_shown_writable(plan) ||
-	    !find_owner(plan, &owner) || owner == plan->options.host_uid)
+	    !plan_host_user(plan, &owner) || owner == plan->options.host_uid)
 		return 0;
 	if (change_owner(h->cgroup, owner) == 0)
 		return 0;

@@ -21,6 +21,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+bool
+plan_host_user(const struct plan *plan, uid_t *ret_uid)
+{
+	const struct config_id_mapping *row;
+
+	*ret_uid = plan->process.uid;
+	if (!plan_isolates(plan, CLONE_NEWUSER))
+		return true;
+	row = id_mappings_find(&plan->config->linux_->uid_mappings, plan->process.uid);
+	if (row != NULL)
+		*ret_uid = row->host_id + (plan->process.uid - row->container_id);
+	return row != NULL;
+}
+
 /* What the kernel lets an unprivileged process map: its own id alone. */
 static bool
 is_own_id(const struct objects *mappings, uint32_t id)

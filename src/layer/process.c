@@ -189,6 +189,38 @@ LAYER_RUN(process_set_personality)
 
 /* Standard streams ------------------------------------------------------------------ */
 
+/* Of the host, unlike what init may own: no devices, and no file that was only to be read. */
+static bool
+may_give(int fd, const struct stat *st)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return S_ISFIFO(st->st_mode) ||
+	       (S_ISREG(st->st_mode) && flags >= 0 && (flags & O_ACCMODE) != O_RDONLY);
+}
+
+/* A user namespace does not know the owners that they may have: init could not change them. */
+LAYER_RUN(process_give_streams)
+{
+	uid_t uid;
+
+	(void)h;
+	if (plan->process.args == NULL || plan->terminal.wanted ||
+	    !plan_isolates(plan, CLONE_NEWUSER) || !plan_host_user(plan, &uid))
+		return 0;
+	for (int fd = 0; fd <= 2; fd++) {
+		struct stat st;
+
+		if (fstat(fd, &st) < 0 || st.st_uid == uid || !may_give(fd, &st))
+			continue;
+		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
+		    errno != EINVAL)
+			return error_set(e, errno, "stream-failed",
+			                 "give descriptor %d to user %u", fd, uid);
+	}
+	return 0;
+}
+
 /* The process must be able to open /dev/stdout again: give it what the caller passed. */
 LAYER_RUN(process_own_streams)
 {

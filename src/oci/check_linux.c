@@ -193,6 +193,22 @@ compare_devices(const void *a, const void *b)
 	return order != 0 ? order : (x > y) - (x < y);
 }
 
+static bool
+same_number(const void *a, const void *b)
+{
+	return a == b || (a != NULL && b != NULL && memcmp(a, b, sizeof(uint64_t)) == 0);
+}
+
+static bool
+same_device(const struct config_device *a, const struct config_device *b)
+{
+	return strcmp(a->path, b->path) == 0 && strcmp(a->type, b->type) == 0 &&
+	       same_number(a->major, b->major) && same_number(a->minor, b->minor) &&
+	       same_number(a->file_mode, b->file_mode) && same_number(a->uid, b->uid) &&
+	       same_number(a->gid, b->gid);
+}
+
+/* Docker lists one device as often as it was told of it: as itself, and with its folder. */
 static int
 check_device_paths(struct arena *arena, const struct objects *list, struct error *e)
 {
@@ -205,9 +221,10 @@ check_device_paths(struct arena *arena, const struct objects *list, struct error
 	qsort(sorted, list->count, sizeof(*sorted), compare_devices);
 	for (i = 1; i < list->count; i++) {
 		if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0 &&
+		    !same_device(sorted[i - 1], sorted[i]) &&
 		    json_stops(sorted[i]->at,
 		               config_error(sorted[i]->at, "path", e, "config-duplicate",
-		                            "this path was given before")))
+		                            "this path was given before, for another device")))
 			return -1;
 	}
 	return 0;

@@ -86,7 +86,7 @@ settle(const struct plan *plan, struct handles *h, struct error *e)
 		return error_set(e, errno, "init-failed", "setsid");
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	umask(0);
+	h->hook_umask = umask(0);
 	return 0;
 }
 
@@ -97,6 +97,7 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 	struct hook_call call = {
 		.name = "createContainer", .dir = plan->rootfs, .output = h->hook_output};
 	autofree char *state = NULL;
+	int rc;
 
 	if (hooks == NULL)
 		return 0;
@@ -107,7 +108,10 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 	if (hooks->create_container.count == 0)
 		return 0;
 	call.state = state = state_json_of_plan(plan, STATUS_CREATING, getpid());
-	return hooks_run(&hooks->create_container, &call, e);
+	umask(h->hook_umask);
+	rc = hooks_run(&hooks->create_container, &call, e);
+	umask(0);
+	return rc;
 }
 
 int

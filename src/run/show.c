@@ -378,6 +378,16 @@ show_cwd(struct sheet *s, const struct plan *plan)
 }
 
 static void
+show_giving(struct sheet *s, const struct plan *plan)
+{
+	uid_t uid;
+
+	if (plan->process.args != NULL && !plan->terminal.wanted &&
+	    plan_isolates(plan, CLONE_NEWUSER) && plan_host_user(plan, &uid))
+		sheet_value(s, "to user", "%u", uid);
+}
+
+static void
 show_home(struct sheet *s, const struct plan *plan)
 {
 	if (plan->process.home_missing)
@@ -419,6 +429,7 @@ static const struct part parts[] = {
 	{"create the cgroup", show_cgroup},
 	{"set the OOM score", show_oom_score},
 	{"raise resource limits", show_raising},
+	{"give away the standard streams", show_giving},
 	{"start the scope", show_scope},
 	{"set the scheduler", show_scheduler},
 	{"set the I/O priority", show_io_priority},

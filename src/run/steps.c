@@ -34,6 +34,7 @@ const struct step steps[] = {
 
 	{PHASE_MAP, WHEN_BOTH, "set the OOM score", "/process/oomScoreAdj", process_plan, process_set_oom_score, NULL, NULL, process_verify_oom_score},
 	{PHASE_MAP, WHEN_BOTH, "raise resource limits", "/process/rlimits", rlimits_plan, rlimits_raise, NULL, rlimits_probe, rlimits_verify},
+	{PHASE_MAP, WHEN_BOTH, "give away the standard streams", "/process/user", NULL, process_give_streams, NULL},
 	{PHASE_MAP, WHEN_CREATE, "start the scope", "/linux/cgroupsPath", NULL, cgroup_start_scope, cgroup_undo_scope},
 	{PHASE_MAP, WHEN_EXEC, "enter the scope", "/linux/cgroupsPath", NULL, cgroup_enter_scope, NULL},
 	{PHASE_MAP, WHEN_CREATE, "reset the CPU affinity", "", NULL, affinity_reset, NULL, NULL, affinity_verify},
