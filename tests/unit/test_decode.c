@@ -704,10 +704,9 @@ test_long_lists(void **state)
 	out += sprintf(
 		out,
 		"{\"ociVersion\":\"1.0.0\",\"root\":{\"path\":\"r\"},\"linux\":{\"devices\":[");
-	for (i = 0; i < DEVICES; i++)
-		out += sprintf(out, "%s{\"path\":\"/dev/%d\",\"type\":\"p\"}", i > 0 ? "," : "",
-		               i == DEVICES - 1 ? 7 : i);
-	strcpy(out, "]}}");
+	for (i = 0; i < DEVICES - 1; i++)
+		out += sprintf(out, "{\"path\":\"/dev/%d\",\"type\":\"p\"},", i);
+	strcpy(out, "{\"path\":\"/dev/7\",\"type\":\"p\",\"uid\":1}]}}");
 	assert_int_equal(json_parse(&arena, "config.json", text, strlen(text), &doc, &e), 0);
 	assert_int_equal(config_decode(&arena, doc, &config, &e), -1);
 	assert_string_equal(e.id, "config-duplicate");
