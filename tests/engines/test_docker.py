@@ -290,7 +290,8 @@ def task_parent():
 
 @pytest.mark.driver
 @pytest.mark.essential
-def test_ecs_task(docker, task_parent):
+@pytest.mark.cannot("runc", "1.1 takes the hard limit of open files as the soft one in exec")
+def test_ecs_task(task_parent, docker):
     """As the agent asks: a container that holds the namespaces, others that share them, in the
     cgroup of the task."""
     pause = docker.start("--cgroup-parent", task_parent, "--ipc", "shareable", "--", *SLEEP)
