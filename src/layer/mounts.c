@@ -329,7 +329,7 @@ attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct e
 
 /* The cgroup tree --------------------------------------------------------------- */
 
-/* Without a cgroup of its own the container looks at the caller's: at least it must not write there. */
+/* Without a cgroup of its own the container sees the caller's: it must not write there. */
 static int
 protect_cgroup(const struct handles *h, const struct mount_plan *m, struct error *e)
 {
