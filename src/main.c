@@ -105,20 +105,6 @@ find_command(const char *name)
 	return NULL;
 }
 
-static int
-set_level(const char *text, struct error *e)
-{
-	static const char *const levels[] = {"error", "warning", "info", "debug"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
-		if (strcmp(text, levels[i]) == 0) {
-			log_settings.level = (enum log_level)i;
-			return 0;
-		}
-	return error_set(e, 0, "usage", "--log-level %s: not one of error, warning, info, debug",
-	                 text);
-}
-
 /* FILE, or with its kind in front, as crun has it: a file is the only kind here. */
 static int
 open_log(const char *target, struct error *e)
@@ -135,16 +121,18 @@ open_log(const char *target, struct error *e)
 static int
 set_log(const struct options *o, struct error *e)
 {
+	static const char *const formats[] = {"text", "json", NULL};
+	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+	int format = command_choose("--log-format", o->log_format, formats, e), level;
+
 	log_settings.strict = o->strict;
-	if (o->log_format != NULL && strcmp(o->log_format, "json") == 0)
-		log_settings.format = LOG_FORMAT_JSON;
-	else if (o->log_format != NULL && strcmp(o->log_format, "text") != 0)
-		return error_set(e, 0, "usage", "--log-format %s: not one of text, json",
-		                 o->log_format);
-	if (o->log_level != NULL && set_level(o->log_level, e) < 0)
+	if (format < 0)
 		return -1;
-	if (o->debug)
-		log_settings.level = LOG_LEVEL_DEBUG;
+	log_settings.format = (enum log_format)format;
+	level = command_choose("--log-level", o->log_level, levels, e);
+	if (level < 0)
+		return -1;
+	log_settings.level = o->debug ? LOG_LEVEL_DEBUG : (enum log_level)level;
 	return o->log != NULL && o->log[0] != '\0' ? open_log(o->log, e) : 0;
 }
 

@@ -63,7 +63,10 @@ cgroup_kill(int cgroup);
 int
 cgroup_wait_empty(int cgroup, int timeout_ms);
 
-/* Remove it and what is below, waiting for dying processes; 0 also when there is none. -1 with errno. */
+/*
+ * Remove it and what is below, waiting for dying processes. 0 also when there is none;
+ * -1 with errno.
+ */
 int
 cgroup_remove(int root, const char *path, int timeout_ms);
 

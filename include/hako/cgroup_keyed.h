@@ -6,7 +6,7 @@
 
 struct json_writer;
 
-/* What follows "KEY " in one of the lines, up to the end of the text; NULL: no line has that key. */
+/* Where the text goes on behind the "KEY " of a line; NULL: no line has that key. */
 const char *
 keyed_find(const char *text, const char *key);
 

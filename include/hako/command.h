@@ -233,9 +233,17 @@ command_failure(const struct error *e, int otherwise);
 int
 command_duration(const char *text, int *ret_ms);
 
+/*
+ * Which of the words, of which NULL is the last, is the value of an option; 0 when it was
+ * not given (NULL). -1 with *e (id "usage") when it is none of them.
+ */
+int
+command_choose(const char *option, const char *value, const char *const words[], struct error *e);
+
 /* Text to standard output, checked. -1 with *e. */
 int
 command_print(const char *text, struct error *e);
+
 /* The same, then free it. NULL: there was no memory for it. */
 int
 command_print_owned(char *text, struct error *e);

@@ -439,6 +439,7 @@ sysctl_namespace(const char *path);
 int
 config_set(struct arena *arena, struct json *root, const char *pointer, const char *value,
            struct error *e);
+
 /* Which entries do not count, because a later one has the same name. */
 bool *
 environment_repeated(struct arena *arena, const struct strings *env);

@@ -20,7 +20,10 @@ int
 device_filter_program(const struct device_rule *rules, size_t count, struct bpf_insn **ret_insns,
                       size_t *ret_count);
 
-/* A descriptor of the program, loaded and attached nowhere; -1 with errno. log: what the verifier says, or NULL. */
+/*
+ * A descriptor of the program, loaded and attached nowhere; -1 with errno. log: where
+ * to put what the kernel's verifier says, or NULL.
+ */
 int
 device_filter_load(const struct bpf_insn *insns, size_t count, char *log, uint32_t log_size);
 

@@ -41,7 +41,10 @@ struct leaks {
 void
 leaks_begin(struct leaks *l, struct arena *arena);
 
-/* Which namespaces are the container's; more than once does no harm. They are held until leaks_find(). */
+/*
+ * Which namespaces are the container's; they are held until leaks_find(). May be called
+ * again when init has made more of them.
+ */
 void
 leaks_know(struct leaks *l, const struct plan *plan, pid_t init);
 

@@ -18,15 +18,19 @@ struct arena {
 /* Zeroed memory, aligned for any type. Never NULL. */
 void *
 arena_alloc(struct arena *arena, size_t size);
+
 /* count * size bytes, checked against overflow. */
 void *
 arena_array(struct arena *arena, size_t count, size_t size);
+
+/* Copies, and text as printf(3) makes it; freed with the arena. */
 char *
 arena_strndup(struct arena *arena, const char *s, size_t length);
 char *
 arena_strdup(struct arena *arena, const char *s);
 char *
 arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Give everything back (tests and fuzzers; commands just exit). */
 void
 arena_free(struct arena *arena);

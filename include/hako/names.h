@@ -71,7 +71,7 @@ extern const struct name io_class_names[];      /* IOPRIO_CLASS_... */
 extern const struct name memory_policy_names[]; /* MPOL_... + 1 */
 extern const struct name memory_policy_flag_names[];
 
-/* Annotations that change what is done with a config; sorted. One that ends in a dot is a prefix. */
+/* Annotations that change what is done with a config; sorted. One that ends in "." is a prefix. */
 enum annotation {
 	ANNOTATION_SYSTEMD_PROPERTY,
 	ANNOTATION_HOOKS_STDERR,

@@ -34,7 +34,10 @@ path_make_target_in_root(int root, const char *path, bool directory);
 int
 path_make_missing_in_root(int root, const char *path, bool directory);
 
-/* The parent directory of path inside root (O_PATH, made when missing); its last name in *ret_name. */
+/*
+ * The parent directory of path inside root as an O_PATH descriptor, made when missing if
+ * make says so; the last name of the path goes to ret_name, which has size bytes.
+ */
 int
 path_open_parent_in_root(int root, const char *path, bool make, char *ret_name, size_t size);
 

@@ -339,6 +339,11 @@ plan_isolates(const struct plan *plan, uint64_t type);
 /* The process's user as hako sees it; false: a namespace that was made elsewhere knows. */
 bool
 plan_host_user(const struct plan *plan, uid_t *ret_uid);
+
+/* Are there hooks before the pivot? They may mount and connect what the config does not say. */
+bool
+plan_has_early_hooks(const struct plan *plan);
+
 /* Has it a place for mounts: another mount namespace, or (host_mounts) a mount over the rootfs? */
 bool
 plan_may_mount(const struct plan *plan);

@@ -26,7 +26,7 @@ ready_signal(const struct ready *r);
 void
 ready_look(struct ready *r);
 
-/* Wait until it is ready and the manager knows, or until its process has ended (pidfd -1: it has). */
+/* Wait until it is ready and the manager knows, or its process has ended (pidfd -1: it has). */
 void
 ready_wait(struct ready *r, int pidfd);
 

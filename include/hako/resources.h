@@ -19,7 +19,7 @@ resources_settle(const struct handles *h, const char *limit);
 int
 resources_skip(const struct json *object, const char *property, bool set, struct error *e);
 
-/* A value was not written, errno says how: the error, with the file in the way. Always returns -1. */
+/* A value was not written, errno says why: the error, with the file at fault. Always returns -1. */
 int
 resources_refuse(const struct handles *h, const struct cgroup_value *v, struct error *e);
 

@@ -12,7 +12,29 @@
 char *
 plan_show(const struct plan *plan, enum sheet_format format);
 
-/* Rows of the table in show.c that stand in show_mounts.c and show_process.c. */
+/* A line for each line of text, such as "0 1000 1\n2 5 1\n". */
+void
+show_lines(struct sheet *s, const char *what, const char *text);
+
+/* Rows of the table in show.c that stand in show_limits.c, show_mounts.c and show_process.c. */
+void
+show_cgroup(struct sheet *s, const struct plan *plan);
+void
+show_scope(struct sheet *s, const struct plan *plan);
+void
+show_limits(struct sheet *s, const struct plan *plan);
+void
+show_late_limits(struct sheet *s, const struct plan *plan);
+void
+show_handover(struct sheet *s, const struct plan *plan);
+void
+show_device_rules(struct sheet *s, const struct plan *plan);
+void
+show_resctrl_group(struct sheet *s, const struct plan *plan);
+void
+show_resctrl_lines(struct sheet *s, const struct plan *plan);
+void
+show_resctrl_joining(struct sheet *s, const struct plan *plan);
 void
 show_rootfs(struct sheet *s, const struct plan *plan);
 void

@@ -42,6 +42,7 @@ trace_join(int fd);
 void
 trace_leave(void);
 
+/* What trace_begin() and trace_end() do where there is something to do. */
 unsigned
 trace_add(const char *category, const char *name, const char *detail);
 void

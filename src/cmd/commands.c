@@ -2,9 +2,11 @@
 /* The commands: one row each, and what they share. */
 #include "hako/command.h"
 #include "hako/container.h"
+#include "hako/file.h"
 #include "hako/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,20 +103,25 @@ command_failure(const struct error *e, int otherwise)
 }
 
 int
+command_choose(const char *option, const char *value, const char *const words[], struct error *e)
+{
+	char all[80] = "";
+	size_t used = 0;
+
+	for (int i = 0; words[i] != NULL; i++) {
+		if (value == NULL || strcmp(words[i], value) == 0)
+			return i;
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
+		                         used > 0 ? ", " : "", words[i]);
+	}
+	return error_set(e, 0, "usage", "%s %s: not one of %s", option, value, all);
+}
+
+int
 command_print(const char *text, struct error *e)
 {
-	size_t length = strlen(text);
-
-	while (length > 0) {
-		ssize_t n = write(STDOUT_FILENO, text, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(e, errno, "output-failed", "write to standard output");
-		text += n;
-		length -= (size_t)n;
-	}
+	if (file_write_all(STDOUT_FILENO, text, strlen(text)) < 0)
+		return error_set(e, errno, "output-failed", "write to standard output");
 	return 0;
 }
 

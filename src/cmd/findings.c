@@ -26,20 +26,18 @@ findings_plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
+enum { FORMATS_MAX = 8 };
+
 const struct findings_format *
 findings_format(const struct findings_format *formats, const char *name, struct error *e)
 {
-	char names[64] = "";
-	size_t used = 0;
+	const char *names[FORMATS_MAX + 1] = {NULL};
+	int i;
 
-	for (const struct findings_format *f = formats; f->name != NULL; f++) {
-		if (name == NULL || strcmp(f->name, name) == 0)
-			return f;
-		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-		                         used > 0 ? ", " : "", f->name);
-	}
-	error_set(e, 0, "usage", "--format %s: not one of %s", name, names);
-	return NULL;
+	for (i = 0; i < FORMATS_MAX && formats[i].name != NULL; i++)
+		names[i] = formats[i].name;
+	i = command_choose("--format", name, names, e);
+	return i < 0 ? NULL : &formats[i];
 }
 
 /* JSON -------------------------------------------------------------------------- */

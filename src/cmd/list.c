@@ -17,10 +17,11 @@
 static int
 parse_format(const struct options *o, bool *ret_json, struct error *e)
 {
-	*ret_json = o->format != NULL && strcmp(o->format, "json") == 0;
-	if (o->format == NULL || *ret_json || strcmp(o->format, "table") == 0)
-		return 0;
-	return error_set(e, 0, "usage", "--format %s: not one of table, json", o->format);
+	static const char *const formats[] = {"table", "json", NULL};
+	int format = command_choose("--format", o->format, formats, e);
+
+	*ret_json = format == 1;
+	return format < 0 ? -1 : 0;
 }
 
 /* List ------------------------------------------------------------------------- */

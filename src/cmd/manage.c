@@ -42,17 +42,10 @@ int
 command_state(const struct options *o, struct error *e)
 {
 	struct container c;
-	char *text;
-	int rc;
 
 	if (open_container(o, false, &c, e) < 0)
 		return -1;
-	text = state_json(c.state, c.status, (pid_t)*c.state->pid);
-	if (text == NULL)
-		return error_set(e, errno, "out-of-memory", "state");
-	rc = command_print(text, e);
-	free(text);
-	return rc;
+	return command_print_owned(state_json(c.state, c.status, (pid_t)*c.state->pid), e);
 }
 
 /* Where one command works on many. */

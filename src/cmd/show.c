@@ -15,19 +15,11 @@ command_features(const struct options *o, struct error *e)
 	return command_print_owned(features_show(), e) < 0 ? -1 : command_print("\n", e);
 }
 
-/* "text" or "json". */
-static int
-find_format(const char *name, enum sheet_format *ret, struct error *e)
-{
-	if (name != NULL && strcmp(name, "text") != 0 && strcmp(name, "json") != 0)
-		return error_set(e, 0, "usage", "--format %s: not one of text, json", name);
-	*ret = name != NULL && strcmp(name, "json") == 0 ? SHEET_JSON : SHEET_TEXT;
-	return 0;
-}
-
 int
 command_plan(const struct options *o, struct error *e)
 {
+	static const char *const formats[] = {
+		[SHEET_TEXT] = "text", [SHEET_JSON] = "json", [SHEET_JSON + 1] = NULL};
 	static struct arena arena;
 	const char *path = o->arg_count > 0 ? o->args[0] : o->bundle != NULL ? o->bundle : ".";
 	struct plan_options options = {
@@ -43,11 +35,10 @@ command_plan(const struct options *o, struct error *e)
 	const struct config *config;
 	const struct plan *plan;
 	struct json_doc *doc;
-	enum sheet_format format;
+	int format = command_choose("--format", o->format, formats, e);
 
-	if (find_format(o->format, &format, e) < 0 ||
-	    bundle_load(&arena, path, o->config, &config, &doc, e) < 0 ||
+	if (format < 0 || bundle_load(&arena, path, o->config, &config, &doc, e) < 0 ||
 	    plan_make(&arena, config, &options, &plan, e) < 0)
 		return -1;
-	return command_print_owned(plan_show(plan, format), e);
+	return command_print_owned(plan_show(plan, (enum sheet_format)format), e);
 }

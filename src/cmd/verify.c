@@ -17,16 +17,7 @@ enum { PATIENCE_S = 60 };
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_TAP, FORMAT_JUNIT };
 
-static int
-find_format(const char *name, struct error *e)
-{
-	static const char *const names[] = {"text", "json", "tap", "junit"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (name == NULL || strcmp(names[i], name) == 0)
-			return (int)i;
-	return error_set(e, 0, "usage", "--format %s: not one of text, json, tap, junit", name);
-}
+static const char *const format_names[] = {"text", "json", "tap", "junit", NULL};
 
 static int
 print_verdicts(const struct verdicts *v, const char *name, enum format format, bool all,
@@ -100,7 +91,7 @@ int
 command_verify(const struct options *o, struct error *e)
 {
 	static struct arena arena;
-	int format = find_format(o->format, e);
+	int format = command_choose("--format", o->format, format_names, e);
 	struct verify_request request;
 	struct verdicts v;
 

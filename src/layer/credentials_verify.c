@@ -134,7 +134,7 @@ member(struct capability_sets *all, const struct set *set)
 	return (uint64_t *)(void *)((char *)all + set->offset);
 }
 
-/* What the kernel does not know, or the caller cannot have, nobody can be given: a warning of create. */
+/* Nobody can be given what the kernel does not know or the caller does not have: create warns. */
 static uint64_t
 available_capabilities(void)
 {

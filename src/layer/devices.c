@@ -95,6 +95,25 @@ plan_device(const struct config_device *c, struct device_plan *d)
 	d->gid = c->gid != NULL ? (gid_t)*c->gid : 0;
 }
 
+/* Those that every container has, but for the ones that the config has itself. */
+static void
+plan_defaults(struct planner *p, const struct objects *devices)
+{
+	struct plan *plan = p->plan;
+
+	for (size_t i = 0; i < ARRAY_SIZE(default_devices); i++)
+		if (!is_listed(devices, default_devices[i].path))
+			plan->devices[plan->device_count++] = (struct device_plan){
+				.path = default_devices[i].path,
+				.mode = S_IFCHR | 0666,
+				.device =
+					makedev(default_devices[i].major, default_devices[i].minor),
+			};
+	plan->symlinks = arena_array(p->arena, 1, sizeof(default_symlinks));
+	memcpy(plan->symlinks, default_symlinks, sizeof(default_symlinks));
+	plan->symlink_count = ARRAY_SIZE(default_symlinks);
+}
+
 LAYER_PLAN(devices_plan)
 {
 	const struct objects *devices = &p->config->linux_->devices;
@@ -104,21 +123,8 @@ LAYER_PLAN(devices_plan)
 
 	(void)e;
 	plan->devices = arena_array(p->arena, room, sizeof(*plan->devices));
-	if (plan_may_mount(plan) && !has_foreign_dev(plan)) {
-		for (size_t i = 0; i < ARRAY_SIZE(default_devices); i++) {
-			if (is_listed(devices, default_devices[i].path))
-				continue;
-			plan->devices[plan->device_count++] = (struct device_plan){
-				.path = default_devices[i].path,
-				.mode = S_IFCHR | 0666,
-				.device =
-					makedev(default_devices[i].major, default_devices[i].minor),
-			};
-		}
-		plan->symlinks = arena_array(p->arena, 1, sizeof(default_symlinks));
-		memcpy(plan->symlinks, default_symlinks, sizeof(default_symlinks));
-		plan->symlink_count = ARRAY_SIZE(default_symlinks);
-	}
+	if (plan_may_mount(plan) && !has_foreign_dev(plan))
+		plan_defaults(p, devices);
 	for (size_t i = 0; i < devices->count; i++)
 		plan_device(&rows[i], &plan->devices[plan->device_count++]);
 	return 0;

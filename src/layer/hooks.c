@@ -28,6 +28,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+bool
+plan_has_early_hooks(const struct plan *plan)
+{
+	const struct config_hooks *hooks = plan->config->hooks;
+
+	return hooks != NULL &&
+	       hooks->prestart.count + hooks->create_runtime.count + hooks->create_container.count >
+	               0;
+}
+
 /* Their output ------------------------------------------------------------------- */
 
 /* A FIFO that nobody reads must not keep us waiting. */

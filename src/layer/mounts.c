@@ -248,20 +248,35 @@ is_unmapped_gid(const struct plan *plan, const struct mount_plan *m, const struc
 }
 
 static int
+set_flags(const struct mount_plan *m, int context, struct error *e)
+{
+	for (size_t i = 0; i < m->flags.count; i++)
+		if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[i], NULL, 0) < 0)
+			return fail_fs(m, context, "option ", m->flags.items[i], e);
+	return 0;
+}
+
+static int
+set_data(const struct mount_plan *m, int context, const struct string_pair *pair, struct error *e)
+{
+	if (fsconfig(context, FSCONFIG_SET_STRING, pair->key, pair->value, 0) < 0)
+		return fail_fs(m, context, "option ", pair->key, e);
+	return 0;
+}
+
+static int
 configure(const struct plan *plan, const struct mount_plan *m, int context, struct error *e)
 {
 	const char *source = m->source != NULL ? m->source : "none";
 
 	if (fsconfig(context, FSCONFIG_SET_STRING, "source", source, 0) < 0)
 		return fail_fs(m, context, "source ", source, e);
-	for (size_t i = 0; i < m->flags.count; i++)
-		if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[i], NULL, 0) < 0)
-			return fail_fs(m, context, "option ", m->flags.items[i], e);
+	if (set_flags(m, context, e) < 0)
+		return -1;
 	for (size_t i = 0; i < m->data.count; i++)
 		if (!is_unmapped_gid(plan, m, &m->data.items[i]) &&
-		    fsconfig(context, FSCONFIG_SET_STRING, m->data.items[i].key,
-		             m->data.items[i].value, 0) < 0)
-			return fail_fs(m, context, "option ", m->data.items[i].key, e);
+		    set_data(m, context, &m->data.items[i], e) < 0)
+			return -1;
 	return 0;
 }
 
@@ -329,7 +344,7 @@ attach_filesystem(const struct plan *plan, struct handles *h, size_t i, struct e
 
 /* The cgroup tree --------------------------------------------------------------- */
 
-/* Without a cgroup of its own the container looks at the caller's: at least it must not write there. */
+/* Without a cgroup of its own the container sees the caller's: it must not write there. */
 static int
 protect_cgroup(const struct handles *h, const struct mount_plan *m, struct error *e)
 {
@@ -387,28 +402,33 @@ attach_cgroup(const struct plan *plan, struct handles *h, size_t i, struct error
 /* Remounts ---------------------------------------------------------------------- */
 
 static int
+reconfigure(const struct mount_plan *m, int target, struct error *e)
+{
+	autoclose int context = fspick(target, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
+
+	if (context < 0)
+		return mount_fail(m, e, "fspick");
+	if (set_flags(m, context, e) < 0)
+		return -1;
+	for (size_t i = 0; i < m->data.count; i++)
+		if (set_data(m, context, &m->data.items[i], e) < 0)
+			return -1;
+	if (fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return fail_fs(m, context, "reconfigure", "", e);
+	return 0;
+}
+
+static int
 remount(const struct plan *plan, struct handles *h, size_t i, struct error *e)
 {
 	const struct mount_plan *m = &plan->mounts[i];
 	autoclose int target = path_open_in_root(h->rootfs, m->destination, O_PATH);
-	autoclose int context = -1;
 
 	if (target < 0)
 		return mount_fail(m, e, "open");
-	if (m->kind == MOUNT_REMOUNT && m->flags.count + m->data.count > 0) {
-		context = fspick(target, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC);
-		if (context < 0)
-			return mount_fail(m, e, "fspick");
-		for (size_t k = 0; k < m->flags.count; k++)
-			if (fsconfig(context, FSCONFIG_SET_FLAG, m->flags.items[k], NULL, 0) < 0)
-				return fail_fs(m, context, "option ", m->flags.items[k], e);
-		for (size_t k = 0; k < m->data.count; k++)
-			if (fsconfig(context, FSCONFIG_SET_STRING, m->data.items[k].key,
-			             m->data.items[k].value, 0) < 0)
-				return fail_fs(m, context, "option ", m->data.items[k].key, e);
-		if (fsconfig(context, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
-			return fail_fs(m, context, "reconfigure", "", e);
-	}
+	if (m->kind == MOUNT_REMOUNT && m->flags.count + m->data.count > 0 &&
+	    reconfigure(m, target, e) < 0)
+		return -1;
 	if (set_attributes(m, target, m->attr_set, m->attr_clear, false, e) < 0 ||
 	    set_attributes(m, target, m->recursive_set, m->recursive_clear, true, e) < 0)
 		return -1;

@@ -137,17 +137,6 @@ is_known(const struct account *a, size_t i)
 	return found - came <= a->allowed[i];
 }
 
-/* Before the pivot hooks can mount what they like, and are there to do it. */
-static bool
-may_be_of_hooks(const struct plan *plan)
-{
-	const struct config_hooks *hooks = plan->config->hooks;
-
-	return hooks != NULL &&
-	       hooks->prestart.count + hooks->create_runtime.count + hooks->create_container.count >
-	               0;
-}
-
 LAYER_VERIFY(mounts_verify_extra)
 {
 	const struct claim claim = {CHECK_MOUNTS_EXTRA, json_member(plan->config->at, "mounts")};
@@ -169,7 +158,7 @@ LAYER_VERIFY(mounts_verify_extra)
 			found = arena_printf(v->arena, "%s%s%s on %s", found,
 			                     found[0] != '\0' ? ", " : "", a.mounts->lines[i].type,
 			                     a.mounts->lines[i].point);
-	if (found[0] != '\0' && may_be_of_hooks(plan))
+	if (found[0] != '\0' && plan_has_early_hooks(plan))
 		verdict_unknown(v, claim, "%s: a hook may have mounted it", found);
 	else
 		verdict_compare(v, claim, "no other mounts",

@@ -24,7 +24,7 @@ link_open_socket(void)
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 }
 
-/* Send a request; collect is given each message of the answer (NULL: there is none but an error). */
+/* Send a request; collect is given each message of the answer (NULL: only an error can come). */
 static int
 ask(int sock, struct nlmsghdr *request, mnl_cb_t collect, void *data)
 {

@@ -39,16 +39,6 @@ is_planned(const struct plan *plan, const char *name)
 	return false;
 }
 
-static bool
-may_be_connected(const struct plan *plan)
-{
-	const struct config_hooks *hooks = plan->config->hooks;
-
-	return hooks != NULL &&
-	       hooks->prestart.count + hooks->create_runtime.count + hooks->create_container.count >
-	               0;
-}
-
 /* The names in the text, one after the other: "  eth0: 1 2 ..."; NULL after the last. */
 static const char *
 next_name(struct arena *arena, const char **text)
@@ -95,7 +85,7 @@ LAYER_VERIFY(netdevices_verify)
 	}
 	for (size_t i = 0; i < plan->net_device_count; i++)
 		verify_device(&plan->net_devices[i], v, text);
-	if (!plan_creates(plan, CLONE_NEWNET) || may_be_connected(plan))
+	if (!plan_creates(plan, CLONE_NEWNET) || plan_has_early_hooks(plan))
 		return;
 	for (all = text; (name = next_name(v->arena, &all)) != NULL;)
 		if (!is_planned(plan, name))

@@ -26,7 +26,7 @@ LAYER_PROBE(process_probe_cwd)
 	                  "chdir to %s", cwd);
 }
 
-/* A name without a slash at its begin counts from the working directory. */
+/* A name that does not begin with a slash counts from the working directory. */
 static int
 try_in_rootfs(const struct plan *plan, const char *path)
 {

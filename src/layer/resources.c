@@ -64,7 +64,10 @@ limit_text(struct arena *arena, int64_t limit)
 	return limit < 0 ? "max" : arena_printf(arena, "%" PRId64, limit);
 }
 
-/* What cgroup v2 cannot express: skipped with a warning, as engines send them (an error under --strict). */
+/*
+ * What cgroup v2 cannot express: skipped with a warning, because engines send it (an
+ * error under --strict).
+ */
 int
 resources_skip(const struct json *object, const char *property, bool set, struct error *e)
 {
@@ -123,7 +126,7 @@ plan_memory(struct planner *p, const struct config_memory *memory, struct error 
 
 /* CPU ------------------------------------------------------------------------- */
 
-/* log2 without libm, which every start of hako would have to load: one bit of the fraction at a time. */
+/* log2, one bit of the fraction at a time: every start of hako would have to load libm. */
 static double
 log2_of(uint64_t n)
 {
@@ -235,7 +238,7 @@ plan_cpu(struct planner *p, const struct config_cpu *cpu, struct error *e)
 	                      cpu->realtime_runtime && *cpu->realtime_runtime > 0, e);
 }
 
-/* Pids, huge pages, RDMA, network, unified ------------------------------------------------------------------ */
+/* Pids, huge pages, RDMA, network, unified ------------------------------------ */
 
 /* 0 is a real limit, but even init would not fit in it. */
 static void
@@ -451,7 +454,10 @@ remember(const struct handles *h, const struct cgroup_value *v)
 	return strndup(text, strcspn(text, "\n")); /* of a weight that is the default */
 }
 
-/* Backwards: a burst before the quota that allowed it. Twice, for those that depend on each other. */
+/*
+ * Backwards, so that a burst comes down before the quota that allowed it; and twice,
+ * because some depend on each other.
+ */
 static void
 restore(const struct handles *h, const struct previous *previous, size_t count)
 {

@@ -149,7 +149,7 @@ LAYER_RUN(rootfs_open)
 	               : 0;
 }
 
-/* It is known by its descriptor: where root of a user namespace has no way to it, / serves as well. */
+/* All find it by its descriptor: / will do where root of a user namespace cannot reach the path. */
 static int
 attach_clone(const struct plan *plan, const struct handles *h)
 {

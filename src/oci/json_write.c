@@ -153,7 +153,7 @@ json_put_null(struct json_writer *w, const char *key)
 	yajl_gen_null(w->gen);
 }
 
-/* A scalar as a whole, of an object or array only its begin. */
+/* A scalar as a whole, of an object or array only its beginning. */
 static void
 put_begin(struct json_writer *w, const char *key, const struct json *value)
 {

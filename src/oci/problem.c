@@ -240,7 +240,7 @@ innermost(const struct json *node, size_t offset)
 /* Where in the text one has come to, and what stands before it in its line. */
 struct cursor {
 	const char *at;
-	const char *line; /* the begin of it */
+	const char *line; /* its beginning */
 	size_t number;    /* from 1 */
 	size_t characters;
 };

@@ -4,6 +4,7 @@
  * of thing; the row of explain_rules.c says for which.
  */
 #include "hako/explain.h"
+#include "hako/path.h"
 #include "hako/syscall.h"
 
 #include <inttypes.h>
@@ -32,29 +33,13 @@ is_readonly_throughout(const struct mount_plan *m)
 	return (m->recursive_set & MOUNT_ATTR_RDONLY) != 0 || (!m->recursive && is_readonly(m));
 }
 
-/* Without what says nothing: "//", "/./", "/" at the end, and ".." with what it leaves. */
 static const char *
 clean_path(struct arena *arena, const char *path)
 {
-	char *clean = arena_alloc(arena, strlen(path) + 2);
-	size_t used = 0;
+	size_t size = strlen(path) + 2; /* enough for every path in its normal form */
+	char *clean = arena_alloc(arena, size);
 
-	while (*(path += strspn(path, "/")) != '\0') {
-		size_t length = strcspn(path, "/");
-
-		if (length == 2 && memcmp(path, "..", 2) == 0) {
-			while (used > 0 && clean[--used] != '/')
-				;
-		} else if (length != 1 || path[0] != '.') {
-			clean[used++] = '/';
-			memcpy(clean + used, path, length);
-			used += length;
-		}
-		path += length;
-	}
-	if (used == 0)
-		clean[used++] = '/';
-	clean[used] = '\0';
+	(void)path_normalise(path, clean, size);
 	return clean;
 }
 

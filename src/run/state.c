@@ -132,17 +132,25 @@ put_cgroup(struct json_writer *w, const struct plan *plan, const struct handles 
 		json_put_string(w, "systemdUnit", plan->cgroup.unit);
 }
 
-int
-state_save(const struct plan *plan, const struct handles *h, struct error *e)
+static void
+put_listener(struct json_writer *w, const struct listener_plan *listener)
 {
-	struct json_writer *w = json_writer_new(JSON_COMPACT);
+	if (listener->path == NULL)
+		return;
+	json_put_string(w, "seccompListener", listener->path);
+	if (listener->early)
+		json_put_bool(w, "seccompEarly", true);
+	if (listener->metadata != NULL)
+		json_put_string(w, "seccompMetadata", listener->metadata);
+}
+
+/* A member for each of state_rows[] that says something. */
+static void
+put_members(struct json_writer *w, const struct plan *plan, const struct handles *h)
+{
 	char created[48];
-	const char *text;
-	size_t length;
-	int rc;
 
 	clock_text(created, sizeof(created));
-	json_begin_object(w, NULL);
 	json_put_string(w, "ociVersion", OCI_VERSION_MAX);
 	json_put_string(w, "id", plan->options.id);
 	json_put_int(w, "pid", h->init_pid);
@@ -164,14 +172,21 @@ state_save(const struct plan *plan, const struct handles *h, struct error *e)
 		json_put_bool(w, "callerKeyring", true);
 	if (plan->options.preserve_fds > 0)
 		json_put_int(w, "preserveFds", plan->options.preserve_fds);
-	if (plan->listener.path != NULL)
-		json_put_string(w, "seccompListener", plan->listener.path);
-	if (plan->listener.path != NULL && plan->listener.early)
-		json_put_bool(w, "seccompEarly", true);
-	if (plan->listener.path != NULL && plan->listener.metadata != NULL)
-		json_put_string(w, "seccompMetadata", plan->listener.metadata);
+	put_listener(w, &plan->listener);
 	put_map(w, "annotations", &plan->config->annotations);
 	put_hooks(w, plan->config);
+}
+
+int
+state_save(const struct plan *plan, const struct handles *h, struct error *e)
+{
+	struct json_writer *w = json_writer_new(JSON_COMPACT);
+	const char *text;
+	size_t length;
+	int rc;
+
+	json_begin_object(w, NULL);
+	put_members(w, plan, h);
 	json_end_object(w);
 	text = json_writer_text(w, &length);
 	/* the first time nobody can be reading it: the folder is new, and locked */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The create path, whole: the rows below, in order. The loops at the end give
- * every step its error context, its debug line, its span of the trace and its undo. The order you see
- * is the order you get.
+ * every step its error context, its debug line, its span of the trace and its
+ * undo. The order you see is the order you get.
  */
 #include "hako/step.h"
 #include "hako/cgroup.h"

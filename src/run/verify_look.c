@@ -142,7 +142,7 @@ note_done(struct verdicts *v, const char *id)
 	v->done = (struct patterns){.items = more, .count = v->done.count + 1};
 }
 
-/* All that was found; *ret_last is what was looked at last, without an id when that is not known. */
+/* All that was found; *ret_last is what was looked at last, without an id when not known. */
 static void
 take_notes(struct verdicts *v, const struct board *b, struct verdict *ret_last)
 {

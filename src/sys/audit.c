@@ -33,7 +33,7 @@ audit_open(void)
 	return take_fd(&fd);
 }
 
-/* What a process can choose, its name and its file's, cannot hold spaces here: audit quotes them. */
+/* What a process chooses, its name and its file's, cannot hold spaces here: audit quotes them. */
 static bool
 find_number(const char *text, const char *name, int base, unsigned long *ret)
 {

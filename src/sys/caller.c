@@ -143,7 +143,7 @@ caller_has_filter(void)
 	return read_status("\nSeccomp:", 10, 0) == SECCOMP_MODE_FILTER;
 }
 
-/* Calls that the kernel refuses for their arguments, some only after it has looked at privileges. */
+/* Calls that the kernel refuses for their arguments, some only after a look at privileges. */
 static const struct {
 	const char *name;
 	long number;

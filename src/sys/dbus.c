@@ -218,7 +218,7 @@ dbus_wait(struct dbus *bus, struct dbus_signal *ret, struct error *e)
 	return 0;
 }
 
-/* One line of the handshake, which comes whole, and nothing of the messages that may stand behind it. */
+/* One line of the handshake, and nothing of the messages that may stand behind it. */
 static int
 receive_line(int fd, char *line, size_t size)
 {

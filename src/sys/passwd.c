@@ -31,7 +31,7 @@ read_all(int fd)
 }
 
 /* Digits only, the whole field. */
-static int
+static bool
 is_uid(const char *text, uid_t uid)
 {
 	char *end;

@@ -81,7 +81,7 @@ open_readonly_clone(void)
 	return take_fd(&fd);
 }
 
-/* Executable also where sysctl vm.memfd_noexec wants memfds not to be; older kernels ask nothing. */
+/* Executable also where sysctl vm.memfd_noexec is set; older kernels do not know the flag. */
 static int
 create_memfd(void)
 {

@@ -2,8 +2,7 @@
 /*
  * What a tmpfs with the option tmpcopyup begins with: a copy of the directory it
  * covers. Links are copied as links and nothing is followed, so a hostile image
- * copies only itself. Depth is bounded by PATH_MAX-like nesting of the image;
- * a limit keeps the recursion from running away.
+ * copies only itself. However deep it nests, the recursion ends at DEPTH_MAX.
  */
 #include "hako/tmpcopyup.h"
 #include "hako/mem.h"

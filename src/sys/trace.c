@@ -188,7 +188,7 @@ put_metadata(FILE *out, uint32_t pid, unsigned lane, const char *what, const cha
 	fputs("}},\n", out);
 }
 
-/* What its end is not known of is a begin: viewers draw it up to the end of all. */
+/* A span whose end is not known has only a beginning: viewers draw it up to the end of all. */
 static void
 put_span(FILE *out, const struct trace_buffer *buffer, const struct span *span)
 {
