@@ -204,7 +204,8 @@ def test_cwd_must_be_absolute(runtime, bundle, cwd):
 # --- user, umask, streams ---
 
 @pytest.mark.parametrize("umask, seen", [(None, "0022"), (0, "0000"), (0o77, "0077"),
-                                         (0o777, "0777"), (0o027, "0027")])
+                                         (0o777, "0777"), (0o027, "0027"),
+                                         (0o1022, "0022")])
 def test_umask(runtime, bundle, umask, seen):
     b = bundle("/bin/sleep", "100")
     if umask is not None:

@@ -581,6 +581,15 @@ def test_usage(runtime, args, message):
     assert result.returncode == 64 and message in result.stderr
 
 
+def test_nothing_is_left(changed):
+    """Not to have looked is not to have seen that all is well."""
+    c = changed
+    for words in (["--only=resctrl"], ["--only=mounts./misspelt.readonly"], ["--skip=*"]):
+        for format in ("text", "json", "tap", "junit"):
+            result = c.runtime.run("verify", f"--format={format}", *words, c.id, check=False)
+            assert result.returncode == 2 and result.stdout, result
+
+
 def test_nothing_to_verify(make, runtime):
     result = runtime.run("verify", "missing", check=False)
     assert result.returncode == 2 and "does not exist" in result.stderr

@@ -43,7 +43,7 @@ struct observed;
 int
 verify_look(const struct plan *plan, struct observed *o, struct verdicts *v, struct error *e);
 
-/* 0: all hold, or will when the container is started; 1: drift; 2: something is unknown. */
+/* 0: all hold, or will when the container is started; 1: drift; 2: something is unknown, or all. */
 int
 verdicts_status(const struct verdicts *v);
 

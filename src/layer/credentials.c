@@ -172,7 +172,7 @@ plan_user(struct planner *p, const struct config_user *user)
 	process->uid = user->uid;
 	process->gid = user->gid;
 	if (user->umask != NULL)
-		process->umask = (mode_t)*user->umask;
+		process->umask = (mode_t)*user->umask & 0777; /* as umask(2) has it */
 }
 
 /* Podman's --group-add keep-groups: the caller's groups are the point of it. */

@@ -10,6 +10,7 @@
  */
 #include "hako/layer.h"
 #include "hako/path.h"
+#include "hako/problem.h"
 #include "hako/syscall.h"
 #include "hako/unixsock.h"
 
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -36,6 +38,20 @@ terminal_at(const struct plan *plan)
 
 /* Plan ------------------------------------------------------------------------ */
 
+/* A mount that is bound may bring it along; so may the rootfs, or a hook, but hardly. */
+static bool
+may_have_devpts(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->mount_count; i++) {
+		const struct mount_plan *m = &plan->mounts[i];
+
+		if (path_below(m->destination, "/dev/pts") != NULL &&
+		    (m->kind == MOUNT_BIND || strcmp(m->type, "devpts") == 0))
+			return true;
+	}
+	return false;
+}
+
 LAYER_PLAN(terminal_plan)
 {
 	const struct config_process *c = p->config->process;
@@ -51,6 +67,9 @@ LAYER_PLAN(terminal_plan)
 		return json_error(json_member(c->at, "terminal"), e, 0, "console-socket-missing",
 		                  "nobody would hold the terminal: --console-socket is missing");
 	terminal->wanted = true;
+	if (!may_have_devpts(p->plan))
+		json_warning(json_member(c->at, "terminal"), "terminal-devpts",
+		             "there is no devpts on /dev/pts in /mounts to have it from");
 	if (c->console_size != NULL) {
 		terminal->rows = (unsigned short)*c->console_size->height;
 		terminal->columns = (unsigned short)*c->console_size->width;

@@ -109,21 +109,37 @@ check_cpu(const struct config_resources *resources, struct error *e)
 	return 0;
 }
 
+/* Files of a cgroup that are no settings: hako itself would be moved, or the container stopped. */
+static bool
+is_order(const char *file)
+{
+	static const char *const orders[] = {"cgroup.procs", "cgroup.threads", "cgroup.freeze",
+	                                     "cgroup.kill"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
+		if (strcmp(file, orders[i]) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_unified_file(const struct string_pair *pair, struct error *e)
+{
+	if (strchr(pair->key, '/') != NULL || strspn(pair->key, ".") == strlen(pair->key))
+		return json_error(pair->at, e, 0, "config-value",
+		                  "the name of a file in the cgroup must not be empty nor hold /");
+	if (is_order(pair->key))
+		return json_error(pair->at, e, 0, "config-value", "%s is not a setting of a cgroup",
+		                  pair->key);
+	return 0;
+}
+
 static int
 check_unified(const struct config_resources *resources, struct error *e)
 {
-	size_t i;
-
-	for (i = 0; i < resources->unified.count; i++) {
-		const char *file = resources->unified.items[i].key;
-
-		if (strchr(file, '/') == NULL && strspn(file, ".") != strlen(file))
-			continue;
-		json_error(resources->unified.items[i].at, e, 0, "config-value",
-		           "the name of a file in the cgroup must not be empty nor hold /");
-		if (!json_goes_on(resources->at))
+	for (size_t i = 0; i < resources->unified.count; i++)
+		if (json_stops(resources->at, check_unified_file(&resources->unified.items[i], e)))
 			return -1;
-	}
 	return 0;
 }
 

@@ -65,6 +65,43 @@ warn_of_useless_masks(const struct config_syscall *rule)
 	}
 }
 
+static bool
+lets_pass(int action)
+{
+	return action == SECCOMP_ACTION_ALLOW || action == SECCOMP_ACTION_LOG ||
+	       action == SECCOMP_ACTION_TRACE || action == SECCOMP_ACTION_NOTIFY;
+}
+
+static bool
+has_name(const struct config_syscall *rule, const char *name)
+{
+	for (size_t i = 0; i < rule->names.count; i++)
+		if (strcmp(rule->names.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The filter is there when the program of the container is executed. */
+static void
+warn_of_no_execve(const struct config_seccomp *seccomp)
+{
+	const struct config_syscall *rules = seccomp->syscalls.items;
+	bool named = false;
+
+	for (size_t i = 0; i < seccomp->syscalls.count; i++) {
+		bool names_it = !json_is_faulty(rules[i].at) && has_name(&rules[i], "execve");
+
+		/* one with conditions may let it pass */
+		if (json_is_faulty(rules[i].at) ||
+		    (names_it && (rules[i].args.count > 0 || lets_pass(rules[i].action))))
+			return;
+		named = named || names_it;
+	}
+	if (seccomp->default_action != 0 && (named || !lets_pass(seccomp->default_action)))
+		json_warning(seccomp->at, "seccomp-no-execve",
+		             "no program can be executed: execve is not allowed");
+}
+
 void
 seccomp_warn(struct arena *arena, const struct config_seccomp *seccomp)
 {
@@ -72,6 +109,7 @@ seccomp_warn(struct arena *arena, const struct config_seccomp *seccomp)
 	size_t i;
 
 	warn_of_contradictions(arena, seccomp);
+	warn_of_no_execve(seccomp);
 	for (i = 0; i < seccomp->syscalls.count; i++)
 		warn_of_useless_masks(&rules[i]);
 }

@@ -36,14 +36,18 @@ static const char engine_sockets[] =
 	"/run/crio/crio.sock /var/run/crio/crio.sock /run/cri-dockerd.sock /var/run/cri-dockerd.sock "
 	"/run/buildkit/buildkitd.sock /var/run/buildkit/buildkitd.sock "
 	"/run/k3s/containerd/containerd.sock /run/libvirt/libvirt-sock /var/run/libvirt/libvirt-sock "
-	"/var/lib/lxd/unix.socket /var/lib/incus/unix.socket /run/dbus/system_bus_socket "
+	"/run/docker/containerd/containerd.sock /var/run/docker/containerd/containerd.sock "
+	"/run/libvirt/virtqemud-sock /var/run/libvirt/virtqemud-sock "
+	"/var/lib/lxd/unix.socket /var/snap/lxd/common/lxd/unix.socket "
+	"/var/lib/incus/unix.socket /run/dbus/system_bus_socket "
 	"/var/run/dbus/system_bus_socket /run/systemd/private /var/run/systemd/private";
 static const char engine_folders[] =
 	"/var/lib/docker /var/lib/containerd /var/lib/containers /var/lib/kubelet /var/lib/rancher "
 	"/var/lib/cni /var/spool/cron /run/hako /run/crun /run/runc";
-static const char secrets[] =
-	"/root /home /etc/shadow /etc/gshadow /etc/ssh /etc/ssl/private /etc/kubernetes /run/secrets "
-	"/var/run/secrets";
+static const char secrets[] = "/root /home /etc/shadow /etc/gshadow /etc/ssh";
+static const char keys[] =
+	"/root/.ssh /root/.gnupg /root/.aws /root/.kube /root/.docker /etc/ssl/private "
+	"/etc/kubernetes /run/secrets /var/run/secrets";
 static const char ordinary_files[] =
 	"/etc/localtime /etc/timezone /etc/resolv.conf /etc/hosts /etc/hostname /etc/ssl/certs "
 	"/etc/pki/tls/certs /etc/ca-certificates";
@@ -229,12 +233,15 @@ const struct rule explain_rules[] = {
 	{"mount-device", RISK, NOTE, "a device of the host is mounted",
 	 .why = "What the device can do, it can do.", .fix = "remove this mount, or list the device in linux.devices",
 	 SOURCE(PATH_BELOW, "/dev")},
-	{"mount-secrets", RISK, RISK, "files with secrets of the host are mounted",
-	 .why = "Passwords, keys or private files can be in there.",
-	 .fix = "mount the one file that is needed, read-only", SOURCE(PATH_AT, secrets)},
 	{"mount-etc", DANGER, RISK, "settings of the host can be written",
 	 .why = "Users, passwords and services of the host are made of these files.",
 	 .fix = "add the option ro, or mount a copy", SOURCE(PATH_AT | PATH_BELOW | SOURCE_WRITABLE, "/etc")},
+	{"mount-keys", RISK, RISK, "keys of the host are mounted",
+	 .why = "Who has them gets into other machines and services.",
+	 .fix = "remove this mount, and give it a key of its own", SOURCE(PATH_AT | PATH_BELOW, keys)},
+	{"mount-secrets", RISK, RISK, "files with secrets of the host are mounted",
+	 .why = "Passwords, keys or private files can be in there.",
+	 .fix = "mount the one file that is needed, read-only", SOURCE(PATH_AT, secrets)},
 	{"mount-etc-readonly", RISK, NOTE, "settings of the host can be read",
 	 .why = "Passwords and keys are among them.", .fix = "mount the one file that is needed",
 	 SOURCE(PATH_AT, "/etc")},

@@ -183,5 +183,8 @@ process_verify(struct arena *arena, const struct verify_request *r, struct verdi
 int
 verdicts_status(const struct verdicts *v)
 {
-	return v->counts[VERDICT_DRIFT] > 0 ? 1 : v->counts[VERDICT_UNKNOWN] > 0 ? 2 : 0;
+	/* where nothing was looked at, nothing has been shown to hold */
+	bool unknown = v->counts[VERDICT_UNKNOWN] > 0 || v->count == 0;
+
+	return v->counts[VERDICT_DRIFT] > 0 ? 1 : unknown ? 2 : 0;
 }
