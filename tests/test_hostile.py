@@ -503,6 +503,13 @@ def test_devtmpfs_is_not_filled(hako, bundle):
     assert "/dev/ptmx ->" not in run([hako, "plan", b]).stdout
 
 
+def test_environment_of_the_runtime_is_not_kept(runtime, bundle):
+    """While it waits for `start` others in its pid namespace may see it."""
+    box = runtime.container(bundle("/bin/sleep", "1000"))
+    box.create(env={"SECRET": "of the caller"})
+    assert b"SECRET" not in pathlib.Path(f"/proc/{box.pid}/environ").read_bytes()
+
+
 def test_environment_of_the_runtime_is_not_passed(runtime, bundle):
     b = bundle("/bin/cat", "/proc/self/environ")
     out = runtime.run_bundle(b, env={"SECRET": "of the caller", "LD_PRELOAD": "/absent"}).stdout

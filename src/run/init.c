@@ -234,6 +234,14 @@ close_all_but(const struct plan *plan, const int *keep, size_t count)
 	}
 }
 
+/* What the caller has there is no business of neighbours with CAP_SYS_PTRACE. */
+static void
+forget_environment(void)
+{
+	for (char **item = environ; *item != NULL; item++)
+		memset(*item, 0, strlen(*item));
+}
+
 static void
 leave_host(const struct plan *plan, const struct handles *h)
 {
@@ -248,6 +256,7 @@ leave_host(const struct plan *plan, const struct handles *h)
 	                    more_hooks ? h->hook_output[1] : -1};
 
 	close_all_but(plan, keep, ARRAY_SIZE(keep));
+	forget_environment();
 }
 
 static int
@@ -290,14 +299,6 @@ enter_root(struct handles *h, struct error *e)
 	close(h->rootfs);
 	h->rootfs = -1;
 	return 0;
-}
-
-/* What the caller has there is none of the container's business. */
-static void
-forget_environment(void)
-{
-	for (char **item = environ; *item != NULL; item++)
-		memset(*item, 0, strlen(*item));
 }
 
 int
