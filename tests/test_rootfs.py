@@ -121,7 +121,7 @@ def test_mounts_of_the_host_below_the_rootfs_come_along(runtime, bundle):
 
 # rootfsPropagation -> of the container's root, of a mount that is shared on the host
 PROPAGATION = {
-    None: (set(), {"master"}),
+    None: (set(), {"master"}), "": (set(), {"master"}),
     "private": (set(), set()), "rprivate": (set(), set()),
     "slave": (set(), {"master"}), "rslave": (set(), {"master"}),
     "shared": ({"shared"}, {"shared"}), "rshared": ({"shared"}, {"shared"}),
@@ -132,7 +132,7 @@ PROPAGATION = {
 @pytest.mark.parametrize("mode", PROPAGATION)
 def test_propagation(runtime, bundle, shared, mode):
     b = bundle().mount("/volume", shared, "rbind")
-    if mode:
+    if mode is not None:
         b.linux["rootfsPropagation"] = mode
     before = private.mounts()
     found = mountinfo.parse(runtime.probe(b)["mounts"])

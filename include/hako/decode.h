@@ -7,10 +7,11 @@
 
 /*
  * Field tables: one row a property. The same rows give `create` its parser and
- * `check` its errors, and the schema-coverage test its list.
+ * `check` its errors, and the schema-coverage test its list. An empty STRING or ENUM
+ * is an absent one, unless it is required.
  */
 enum field_type {
-	FIELD_STRING,     /* const char *, NULL when absent; also when empty, unless required */
+	FIELD_STRING,     /* const char *, NULL when absent */
 	FIELD_BOOL,       /* bool, false when absent */
 	FIELD_UINT,       /* const uint64_t *, NULL when absent; min..max */
 	FIELD_INT,        /* const int64_t *, NULL when absent; min..max */

@@ -215,8 +215,8 @@ LAYER_RUN(process_give_streams)
 			continue;
 		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EROFS &&
 		    errno != EINVAL)
-			return error_set(e, errno, "stream-failed",
-			                 "give descriptor %d to user %u", fd, uid);
+			return error_set(e, errno, "stream-failed", "give descriptor %d to user %u",
+			                 fd, uid);
 	}
 	return 0;
 }

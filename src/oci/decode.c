@@ -14,14 +14,20 @@
 
 /* One function a type; out is the member of the struct. */
 
+/* Go's bindings write "" for what is absent. */
+static bool
+is_left_out(const struct field *field, const struct json *node)
+{
+	return node->type == JSON_STRING && node->text[0] == '\0' &&
+	       (field->flags & (FIELD_REQUIRED | FIELD_NOT_EMPTY)) == 0;
+}
+
 static int
 decode_string(struct arena *arena, const struct field *field, const struct json *node, void *out,
               struct error *e)
 {
 	(void)arena;
-	/* Go's bindings write "" for what is absent */
-	if (node->type == JSON_STRING && node->text[0] == '\0' &&
-	    (field->flags & (FIELD_REQUIRED | FIELD_NOT_EMPTY)) == 0)
+	if (is_left_out(field, node))
 		return 0;
 	if (value_check_string(field, node, e) < 0)
 		return -1;
@@ -148,9 +154,12 @@ static int
 decode_enum(struct arena *arena, const struct field *field, const struct json *node, void *out,
             struct error *e)
 {
-	const struct name *row = value_find_word(field, node, e);
+	const struct name *row;
 
 	(void)arena;
+	if (is_left_out(field, node))
+		return 0;
+	row = value_find_word(field, node, e);
 	if (row == NULL)
 		return -1;
 	*(int *)out = (int)row->value;

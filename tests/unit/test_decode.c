@@ -152,6 +152,7 @@ test_absent(void **state)
 	assert_null(empty.strings.at);
 	/* what Go writes for absent */
 	assert_null(decode("{\"string\": \"\", \"path\": \"\", \"word\": \"\"}").string);
+	assert_int_equal(decode("{\"enum\": \"\"}").enum_, 0);
 	assert_true(*decode("{\"uint\": 0}").uint == 0);
 	assert_true(*decode("{\"uint\": -0}").uint == 0);
 }
@@ -279,8 +280,8 @@ test_field_errors(void **state)
 	         "config.json:1:15 /map/a: expected a string, found a boolean"},
 		{"{\"enum\": 1}", "config-type",
 	         "config.json:1:10 /enum: expected a string, found a number"},
-		{"{\"enum\": \"\"}", "config-value",
-	         "config.json:1:10 /enum: expected red, green or blue, found \"\""},
+		{"{\"enum\": \" \"}", "config-value",
+	         "config.json:1:10 /enum: expected red, green or blue, found \" \""},
 		{"{\"flags\": \"red\"}", "config-type",
 	         "config.json:1:11 /flags: expected an array, found a string"},
 		{"{\"flags\": [\"red\", \"RED\"]}", "config-value",
@@ -517,6 +518,7 @@ test_rules_accept(void **state)
 		"\"linux\": {\"intelRdt\": {\"closID\": \"..a\"}}",
 		"\"linux\": {\"intelRdt\": {}, \"netDevices\": {}, \"mountLabel\": \"\", \"rootfsPropagation\": null}",
 		"\"linux\": {\"personality\": {\"domain\": \"LINUX32\", \"flags\": []}}",
+		"\"linux\": {\"rootfsPropagation\": \"\", \"maskedPaths\": []}",
 		"\"linux\": {\"cgroupsPath\": \"\", \"maskedPaths\": [], \"readonlyPaths\": []}",
 		"\"windows\": 1, \"solaris\": [], \"vm\": \"x\", \"zos\": {}, \"freebsd\": null, \"new\": true",
 	};
