@@ -47,6 +47,7 @@ def test_masked_directory(masked):
 @pytest.mark.parametrize("paths, covered", [
     (["/etc/secret"] * 3, {"/etc/secret"}),
     (["/folder", "/folder", "/folder/"], {"/folder"}),
+    (["/etc/secret/", "/./etc//secret"], {"/etc/secret"}),
     (["/folder", "/folder/secret"], {"/folder"}),  # hidden already
     (["/folder/secret", "/folder"], {"/folder", "/folder/secret"}),
     (["/folder/secret"], {"/folder/secret"}),

@@ -404,6 +404,15 @@ def reworded(b):
     b.linux.update(maskedPaths=["/t1", "/proc/sys"], readonlyPaths=["/proc/sys/net"])
 
 
+def slashes(b):
+    """Paths that are written otherwise than mountinfo has them."""
+    for path in ("/masked", "/kept", "/kept/below"):
+        b.mount(path, "tmpfs", "nosuid", type="tmpfs")
+    b.linux["maskedPaths"] += ["//masked/", "/./etc//masked-file"]
+    b.linux["readonlyPaths"] += ["//kept/", "/kept//.", "//proc/sys"]
+    (b.path / "rootfs/etc/masked-file").write_text("secret")
+
+
 def host(b):
     """The runtime's namespaces, but for mounts."""
     b.linux["namespaces"] = [{"type": "mount"}]
@@ -411,8 +420,8 @@ def host(b):
     b.without_mount("/dev/mqueue", "/sys", "/sys/fs/cgroup")
 
 
-@pytest.mark.parametrize("setup", [None, busy, reworded, mapped, idmapped, offsets, filtered,
-                                   host],
+@pytest.mark.parametrize("setup", [None, busy, reworded, slashes, mapped, idmapped, offsets,
+                                   filtered, host],
                          ids=lambda setup: setup.__name__ if setup else "plain")
 def test_holds(make, setup):
     c = make(setup)

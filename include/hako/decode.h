@@ -66,6 +66,10 @@ string_map_find(const struct string_map *map, const char *key);
 bool
 strings_include(const struct strings *list, const char *word);
 
+/* Does item i say what an earlier one has said? */
+bool
+strings_repeat(const struct strings *list, size_t i);
+
 /* Item i of the list in the document; NULL: it is not from there. */
 const struct json *
 strings_at(const struct strings *list, size_t i);

@@ -12,15 +12,33 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+/* In one spelling; but ".." behind a link leads elsewhere than its text says. */
+static struct strings
+tidy(struct arena *arena, const struct strings *paths)
+{
+	struct strings tidied = {arena_array(arena, paths->count, sizeof(*tidied.items)),
+	                         paths->count, paths->at};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < paths->count; i++) {
+		bool is_text = strstr(paths->items[i], "/..") == NULL &&
+		               path_normalise(paths->items[i], path, sizeof(path)) == 0;
+
+		tidied.items[i] = is_text ? arena_strdup(arena, path) : paths->items[i];
+	}
+	return tidied;
+}
+
 LAYER_PLAN(masks_plan)
 {
 	(void)e;
-	p->plan->masked_paths = p->config->linux_->masked_paths;
-	p->plan->readonly_paths = p->config->linux_->readonly_paths;
+	p->plan->masked_paths = tidy(p->arena, &p->config->linux_->masked_paths);
+	p->plan->readonly_paths = tidy(p->arena, &p->config->linux_->readonly_paths);
 	return 0;
 }
 
@@ -29,29 +47,6 @@ fail(const struct strings *paths, size_t i, struct error *e, const char *what)
 {
 	return json_error(strings_at(paths, i), e, errno, "mask-failed", "%s %s", what,
 	                  paths->items[i]);
-}
-
-static size_t
-length_without_slashes(const char *path)
-{
-	size_t length = strlen(path);
-
-	while (length > 1 && path[length - 1] == '/')
-		length--;
-	return length;
-}
-
-/* Engines add to a list without looking: one cover is enough. */
-static bool
-is_repeated(const struct strings *paths, size_t i)
-{
-	size_t length = length_without_slashes(paths->items[i]);
-
-	for (size_t k = 0; k < i; k++)
-		if (length_without_slashes(paths->items[k]) == length &&
-		    strncmp(paths->items[k], paths->items[i], length) == 0)
-			return true;
-	return false;
 }
 
 static int
@@ -74,10 +69,12 @@ make_path_readonly(const struct plan *plan, struct handles *h, size_t i, struct 
 	return 0;
 }
 
+/* Engines add to a list without looking: one cover is enough. */
 LAYER_RUN(masks_make_readonly)
 {
 	for (size_t i = 0; i < plan->readonly_paths.count; i++)
-		if (!is_repeated(&plan->readonly_paths, i) && make_path_readonly(plan, h, i, e) < 0)
+		if (!strings_repeat(&plan->readonly_paths, i) &&
+		    make_path_readonly(plan, h, i, e) < 0)
 			return -1;
 	return 0;
 }
@@ -174,7 +171,7 @@ LAYER_RUN(masks_cover)
 	int rc = 0;
 
 	for (size_t i = 0; i < plan->masked_paths.count && rc == 0; i++)
-		if (!is_repeated(&plan->masked_paths, i))
+		if (!strings_repeat(&plan->masked_paths, i))
 			rc = mask_path(plan, h, &covers, i, e);
 	fd_drop(&h->dropped, covers.null);
 	fd_drop(&h->dropped, covers.empty);

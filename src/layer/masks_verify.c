@@ -78,7 +78,8 @@ LAYER_VERIFY(masks_verify)
 		const char *path = plan->masked_paths.items[i];
 		const struct claim claim = {CHECK_MASKED_PATH, strings_at(&plan->masked_paths, i),
 		                            path};
-		autoclose int fd = open_path(o, claim, v);
+		autoclose int fd =
+			strings_repeat(&plan->masked_paths, i) ? -1 : open_path(o, claim, v);
 		const char *why = fd >= 0 ? look_into(fd) : NULL;
 
 		if (fd >= 0)
@@ -137,7 +138,8 @@ LAYER_VERIFY(masks_verify_readonly)
 		                            strings_at(&plan->readonly_paths, i), path};
 		autoclose int fd = -1;
 
-		if (strings_include(&plan->masked_paths, path))
+		if (strings_include(&plan->masked_paths, path) ||
+		    strings_repeat(&plan->readonly_paths, i))
 			continue;
 		fd = open_path(o, claim, v);
 		if (fd >= 0)

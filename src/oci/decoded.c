@@ -22,6 +22,14 @@ strings_include(const struct strings *list, const char *word)
 	return false;
 }
 
+bool
+strings_repeat(const struct strings *list, size_t i)
+{
+	const struct strings earlier = {.items = list->items, .count = i};
+
+	return strings_include(&earlier, list->items[i]);
+}
+
 const struct json *
 strings_at(const struct strings *list, size_t i)
 {
