@@ -397,6 +397,10 @@ def reworded(b):
         b.mount(f"/t{i}", "tmpfs", *words, type="tmpfs")
     b.mount("/t0", "tmpfs", "remount", "size=2m", "nr_inodes=1k", type="tmpfs")
     b.mount("/proc", "proc", "hidepid=2", type="proc")
+    for folder in pathlib.Path("/sys/kernel/mm/hugepages").glob("hugepages-*"):
+        kilobytes = int(folder.name[len("hugepages-"):-len("kB")])
+        for size in (f"{kilobytes}KB", f"{kilobytes >> 10}MB")[:1 + (kilobytes >= 1024)]:
+            b.mount(f"/{size}", "hugetlbfs", f"pagesize={size}", type="hugetlbfs")
     b.mount("/t1/hidden", "tmpfs", "nosuid", type="tmpfs")
     b.mount("/tree", "/dev", "rbind", "rslave").mount("/tree/pts", "tmpfs", "ro", type="tmpfs")
     b.linux["sysctl"] = {"net.ipv4.ip_local_reserved_ports": "3,1,2,9000-9005,9006",

@@ -258,6 +258,13 @@ is_same_hidepid(const char *text, const char *word)
 	return false;
 }
 
+/* hugetlbfs takes "2MB" as "2M". */
+static bool
+is_end_of_size(const char *text)
+{
+	return text[0] == '\0' || strcmp(text, "B") == 0;
+}
+
 /* "0755" and "755", "64k" and "65536": the kernel has one way to write it. */
 static bool
 is_same_value(const char *key, const char *a, const char *b)
@@ -278,7 +285,7 @@ is_same_value(const char *key, const char *a, const char *b)
 		if (end == texts[i])
 			return false;
 		suffix = *end != '\0' ? strchr(suffixes, *end | 0x20) : NULL;
-		if (*end != '\0' && (suffix == NULL || end[1] != '\0'))
+		if (*end != '\0' && (suffix == NULL || !is_end_of_size(end + 1)))
 			return false;
 		if (suffix != NULL)
 			values[i] <<= 10 * (suffix - suffixes + 1);
