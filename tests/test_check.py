@@ -532,6 +532,11 @@ HINTS = {
     "a remount hides nothing": (both(bind("/a/b"), bind("/a/b", "remount", "bind", "ro")), {}),
     "environment": (process(env=["A=1", "B=2", "A=3"]), {
         "/process/env/0": "A is given again: the last one counts"}),
+    "one sysctl in two spellings": (linux(sysctl={
+        "net.ipv4.ip_forward": "1", "net/ipv4/ip_forward": "0",
+        "net.core.somaxconn": "99", "net/core/somaxconn": "99"}), {
+            "/linux/sysctl/net.ipv4.ip_forward":
+                "/proc/sys/net/ipv4/ip_forward is given again: the last one counts"}),
     "two actions": (seccomp("SCMP_ACT_ALLOW", (["mkdir", "rmdir"], "SCMP_ACT_ERRNO", {}),
                             (["rmdir"], "SCMP_ACT_ERRNO", {"errnoRet": 5}),
                             (["mkdir"], "SCMP_ACT_ERRNO", {})), {

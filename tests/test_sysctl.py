@@ -154,6 +154,16 @@ def test_domainname_twice(runtime, bundle):
         "cat:/proc/sys/kernel/domainname": "two.example"}
 
 
+@pytest.mark.parametrize("names", [("net.core.somaxconn", "net/core/somaxconn"),
+                                   ("net/core/somaxconn", "net.core.somaxconn")])
+def test_two_spellings(runtime, bundle, names):
+    """The last one counts, wherever it stands."""
+    b = bundle()
+    b.linux["sysctl"] = {names[0]: "303", names[1]: "304"}
+    seen = runtime.probe(b, "cat:/proc/sys/net/core/somaxconn")
+    assert list(seen["tests"].values()) == ["304"]
+
+
 def test_values_are_written_before_proc_is_read_only(runtime, bundle):
     b = bundle()
     b.linux["sysctl"] = {"net.core.somaxconn": "301"}

@@ -404,7 +404,9 @@ def reworded(b):
     b.mount("/t1/hidden", "tmpfs", "nosuid", type="tmpfs")
     b.mount("/tree", "/dev", "rbind", "rslave").mount("/tree/pts", "tmpfs", "ro", type="tmpfs")
     b.linux["sysctl"] = {"net.ipv4.ip_local_reserved_ports": "3,1,2,9000-9005,9006",
-                         "kernel.shmmax": "0x1000", "net.ipv4.conf.all.rp_filter": "01"}
+                         "kernel.shmmax": "0x1000", "net.ipv4.conf.all.rp_filter": "01",
+                         "net.core.somaxconn": "99", "net/core/somaxconn": "98",
+                         "net.ipv4.ip_forward": ""}
     b.linux.update(maskedPaths=["/t1", "/proc/sys"], readonlyPaths=["/proc/sys/net"])
 
 

@@ -7,7 +7,9 @@
  * /proc/sys shows the namespaces of who opens it.
  */
 #include "hako/layer.h"
+#include "hako/problem.h"
 #include "hako/proc.h"
+#include "hako/table.h"
 #include "hako/words.h"
 
 #include <errno.h>
@@ -18,19 +20,39 @@
 #include <string.h>
 #include <unistd.h>
 
+/* For check alone. The same twice is no contradiction. */
+static void
+warn_of_overridden(const struct string_pair *item, const struct string_pair *last)
+{
+	if (strcmp(item->value, last->value) != 0)
+		json_warning(item->at, "config-duplicate",
+		             "/proc/sys/%s is given again: the last one counts", item->key);
+}
+
+/* One parameter may be there twice, with dots and with slashes. */
 LAYER_PLAN(sysctl_plan)
 {
 	const struct string_map *sysctl = &p->config->linux_->sysctl;
-	struct plan *plan = p->plan;
+	struct sysctl_plan *first = arena_array(p->arena, sysctl->count, sizeof(*first));
+	struct sysctl_plan *end = first + sysctl->count;
+	struct table names;
 
 	(void)e;
-	plan->sysctls = arena_array(p->arena, sysctl->count, sizeof(*plan->sysctls));
-	for (size_t i = 0; i < sysctl->count; i++)
-		plan->sysctls[plan->sysctl_count++] = (struct sysctl_plan){
-			.at = sysctl->items[i].at,
-			.path = sysctl->items[i].key,
-			.value = sysctl->items[i].value,
-		};
+	table_init(&names, p->arena, sysctl->count);
+	p->plan->sysctls = end;
+	for (size_t i = sysctl->count; i-- > 0;) {
+		const struct string_pair *item = &sysctl->items[i];
+		const void **last = table_at(&names, item->key, strlen(item->key));
+
+		if (*last != NULL) {
+			warn_of_overridden(item, *last);
+			continue;
+		}
+		*last = item;
+		*--p->plan->sysctls = (struct sysctl_plan){
+			.at = item->at, .path = item->key, .value = item->value};
+	}
+	p->plan->sysctl_count = (size_t)(end - p->plan->sysctls);
 	return 0;
 }
 
@@ -152,12 +174,14 @@ LAYER_VERIFY(sysctl_verify)
 		const struct sysctl_plan *s = &plan->sysctls[i];
 		char *name = arena_strdup(v->arena, s->path);
 		const char *text = observed_inside(o, arena_printf(v->arena, "sys/%s", s->path));
-		const char *expected = normalise(v->arena, s->value);
+		const char *found = text != NULL ? normalise(v->arena, text) : NULL;
+		/* to write nothing changes nothing */
+		bool any = s->value[0] == '\0' && found != NULL;
+		const char *expected = any ? found : normalise(v->arena, s->value);
 
 		for (char *p = name; *p != '\0'; p++)
 			*p = *p == '/' ? '.' : *p == '.' ? '/' : *p;
 		verdict_compare(v, (struct claim){CHECK_SYSCTL, s->at, name}, expected,
-		                text != NULL ? reword(v->arena, normalise(v->arena, text), expected)
-		                             : NULL);
+		                found != NULL ? reword(v->arena, found, expected) : NULL);
 	}
 }
