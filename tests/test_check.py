@@ -492,9 +492,9 @@ RULES = {
             3, 12, 13]})), ["/process/user/uid", "/process/user/gid",
                             "/process/user/additionalGids/1", "/process/user/additionalGids/2"]),
     "a device and a limit twice": (both(
-        linux(devices=[{"path": "/dev/x", "type": "c", "major": 1, "minor": 3}] * 2),
+        linux(devices=[{"path": "/dev/x", "type": "c", "major": 1, "minor": n} for n in (3, 3, 5)]),
         process(rlimits=[{"type": "RLIMIT_CORE", "soft": 1, "hard": 1}] * 3)), [
-            "/process/rlimits/1/type", "/process/rlimits/2/type", "/linux/devices/1/path"]),
+            "/process/rlimits/1/type", "/process/rlimits/2/type", "/linux/devices/2/path"]),
     "a namespace twice": (lambda b: b.linux["namespaces"].append({"type": "pid"}), [
         "/linux/namespaces/6/type"]),
     "swap below memory": (linux(resources={"memory": MEMORY}), ["/linux/resources/memory/swap"]),

@@ -15,12 +15,12 @@ SOCKET = "/run/systemd/private"
 
 @pytest.fixture
 def systemd():
-    """systemd({unit: description}, deaf): a Systemd."""
+    """systemd({unit: description}, deaf, cut): a Systemd."""
     made = []
     private.mount("tmpfs", "/run", "tmpfs")
 
-    def make(units, deaf=()):
-        made.append(Systemd(SOCKET, units, deaf))
+    def make(units, deaf=(), cut=()):
+        made.append(Systemd(SOCKET, units, deaf, cut))
         return made[-1]
 
     yield make
@@ -89,5 +89,21 @@ def test_killed_before_it_knew(runtime, bundle, background, systemd, ours):
     process.wait()
     assert json.loads((runtime.root / name / "state.json").read_text())["systemdUnit"] == unit
     runtime.run("delete", "--force", name)
+    assert service.stopped() == ({unit} if ours else set())
+    assert not (runtime.root / name).exists()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_no_answer_to_the_start_of_a_scope(runtime, bundle, systemd, ours):
+    """Whether it was started is not known: systemd is asked once more."""
+    name = runtime.new_id()
+    b = bundle("/bin/sleep", "1000")
+    b.linux["cgroupsPath"] = f"system.slice:test:{name}"
+    unit = f"test-{name}.scope"
+    service = systemd({unit: f"container {name}" if ours else "A service of the host"},
+                      cut=["StartTransientUnit"])
+    runtime.options.append("--systemd-cgroup")
+    result = runtime.run("create", "--bundle", b, name, check=False)
+    assert result.returncode == 1 and "wait for an answer" in result.stderr, result
     assert service.stopped() == ({unit} if ours else set())
     assert not (runtime.root / name).exists()

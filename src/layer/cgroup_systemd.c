@@ -140,8 +140,12 @@ start_unit(struct dbus *bus, const struct plan *plan, struct handles *h, struct 
 	dbus_end_array(&m, array, 8);
 	array = dbus_begin_array(&m, 8); /* no further units */
 	dbus_end_array(&m, array, 8);
-	if (dbus_call(bus, &m, job, sizeof(job), e) < 0)
+	if (dbus_call(bus, &m, job, sizeof(job), e) < 0) {
+		/* no answer: it may have been started, and undo has to ask */
+		if (strcmp(e->id, "dbus-failed") == 0)
+			h->systemd_unit = plan->cgroup.unit;
 		return -1;
+	}
 	/* only now it is ours to stop: one of that name may be somebody else's */
 	h->systemd_unit = plan->cgroup.unit;
 	return wait_job(bus, job, e);

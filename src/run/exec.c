@@ -152,7 +152,7 @@ process_of_flags(struct arena *arena, const struct config *config,
 	return apply_groups(arena, process, request, e);
 }
 
-/* What a process file does not say is as for init, but for identity and capabilities. */
+/* What a process file does not say is as for init, but for identity. */
 static void
 inherit(struct arena *arena, const struct config_process *from, struct config_process *process)
 {
@@ -160,6 +160,8 @@ inherit(struct arena *arena, const struct config_process *from, struct config_pr
 
 	if (from == NULL)
 		return;
+	if (process->capabilities == NULL)
+		process->capabilities = from->capabilities;
 	if (process->rlimits.at == NULL)
 		process->rlimits = from->rlimits;
 	if (json_member(process->at, "noNewPrivileges") == NULL)

@@ -190,6 +190,7 @@ def test_attach(podman):
 
 @pytest.mark.essential
 @pytest.mark.cannot("crun", "this Podman's cgroup of a pod denies mknod of /dev/null")
+@pytest.mark.cannot("runc", "this Podman's cgroup of a pod denies opening /dev/null")
 def test_kube_play(podman, tmp_path):
     (tmp_path / "pod.yaml").write_text(json.dumps({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "kube"}, "spec": {

@@ -46,10 +46,10 @@ def message(kind, serial, types="", body=b"", **fields):
 
 class Systemd:
     """units: {name: Description}. calls: (method, its first string) of what was called; those
-    that are deaf get no answer."""
+    that are deaf get no answer, and those that are cut lose the connection."""
 
-    def __init__(self, path, units, deaf=()):
-        self.units, self.deaf, self.calls = units, deaf, []
+    def __init__(self, path, units, deaf=(), cut=()):
+        self.units, self.deaf, self.cut, self.calls = units, deaf, cut, []
         self.server = socket.socket(socket.AF_UNIX)
         os.makedirs(os.path.dirname(path))
         self.server.bind(path)
@@ -78,6 +78,8 @@ class Systemd:
             first = body[4:4 + struct.unpack("<I", body[:4])[0]].decode()
             path = next((u for u in self.units if unit_path(u).encode() in rows), None)
             self.calls.append((member, path or first))
+            if member in self.cut:
+                return
             if member not in self.deaf:
                 client.sendall(self.answer(member, path or first, serial))
 
