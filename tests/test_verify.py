@@ -605,6 +605,16 @@ def test_nothing_is_left(changed):
             assert result.returncode == 2 and result.stdout, result
 
 
+@pytest.mark.parametrize("word", ["resctrl", "ns.pdi", "mounts./misspelt.readonly", "cpas.*"])
+def test_nothing_of_one(changed, word):
+    """Nor is what else was looked at an answer."""
+    found = verify(changed, "--only=root", f"--only={word}")
+    assert found.pop(word)["reason"] == "there is nothing of it to verify"
+    assert {id.split(".")[0] for id in found} == {"root"}
+    result = changed.runtime.run("verify", "--only=root", f"--only={word}", changed.id, check=False)
+    assert result.returncode == 2 and f"unknown  {word}: " in result.stdout
+
+
 def test_nothing_to_verify(make, runtime):
     result = runtime.run("verify", "missing", check=False)
     assert result.returncode == 2 and "does not exist" in result.stderr

@@ -146,6 +146,10 @@ verdict_begin_first(struct verdicts *v, struct claim claim);
 void
 verdicts_put(struct verdicts *v, const struct verdict *verdict);
 
+/* Of what was asked for by name and got no verdict, in the end, nothing is known. */
+void
+verdicts_note_unanswered(struct verdicts *v);
+
 /* Is that one asked for? Worth a question only where the answer costs much. */
 bool
 verdicts_want(const struct verdicts *v, enum check check, const char *subject);

@@ -172,6 +172,30 @@ verdicts_put(struct verdicts *v, const struct verdict *verdict)
 		v->tell(v->listener, VERDICT_FOUND, verdict);
 }
 
+static bool
+is_answered(const struct verdicts *v, const char *pattern)
+{
+	for (size_t i = 0; i < v->count; i++)
+		if (matches(pattern, v->items[i].id))
+			return true;
+	return false;
+}
+
+void
+verdicts_note_unanswered(struct verdicts *v)
+{
+	for (size_t i = 0; i < v->only.count; i++) {
+		const struct verdict verdict = {
+			.outcome = VERDICT_UNKNOWN,
+			.id = v->only.items[i],
+			.found = "there is nothing of it to verify",
+		};
+
+		if (!is_answered(v, verdict.id))
+			verdicts_put(v, &verdict);
+	}
+}
+
 static void
 add(struct verdicts *v, struct claim claim, enum outcome outcome, const char *expected,
     const char *found)

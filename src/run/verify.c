@@ -111,6 +111,7 @@ look(struct arena *arena, const struct plan *plan, pid_t pid, int pidfd, const c
 	if (rc == 0) {
 		open_cgroup(&o, cgroup);
 		rc = verify_look(plan, &o, v, e);
+		verdicts_note_unanswered(v);
 		close_cleaner(&o.cgroup);
 	}
 	observed_close(&o);
