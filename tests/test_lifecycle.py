@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """create, start, kill, pause, delete, run: what a container goes through, and what is refused."""
 
+import json
 import os
 import pathlib
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -680,6 +682,20 @@ def test_kill_when_init_is_gone(runtime, bundle, options):
     assert runtime.run("ps", "--format", "json", box.id).json() == []
 
 
+def test_delete_before_there_was_an_init(runtime, box_in):
+    """A create that was killed early has not seen yet that the cgroup is another's."""
+    box, other = box_in("stopped"), box_in("running")
+    path = runtime.root / box.id / "state.json"
+    state = json.loads(path.read_text())
+    (CGROUP / state["cgroupPath"].lstrip("/")).rmdir()
+    cgroup = kernel.cgroup_path(other.pid)
+    state.update(pid=0, cgroupPath=f"/{cgroup.relative_to(CGROUP)}")
+    path.write_text(json.dumps(state))
+    box.delete("--force")
+    assert not path.parent.exists()
+    assert other.status == "running" and kernel.cgroup_pids(cgroup) == {other.pid}
+
+
 # --- kill and delete by an expression ------------------------------------------------------------
 
 def test_regex(runtime, box_in):
@@ -695,6 +711,23 @@ def test_regex(runtime, box_in):
     runtime.run("kill", "-r", "^no-such-", "9")
     runtime.run("delete", "--force", "--regex", ".")
     assert runtime.run("list", "-q").stdout == ""
+
+
+@pytest.mark.parametrize("options", [[], ["--force"]])
+def test_regex_of_many(runtime, bundle, options):
+    """More than there may be descriptors; --force has those that no state tells of, too."""
+    b = bundle("/bin/true")
+    for i in range(30):
+        box = runtime.container(b)
+        box.create()
+        if options and i % 2:
+            (runtime.root / box.id / "state.json").write_text("")
+        else:
+            box.start()
+            box.wait_for("stopped")
+    runtime.run("delete", *options, "--regex", ".",
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)))
+    assert list(runtime.root.glob("[!.]*")) == []
 
 
 def test_regex_goes_on_after_a_failure(runtime, box_in):

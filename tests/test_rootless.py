@@ -204,6 +204,25 @@ def test_subordinate_ids(rootless, own, user):
     assert (b.rootfs / "tmp/new").stat().st_uid == first + 999
 
 
+def test_exec_that_fails_gives_nothing_away(rootless, own, user, tmp_path):
+    """A file of the caller stays its own: inside, its number means another user."""
+    first, count = user.subuid
+    assert user.uid < count
+    box = rootless.container(own("/bin/sleep", "1000").user_namespace(
+        [(0, user.uid, 1), (1, first, count)], [(0, user.gid, 1), (1, first, count)]))
+    box.create()
+    box.start()
+    file = tmp_path / "process.json"
+    file.write_text(json.dumps({"args": ["/bin/true"], "cwd": "/",
+                                "scheduler": {"policy": "SCHED_FIFO", "priority": 10}}))
+    tmp_path.chmod(0o755)
+    with open(tmp_path / "out", "wb") as out:
+        os.fchown(out.fileno(), user.uid, user.gid)
+        exec = rootless.popen("exec", "--process", file, box.id, stdout=out, stderr=subprocess.PIPE)
+        said = exec.communicate()[1]
+        assert b"scheduler" in said and os.fstat(out.fileno()).st_uid == user.uid, said
+
+
 def test_several_ranges_with_gaps(rootless, own, user):
     first, _ = user.subuid
     uids = [(0, first + 500, 1), (5, user.uid, 1), (1000, first, 300), (60000, first + 1000, 7)]

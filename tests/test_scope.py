@@ -107,3 +107,17 @@ def test_no_answer_to_the_start_of_a_scope(runtime, bundle, systemd, ours):
     assert result.returncode == 1 and "wait for an answer" in result.stderr, result
     assert service.stopped() == ({unit} if ours else set())
     assert not (runtime.root / name).exists()
+
+
+@pytest.mark.parametrize("last", [0, 7, 8, 47, 63, 64, 127, 1023])
+def test_numbers_of_processors(runtime, bundle, last):
+    """As the bytes of a mask, the lowest first, however many."""
+    b = bundle()
+    b.linux["resources"] = {"cpu": {"cpus": f"0-{last}", "mems": f"{last}"}}
+    b.save()
+    said = runtime.run("--systemd-cgroup", "plan", b.path).stdout
+    full, rest = divmod(last + 1, 8)
+    mask = ["byte 0xff"] * full + [f"byte 0x{(1 << rest) - 1:02x}"] * (rest > 0)
+    assert f"AllowedCPUs = [{', '.join(mask)}]\n" in said
+    mask = ["byte 0x00"] * (last // 8) + [f"byte 0x{1 << last % 8:02x}"]
+    assert f"AllowedMemoryNodes = [{', '.join(mask)}]\n" in said

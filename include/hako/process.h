@@ -12,4 +12,12 @@ program_try(const struct plan *plan, const char *path);
 int
 process_find(const struct plan *plan, program_try *try, const char **ret_program, struct error *e);
 
+/*
+ * Does hako give its standard streams, those of the host, to the process's user? A user
+ * namespace does not know who owns them, so that init could not. Only root can; and what
+ * is an ordinary user's own its namespaces do know. *ret_uid: that user, on the host.
+ */
+bool
+process_gives_streams(const struct plan *plan, uid_t *ret_uid);
+
 #endif

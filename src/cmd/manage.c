@@ -21,11 +21,11 @@ open_container(const struct options *o, bool damaged_ok, struct container *c, st
 }
 
 static int
-open_locked(const struct options *o, bool damaged_ok, struct container *c, struct error *e)
+open_locked(const struct options *o, struct container *c, struct error *e)
 {
-	if (open_container(o, damaged_ok, c, e) < 0 || container_lock(c, e) < 0)
+	if (open_container(o, false, c, e) < 0 || container_lock(c, e) < 0)
 		return -1;
-	return container_refresh(&arena, c, damaged_ok, e);
+	return container_refresh(&arena, c, false, e);
 }
 
 int
@@ -33,7 +33,7 @@ command_start(const struct options *o, struct error *e)
 {
 	struct container c;
 
-	if (open_locked(o, false, &c, e) < 0)
+	if (open_locked(o, &c, e) < 0)
 		return -1;
 	return container_start(&c, command_notify_socket(), e);
 }
@@ -129,25 +129,21 @@ command_kill(const struct options *o, struct error *e)
 }
 
 static int
-open_to_delete(const struct options *o, struct container *c, struct error *e)
+lock_to_delete(const struct options *o, struct container *c, struct error *e)
 {
-	if (!o->force)
-		return open_locked(o, false, c, e);
-	if (open_container(o, true, c, e) < 0)
+	if (container_lock(c, e) < 0 && (!o->force || container_break_lock(&arena, c, e) < 0))
 		return -1;
-	if (container_lock(c, e) < 0 && container_break_lock(&arena, c, e) < 0)
-		return -1;
-	return container_refresh(&arena, c, true, e);
+	return container_refresh(&arena, c, o->force, e);
 }
 
 static int
 delete_one(const struct options *o, struct error *e)
 {
 	struct container c;
-	int rc = open_to_delete(o, &c, e);
+	int rc = open_container(o, o->force, &c, e);
 
 	if (rc == 0) {
-		rc = container_delete(&c, o->force, e);
+		rc = lock_to_delete(o, &c, e) < 0 ? -1 : container_delete(&c, o->force, e);
 		close_container(&c);
 	}
 	/* engines send `delete --force` again after everything is gone */
@@ -165,7 +161,7 @@ freeze(const struct options *o, bool frozen, struct error *e)
 {
 	struct container c;
 
-	return open_locked(o, false, &c, e) < 0 ? -1 : container_freeze(&c, frozen, e);
+	return open_locked(o, &c, e) < 0 ? -1 : container_freeze(&c, frozen, e);
 }
 
 int

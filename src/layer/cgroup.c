@@ -310,6 +310,17 @@ LAYER_RUN(cgroup_create)
 
 /* Undo ---------------------------------------------------------------------- */
 
+/*
+ * A `create` that was killed before it had an init to remember may not have come to look
+ * whether the cgroup is another's (check_existing()). An init of its own ends by itself,
+ * with it: who does not is not the container's.
+ */
+static bool
+is_anothers(const struct state *state, int cgroup)
+{
+	return state->pid != NULL && *state->pid == 0 && cgroup_wait_empty(cgroup, REMOVE_MS) < 0;
+}
+
 static int
 remove_all(const struct state *state, struct handles *h, struct error *e)
 {
@@ -325,6 +336,8 @@ remove_all(const struct state *state, struct handles *h, struct error *e)
 	if (cgroup_remove(h->cgroup_root, state->cgroup_path, 0) == 0)
 		return 0;
 	cgroup = cgroup_open(h->cgroup_root, state->cgroup_path);
+	if (cgroup >= 0 && is_anothers(state, cgroup))
+		return 0;
 	if (cgroup >= 0 && cgroup_kill(cgroup) == 0)
 		(void)cgroup_wait_empty(cgroup, REMOVE_MS);
 	if (cgroup < 0 || cgroup_remove(h->cgroup_root, state->cgroup_path, REMOVE_MS) < 0)

@@ -167,7 +167,7 @@ convert_set(struct arena *arena, struct string_map *properties, const char *name
 			mask[i / 8] |= (unsigned char)(1U << i % 8);
 			length = i / 8 + 1;
 		}
-	text = p = arena_alloc(arena, length * 10 + 3);
+	text = p = arena_alloc(arena, length * sizeof(", byte 0x00") + sizeof("[]"));
 	p += sprintf(p, "[");
 	for (size_t i = 0; i < length; i++)
 		p += sprintf(p, "%sbyte 0x%02x", i > 0 ? ", " : "", mask[i]);

@@ -365,7 +365,7 @@ write_capabilities(const struct capability_sets *sets)
 	return capset(&header, data);
 }
 
-/* Of the steps of CONFINE and START. One for its label asks for a security module, which looks at tracing. */
+/* By the steps of CONFINE and START. A label is for a security module, which looks at who traces. */
 static uint64_t
 needed_by_steps(const struct plan *plan)
 {

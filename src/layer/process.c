@@ -199,14 +199,20 @@ may_give(int fd, const struct stat *st)
 	       (S_ISREG(st->st_mode) && flags >= 0 && (flags & O_ACCMODE) != O_RDONLY);
 }
 
-/* A user namespace does not know the owners that they may have: init could not change them. */
+bool
+process_gives_streams(const struct plan *plan, uid_t *ret_uid)
+{
+	return plan->options.host_uid == 0 && plan->process.args != NULL &&
+	       !plan->terminal.wanted && plan_isolates(plan, CLONE_NEWUSER) &&
+	       plan_host_user(plan, ret_uid);
+}
+
 LAYER_RUN(process_give_streams)
 {
 	uid_t uid;
 
 	(void)h;
-	if (plan->process.args == NULL || plan->terminal.wanted ||
-	    !plan_isolates(plan, CLONE_NEWUSER) || !plan_host_user(plan, &uid))
+	if (!process_gives_streams(plan, &uid))
 		return 0;
 	for (int fd = 0; fd <= 2; fd++) {
 		struct stat st;

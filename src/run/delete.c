@@ -242,6 +242,7 @@ delete_damaged(struct container *c, struct error *e)
 
 	handles_init(&h);
 	(void)steps_undo(&state, &h, &ignored);
+	close_cleaner(&h.cgroup_root);
 	arena_free(&arena);
 	return remove_folder(c, e);
 }
@@ -255,7 +256,8 @@ container_break_lock(struct arena *arena, struct container *c, struct error *e)
 		return -1;
 	if (container_refresh(arena, c, true, e) < 0)
 		return -1;
-	if (c->state == NULL || c->status == STATUS_STOPPED) {
+	/* before there is an init, the cgroup may be another's: create has not looked yet */
+	if (c->state == NULL || *c->state->pid == 0 || c->status == STATUS_STOPPED) {
 		*e = why;
 		return -1;
 	}
@@ -266,11 +268,14 @@ int
 container_take_down(struct container *c, struct error *e)
 {
 	struct handles h;
+	int rc;
 
 	if (c->status != STATUS_STOPPED && kill_everything(c, e) < 0)
 		return -1;
 	handles_init(&h);
-	if (steps_undo(c->state, &h, e) < 0 || remove_folder(c, e) < 0)
+	rc = steps_undo(c->state, &h, e);
+	close_cleaner(&h.cgroup_root);
+	if (rc < 0 || remove_folder(c, e) < 0)
 		return -1;
 	run_poststop(c);
 	return 0;

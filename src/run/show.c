@@ -8,6 +8,7 @@
 #include "hako/show.h"
 #include "hako/devices.h"
 #include "hako/names.h"
+#include "hako/process.h"
 #include "hako/step.h"
 
 #include <inttypes.h>
@@ -277,8 +278,7 @@ show_giving(struct sheet *s, const struct plan *plan)
 {
 	uid_t uid;
 
-	if (plan->process.args != NULL && !plan->terminal.wanted &&
-	    plan_isolates(plan, CLONE_NEWUSER) && plan_host_user(plan, &uid))
+	if (process_gives_streams(plan, &uid))
 		sheet_value(s, "to user", "%u", uid);
 }
 

@@ -14,8 +14,9 @@
 
 enum { SHORT_FILE = 1024, FIRST_SIZE = 4096, LARGEST_SIZE = 16 << 20 };
 
-ssize_t
-file_read_at(int dir, const char *path, char *buf, size_t size)
+/* Up to the end of the file, or to where a read(2) leaves no more than `enough`. */
+static ssize_t
+read_text(int dir, const char *path, char *buf, size_t size, size_t enough)
 {
 	autoclose int fd =
 		openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -35,12 +36,21 @@ file_read_at(int dir, const char *path, char *buf, size_t size)
 			errno = EFBIG;
 			return -1;
 		}
-		/* the kernel cuts a long file where a record ends; a short one comes whole */
-	} while (n != 0 && used > SHORT_FILE);
+	} while (n != 0 && used > enough);
 	if (used > 0 && buf[used - 1] == '\n')
 		used--;
 	buf[used] = '\0';
 	return (ssize_t)used;
+}
+
+/*
+ * The kernel cuts a long file where a record ends. Those read here have short records,
+ * so that what is short has come whole.
+ */
+ssize_t
+file_read_at(int dir, const char *path, char *buf, size_t size)
+{
+	return read_text(dir, path, buf, size, SHORT_FILE);
 }
 
 char *
@@ -48,7 +58,7 @@ file_read_all(struct arena *arena, int dir, const char *path, size_t *ret_length
 {
 	for (size_t size = FIRST_SIZE; size <= LARGEST_SIZE; size *= 4) {
 		autofree char *text = malloc(size);
-		ssize_t n = text != NULL ? file_read_at(dir, path, text, size) : -1;
+		ssize_t n = text != NULL ? read_text(dir, path, text, size, 0) : -1;
 
 		if (n < 0 && errno == EFBIG)
 			continue;
