@@ -243,7 +243,8 @@ rootfs_undo(const struct state *state, struct handles *h, struct error *e)
 	if (state->mount_below == NULL)
 		return 0;
 	id = mount_id(state->rootfs);
-	if (id == 0 && (errno == ENOENT || errno == ENOTDIR)) /* and with it what was mounted there */
+	/* gone, and with it what was mounted there */
+	if (id == 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
 	if (id == 0)
 		return error_set(e, errno, "rootfs-failed", "find the mount of %s", state->rootfs);
