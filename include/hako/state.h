@@ -18,7 +18,7 @@ struct state {
 	const struct json *at;
 	const char *oci_version;
 	const char *id;
-	const int64_t *pid;         /* of init; 0: not made yet */
+	const int64_t *pid;         /* of init; 0: not made yet; NULL: unknown */
 	const uint64_t *start_time; /* of init, clock ticks since boot */
 	const char *bundle;
 	const char *rootfs;

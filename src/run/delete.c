@@ -214,8 +214,12 @@ planned_state(struct arena *arena, const struct container *c)
 	struct json_doc *doc;
 	struct error ignored;
 
-	if (state_load(arena, c->dir, STATE_FIRST, &first, &ignored) == 0)
-		return *first;
+	if (state_load(arena, c->dir, STATE_FIRST, &first, &ignored) == 0) {
+		struct state state = *first;
+
+		state.pid = NULL; /* there was none then; now nobody knows */
+		return state;
+	}
 	plan_options_host(&options);
 	if (json_load(arena, c->dir, "config.json", "config.json", &doc, &ignored) < 0 ||
 	    config_decode(arena, doc, &config, &ignored) < 0)
