@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import mountinfo, private, program
-from harness.kernel import eventually, namespaces
+from harness.kernel import cmdline, eventually
 from harness.refused import WHERE
 from harness.runtime import run
 
@@ -120,8 +120,7 @@ def test_life(inside, rootless, bundle, user, way):
                        *WAYS[way], "sleep", "1000"])),
         env={**rootless.environment, **user.env}, cwd=user.home)
     try:
-        eventually(lambda: namespaces(holder.pid)["user"] != os.readlink("/proc/self/ns/user") and
-                   "sleep" in open(f"/proc/{holder.pid}/cmdline", encoding="utf-8").read())
+        eventually(lambda: cmdline(holder.pid) == ["sleep", "1000"], seconds=20)
         enter = ["nsenter", "--user", "--preserve-credentials", "--target", str(holder.pid)]
         if "mounts" in way:
             enter.append("--mount")
