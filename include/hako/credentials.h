@@ -4,6 +4,7 @@
 
 #include "hako/error.h"
 
+struct handles;
 struct plan;
 
 /* "CAP_CHOWN" for CAP_CHOWN, and so on; NULL above the last that this build knows. */
@@ -19,6 +20,6 @@ capability_number(const char *name);
  * execve need. Who may trace it in the container, by CAP_SYS_PTRACE, could use the rest.
  */
 int
-credentials_shed(const struct plan *plan, struct error *e);
+credentials_shed(const struct plan *plan, struct handles *h, struct error *e);
 
 #endif

@@ -380,7 +380,7 @@ needed_by_steps(const struct plan *plan)
 }
 
 int
-credentials_shed(const struct plan *plan, struct error *e)
+credentials_shed(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct capability_sets *sets = &plan->process.capabilities;
 	uint64_t keep = needed_by_steps(plan) | sets->permitted | sets->inheritable;
@@ -390,7 +390,8 @@ credentials_shed(const struct plan *plan, struct error *e)
 		return 0;
 	if (read_capabilities(&own) < 0)
 		return fail_capabilities(plan, "read the capabilities", e);
-	if ((own.effective & bit(CAP_SETPCAP)) != 0 && drop_bounding(plan, sets->bounding, e) < 0)
+	h->bounding_dropped = (own.effective & bit(CAP_SETPCAP)) != 0;
+	if (h->bounding_dropped && drop_bounding(plan, sets->bounding, e) < 0)
 		return -1;
 	own.effective &= keep;
 	own.permitted &= keep;
@@ -468,13 +469,13 @@ LAYER_RUN(credentials_apply)
 	const struct process_plan *process = &plan->process;
 	struct capability_sets sets = process->capabilities;
 
-	(void)h;
 	if (process->capabilities_set) {
 		if (plan->seccomp != NULL && !process->no_new_privileges) {
 			sets.permitted |= bit(CAP_SYS_ADMIN);
 			sets.effective |= bit(CAP_SYS_ADMIN);
 		}
-		if (report_newer(plan, &sets, e) < 0 || drop_bounding(plan, sets.bounding, e) < 0 ||
+		if (report_newer(plan, &sets, e) < 0 ||
+		    (!h->bounding_dropped && drop_bounding(plan, sets.bounding, e) < 0) ||
 		    become_user(plan, &sets, e) < 0 || set_capabilities(plan, &sets, e) < 0 ||
 		    set_ambient(plan, &sets, e) < 0)
 			return -1;

@@ -142,7 +142,7 @@ join_first(const struct plan *plan, struct handles *h, struct error *e)
 	int user_ns, pid_ns;
 
 	if (h->target_pidfd >= 0)
-		return init_exec_enter(plan, h, e) < 0 ? -1 : credentials_shed(plan, e);
+		return init_exec_enter(plan, h, e) < 0 ? -1 : credentials_shed(plan, h, e);
 	join_foreign(plan, h);
 	user_ns = joined(plan, h, CLONE_NEWUSER);
 	pid_ns = joined(plan, h, CLONE_NEWPID);
