@@ -689,7 +689,7 @@ def test_delete_before_there_was_an_init(runtime, box_in):
     state = json.loads(path.read_text())
     (CGROUP / state["cgroupPath"].lstrip("/")).rmdir()
     cgroup = kernel.cgroup_path(other.pid)
-    state.update(pid=0, cgroupPath=f"/{cgroup.relative_to(CGROUP)}")
+    state.update(pid=0, startTime=0, cgroupPath=f"/{cgroup.relative_to(CGROUP)}")
     path.write_text(json.dumps(state))
     box.delete("--force")
     assert not path.parent.exists()

@@ -19,7 +19,7 @@ struct state {
 	const char *oci_version;
 	const char *id;
 	const int64_t *pid;         /* of init; 0: not made yet; NULL: unknown */
-	const uint64_t *start_time; /* of init, clock ticks since boot */
+	const uint64_t *start_time; /* of init, clock ticks since boot; 0 with a pid of 0 */
 	const char *bundle;
 	const char *rootfs;
 	const char *created; /* RFC 3339, UTC */

@@ -318,7 +318,9 @@ LAYER_RUN(cgroup_create)
 static bool
 is_anothers(const struct state *state, int cgroup)
 {
-	return state->pid != NULL && *state->pid == 0 && cgroup_wait_empty(cgroup, REMOVE_MS) < 0;
+	bool had_init = state->pid == NULL || *state->pid != 0 || *state->start_time != 0;
+
+	return !had_init && cgroup_wait_empty(cgroup, REMOVE_MS) < 0;
 }
 
 static int
