@@ -149,8 +149,8 @@ check-guest:
 	@$(CHECK) --integration tests/test_guest.py
 
 # A guest for each word, two at a time; ENGINES: what pytest shall run there. Other runtimes,
-# and systemd, have the essential tests, with ENGINES=--whole all, with NAME@MARK those of a mark.
-# What takes long runs with --whole only.
+# and systemd, have the essential tests, with ENGINES=--whole all; NAME@MARK has those of a mark,
+# NAME@~MARK the others. What takes long runs with --whole only.
 RUNTIMES = hako hako:systemd crun,runc
 ENGINES =
 check-engines:

@@ -41,6 +41,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "essential: runs with every runtime, and with systemd")
     config.addinivalue_line("markers", "long: takes minutes, and runs only with --whole or -k")
     config.addinivalue_line("markers", "driver: of these, what systemd as cgroup driver can break")
+    config.addinivalue_line("markers", "docker: as long as all others, in a guest of their own")
 
 
 def pytest_generate_tests(metafunc):

@@ -17,6 +17,7 @@ from . import image
 from .conftest import SYSTEMD
 from .docker import Daemon, Docker
 
+pytestmark = pytest.mark.docker
 SLEEP = ("sleep", "1000")
 
 

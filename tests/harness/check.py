@@ -99,19 +99,19 @@ def counted(report, status):
 
 
 def engines(guest, arguments):
-    """The tests of engines in a guest: RUNTIME,...[:systemd][@MARK], which leads each line."""
-    guest, _, mark = guest.partition("@")
-    arguments = [*arguments, *["-m", mark] * bool(mark)]
+    """The tests of engines in a guest: RUNTIME,...[:systemd][@[~]MARK], which leads each line."""
     report = pathlib.Path(f"build/engines-{guest}.xml")
     report.parent.mkdir(exist_ok=True)
     report.unlink(missing_ok=True)
-    runtimes, _, systemd = guest.partition(":")
+    runtimes, _, mark = guest.partition("@")
+    runtimes, _, systemd = runtimes.partition(":")
+    arguments = [*arguments, *["-m", mark.replace("~", "not ")] * bool(mark)]
     argv = ["tests/engines/run.py", "--report", report, f"--runtimes={runtimes}", *arguments,
             *["--systemd"] * bool(systemd)]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, errors="replace") as run:
         for line in run.stdout:
-            print(f"  {guest:13} {line.rstrip()}")
+            print(f"  {guest:19} {line.rstrip()}")
     if run.returncode == NO_GUEST and not MUST_RUN:
         return 0, 0, 1
     return counted(report, run.returncode)
@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--fuzz", nargs="*", default=[])
     parser.add_argument("--fuzz-seconds", type=int, default=60)
     parser.add_argument("--integration", nargs="*", default=[])
-    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...[:systemd][@MARK]",
+    parser.add_argument("--engines", nargs="*", default=[], metavar="RUNTIME,...[:systemd][@[~]MARK]",
                         help="one guest for each argument")
     parser.add_argument("--select", default="", help="arguments of pytest, for --engines")
     options = parser.parse_args()
