@@ -88,6 +88,22 @@ def test_a_single_id_that_is_not_root(runtime, bundle):
     assert seen["status"]["Uid"].split() == ["1000"] * 4 and seen["status"]["CapEff"] == "0" * 16
 
 
+def test_mappings_with_neither_root_nor_the_caller(runtime, bundle):
+    """Who makes mount points and files is the user of the process, as nobody else exists."""
+    b = bundle("/bin/sleep", "1000").user_namespace([(1000, 1_000_042, 1)])
+    b.process["user"] = {"uid": 1000, "gid": 1000}
+    b.mounts[2]["options"].remove("gid=5")
+    b.mount("/new/dir", "tmpfs", "size=4k", type="tmpfs")
+    os.chown(b.rootfs, 1_000_042, 1_000_042)
+    box = runtime.container(b)
+    box.create()
+    box.start()
+    made = os.stat(b.rootfs / "new")
+    assert (made.st_uid, made.st_gid) == (1_000_042, 1_000_042)
+    assert box.probe()["status"]["Uid"].split() == ["1000"] * 4
+    runtime.run("verify", box.id)
+
+
 def test_ownership(runtime, bundle):
     """What the container makes belongs to its mapped ids on the host; other files are nobody's."""
     b = bundle().user_namespace().capabilities("CAP_CHOWN", "CAP_DAC_OVERRIDE")

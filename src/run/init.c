@@ -49,18 +49,27 @@ die(int sock, const struct error *e)
 	_exit(1);
 }
 
-/* Root of the user namespace; where 0 is not mapped, whoever it is. */
+/*
+ * Root of the user namespace; where 0 is not mapped, the user of the process: who has no
+ * id there can make no file (EOVERFLOW). Of ids that are not mapped either,
+ * credentials_apply() tells.
+ */
 static int
 become_root(const struct plan *plan, struct error *e)
 {
+	gid_t gid = plan->process.gid;
+	uid_t uid = plan->process.uid;
+
 	if (!plan_isolates(plan, CLONE_NEWUSER))
 		return 0;
 	if (!plan->idmap.setgroups_denied && setgroups(0, NULL) < 0 && errno != EPERM)
 		return error_set(e, errno, "idmap-failed", "setgroups");
-	if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
+	if (setresgid(0, 0, 0) < 0 && (errno != EINVAL || setresgid(gid, gid, gid) < 0) &&
+	    errno != EINVAL)
 		return error_set(e, errno, "idmap-failed",
 		                 "setresgid to root of the user namespace");
-	if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
+	if (setresuid(0, 0, 0) < 0 && (errno != EINVAL || setresuid(uid, uid, uid) < 0) &&
+	    errno != EINVAL)
 		return error_set(e, errno, "idmap-failed",
 		                 "setresuid to root of the user namespace");
 	return 0;
