@@ -103,8 +103,7 @@ int
 init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
-	struct hook_call call = {
-		.name = "createContainer", .dir = plan->rootfs, .output = h->hook_output};
+	struct hook_call call = {.name = "createContainer", .output = h->hook_output};
 	autofree char *state = NULL;
 	int rc;
 
@@ -116,11 +115,14 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 		return -1;
 	if (hooks->create_container.count == 0)
 		return 0;
+	/* by its path root of a user namespace may not reach it */
+	if (fchdir(h->rootfs) < 0)
+		return error_set(e, errno, "hook-failed", "enter the directory of the rootfs");
 	call.state = state = state_json_of_plan(plan, STATUS_CREATING, getpid());
 	umask(h->hook_umask);
 	rc = hooks_run(&hooks->create_container, &call, e);
 	umask(0);
-	return rc;
+	return chdir("/") < 0 ? error_set(e, errno, "hook-failed", "enter /") : rc;
 }
 
 int
