@@ -30,7 +30,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -52,7 +51,8 @@ die(int sock, const struct error *e)
 /*
  * Root of the user namespace; where 0 is not mapped, the user of the process: who has no
  * id there can make no file (EOVERFLOW). Of ids that are not mapped either,
- * credentials_apply() tells.
+ * credentials_apply() tells. The caller's groups stay until then: they may be what
+ * opens the way to the source of a mount.
  */
 static int
 become_root(const struct plan *plan, struct error *e)
@@ -62,8 +62,6 @@ become_root(const struct plan *plan, struct error *e)
 
 	if (!plan_isolates(plan, CLONE_NEWUSER))
 		return 0;
-	if (!plan->idmap.setgroups_denied && setgroups(0, NULL) < 0 && errno != EPERM)
-		return error_set(e, errno, "idmap-failed", "setgroups");
 	if (setresgid(0, 0, 0) < 0 && (errno != EINVAL || setresgid(gid, gid, gid) < 0) &&
 	    errno != EINVAL)
 		return error_set(e, errno, "idmap-failed",
