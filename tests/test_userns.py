@@ -73,6 +73,12 @@ def test_the_most_mappings_that_the_kernel_takes(runtime, bundle):
     assert len(runtime.probe(bundle().user_namespace(rows))["uid_map"]) == 340
 
 
+def test_mappings_of_more_text_than_the_kernel_takes(runtime, bundle):
+    rows = [(i, 3_000_000_000 + 2 * i, 1) for i in range(340)]
+    message = refused(runtime, bundle().user_namespace(rows), "/linux/gidMappings")
+    assert f"less than {os.sysconf('SC_PAGESIZE')} bytes" in message
+
+
 def test_mappings_without_namespace(runtime, bundle):
     b = bundle().user_namespace().without_namespace("user")
     assert "user" in refused(runtime, b)
