@@ -234,8 +234,8 @@ label_root(const struct plan *plan, const struct mount_plan *m, int tree, struct
 	/* it belongs to who has made the IPC namespace, whom the user namespace may not know */
 	if (errno == EPERM && plan_isolates(plan, CLONE_NEWUSER))
 		return json_fallback(json_member(plan->config->linux_->at, "mountLabel"), e,
-		                     "mount-unlabelled", "%s keeps its label: its owner is not mapped",
-		                     m->destination);
+		                     "mount-unlabelled",
+		                     "%s keeps its label: its owner is not mapped", m->destination);
 	return fail_label(plan, m->destination, e);
 }
 
