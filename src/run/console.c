@@ -205,8 +205,12 @@ deliver(struct console_stream *s, int signals, int timeout_ms)
 	                       {.fd = signals, .events = POLLIN}};
 
 	while (!is_empty(s)) {
-		if (poll(fds, ARRAY_SIZE(fds), timeout_ms) <= 0 && errno != EINTR)
+		int n = poll(fds, ARRAY_SIZE(fds), timeout_ms);
+
+		if (n == 0 || (n < 0 && errno != EINTR))
 			return false;
+		if (n < 0)
+			continue;
 		if (fds[0].revents != 0)
 			drain(s, STDOUT_FILENO);
 		else if (fds[1].revents != 0 && is_told_to_end(signals))
