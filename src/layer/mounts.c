@@ -181,12 +181,14 @@ static int
 fail_fs(const struct mount_plan *m, int context, const char *what, const char *detail,
         struct error *e)
 {
+	bool option = strcmp(what, "option ") == 0;
 	int saved = errno;
 	char text[200];
 
 	read_fs_log(context, text, sizeof(text));
-	return json_error(m->at, e, saved, "mount-failed", "mount %s on %s: %s%s%s%s", m->type,
-	                  m->destination, what, detail, text[0] != '\0' ? ": " : "", text);
+	return json_error(option ? mount_option_at(m, detail) : m->at, e, saved, "mount-failed",
+	                  "mount %s on %s: %s%s%s%s", m->type, m->destination, what, detail,
+	                  text[0] != '\0' ? ": " : "", text);
 }
 
 /* Labels ------------------------------------------------------------------------ */
