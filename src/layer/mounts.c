@@ -71,6 +71,18 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 	return 0;
 }
 
+static int
+fail_target(const struct mount_plan *m, struct error *e)
+{
+	int code = errno;
+
+	mount_fail(m, e, "make the mount point");
+	if (code != EACCES && code != EPERM)
+		return -1;
+	return error_advise(e, "where root of the container may not write, it has to be there "
+	                       "already");
+}
+
 int
 mount_open_target(const struct handles *h, const struct mount_plan *m, bool directory,
                   bool *ret_made, struct error *e)
@@ -87,7 +99,7 @@ mount_open_target(const struct handles *h, const struct mount_plan *m, bool dire
 	else if (errno == ELOOP || errno == EAGAIN)
 		fd = path_make_target_in_root(h->rootfs, m->destination, directory);
 	if (fd < 0)
-		return mount_fail(m, e, "make the mount point");
+		return fail_target(m, e);
 	if (!*ret_made && check_linked_target(h, m, fd, e) < 0) {
 		close(fd);
 		return -1;
