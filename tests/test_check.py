@@ -559,6 +559,11 @@ HINTS = {
             "/linux/devices/0": "/linux/resources/devices lets nobody open this device"}),
     "a console without a terminal": (process(consoleSize={"height": 5, "width": 5}), {
         "/process/consoleSize": "ignored: without terminal there is no console"}),
+    "a version that is not known": (config(ociVersion="1.4.0"), {
+        "/ociVersion": "newer than 1.3.0: what it has added is unknown here"}),
+    "a version with two digits": (config(ociVersion="1.10.0-rc.1"), {
+        "/ociVersion": "newer than 1.3.0: what it has added is unknown here"}),
+    "a version with more fixes": (config(ociVersion="1.3.7"), {}),
     "other systems": (config(windows={}, vm={}), {
         "/windows": "ignored: hako makes containers of Linux",
         "/vm": "ignored: hako starts no virtual machine"}),
