@@ -8,7 +8,6 @@
  */
 #include "hako/config.h"
 #include "hako/problem.h"
-#include "hako/version.h"
 
 #include <linux/sched.h>
 #include <stdarg.h>

@@ -7,9 +7,9 @@
  */
 #include "hako/state.h"
 #include "hako/clock.h"
+#include "hako/config.h"
 #include "hako/file.h"
 #include "hako/path.h"
-#include "hako/version.h"
 
 #include <errno.h>
 #include <limits.h>
