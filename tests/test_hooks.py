@@ -327,6 +327,23 @@ def test_failure_in_run(runtime, scene, leaks, kind):
     assert leaks.wait() == []
 
 
+@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_what_fails_after_hooks(runtime, scene, leaks, kind, command):
+    """What they have set up is taken down; where none was run there is nothing."""
+    scene.add(kind, f"touch LOG/{kind}").add("poststop", "cat >LOG/poststop")
+    scene.bundle.process["args"] = ["/no/such/program"]
+    assert "no such file" in refused(runtime, scene.bundle, "/process/args", command)
+    assert marks(scene) == sorted([kind, "poststop"])
+    assert json.loads(scene.text("poststop"))["status"] == "stopped"
+    del scene.bundle.config["hooks"][kind]
+    for mark in marks(scene):
+        (scene.log / mark).unlink()
+    refused(runtime, scene.bundle, "/process/args", command)
+    assert marks(scene) == []
+    assert leaks.wait() == []
+
+
 @pytest.mark.parametrize("log", [True, False])
 def test_failing_poststop_hooks_are_warnings(runtime, scene, tmp_path, log):
     """Logged whatever the level: step 13 of the lifecycle demands it."""

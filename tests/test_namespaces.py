@@ -297,7 +297,8 @@ def test_time_offsets_in_a_user_namespace(runtime, bundle):
 @pytest.mark.parametrize("path, offsets, pointer", [
     (None, {"boottime": {"secs": -10**15}}, "/linux/timeOffsets"),
     ("/proc/self/ns/time", {"boottime": {"secs": 1}}, "/linux/timeOffsets"),
-    (None, {"boottime": {"nanosecs": 10**9}}, "/linux/timeOffsets/boottime/nanosecs")])
+    (None, {"boottime": {"nanosecs": 10**9}}, "/linux/timeOffsets/boottime/nanosecs"),
+    (None, {"monotonic": {"secs": 1}, "realtime": {"secs": 1}}, "/linux/timeOffsets/realtime")])
 def test_refused_offsets(runtime, bundle, path, offsets, pointer):
     b = bundle().namespace("time", path)
     b.linux["timeOffsets"] = offsets

@@ -33,6 +33,15 @@ def test_maps(runtime, bundle, name):
                                                                                         gids[0][1])
 
 
+def test_mount_point_that_cannot_be_made(runtime, bundle):
+    b = bundle().user_namespace()
+    b.mounts.append({"destination": "/absent", "type": "tmpfs", "source": "tmpfs"})
+    os.chown(b.rootfs, 0, 0)
+    b.rootfs.chmod(0o755)
+    assert "make the mount point /absent: permission denied: where root of the container may not" \
+        in refused(runtime, b, f"/mounts/{len(b.mounts) - 1}")
+
+
 def test_user_of_the_process(runtime, bundle):
     b = bundle().user_namespace()
     b.process["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 65535]}

@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The versions of the specification that are understood. */
+#define OCI_VERSION_MIN "1.0.0"
+#define OCI_VERSION_MAX "1.3.0"
+
 /*
  * config.json of OCI runtime-spec 1.3 for Linux, property by property. A
  * pointer is NULL when the property is absent; an array has a count of 0 and an

@@ -115,12 +115,13 @@ struct field {
 struct field_table {
 	size_t size; /* of the struct */
 	const struct field *rows;
-	size_t count; /* at most 64 */
+	size_t count;            /* at most 64 */
+	const struct name *keys; /* a property that is none of these is an error; NULL: ignored */
 };
 
 #define FIELD_TABLE(struct_, rows_)                                                                \
 	{                                                                                          \
-		sizeof(struct struct_), rows_, ARRAY_SIZE(rows_)                                   \
+		sizeof(struct struct_), rows_, ARRAY_SIZE(rows_), NULL                             \
 	}
 
 /* The row of that name, or NULL. */

@@ -23,6 +23,10 @@ value_check_array(const struct field *field, const struct json *node, struct err
 const struct name *
 value_find_word(const struct field *field, const struct json *node, struct error *e);
 
+/* Is the name of this property one of the words? */
+int
+value_check_key(const struct name *names, const struct json *member, struct error *e);
+
 /* An integer in the row's range, which is that of the type, 0..type_max, when it has none. */
 int
 value_read_uint(const struct field *field, const struct json *node, uint64_t *ret,

@@ -10,6 +10,10 @@
 int
 mount_fail(const struct mount_plan *m, struct error *e, const char *call);
 
+/* The option of that name in the document; else all options, or the mount. */
+const struct json *
+mount_option_at(const struct mount_plan *m, const char *name);
+
 /*
  * The target as an O_PATH descriptor, made when missing. directory says what is
  * made; *ret_made whether it was.

@@ -31,6 +31,7 @@ struct state {
 	bool own_pid_namespace;      /* everything dies with init */
 	bool notify_socket;          /* init passes it on to who starts the container */
 	bool start_socket;     /* it was made by `create`: start.sock is there until `start` */
+	bool without_process;  /* config.json has none */
 	bool caller_keyring;   /* --no-new-keyring */
 	uint32_t preserve_fds; /* descriptors from 3 upwards that the caller has given it */
 	const char *seccomp_listener; /* the agent that `start` gives the listener to, or NULL */

@@ -10,7 +10,6 @@
 #include "hako/config.h"
 #include "hako/file.h"
 #include "hako/spec.h"
-#include "hako/version.h"
 
 #include <errno.h>
 #include <fcntl.h>

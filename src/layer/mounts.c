@@ -72,6 +72,18 @@ check_linked_target(const struct handles *h, const struct mount_plan *m, int tar
 	return 0;
 }
 
+static int
+fail_target(const struct mount_plan *m, struct error *e)
+{
+	int code = errno;
+
+	mount_fail(m, e, "make the mount point");
+	if (code != EACCES && code != EPERM)
+		return -1;
+	return error_advise(e, "where root of the container may not write, it has to be there "
+	                       "already");
+}
+
 int
 mount_open_target(const struct handles *h, const struct mount_plan *m, bool directory,
                   bool *ret_made, struct error *e)
@@ -88,7 +100,7 @@ mount_open_target(const struct handles *h, const struct mount_plan *m, bool dire
 	else if (errno == ELOOP || errno == EAGAIN)
 		fd = path_make_target_in_root(h->rootfs, m->destination, directory);
 	if (fd < 0)
-		return mount_fail(m, e, "make the mount point");
+		return fail_target(m, e);
 	if (!*ret_made && check_linked_target(h, m, fd, e) < 0) {
 		close(fd);
 		return -1;
@@ -182,12 +194,14 @@ static int
 fail_fs(const struct mount_plan *m, int context, const char *what, const char *detail,
         struct error *e)
 {
+	bool option = strcmp(what, "option ") == 0;
 	int saved = errno;
 	char text[200];
 
 	read_fs_log(context, text, sizeof(text));
-	return json_error(m->at, e, saved, "mount-failed", "mount %s on %s: %s%s%s%s", m->type,
-	                  m->destination, what, detail, text[0] != '\0' ? ": " : "", text);
+	return json_error(option ? mount_option_at(m, detail) : m->at, e, saved, "mount-failed",
+	                  "mount %s on %s: %s%s%s%s", m->type, m->destination, what, detail,
+	                  text[0] != '\0' ? ": " : "", text);
 }
 
 /* Labels ------------------------------------------------------------------------ */

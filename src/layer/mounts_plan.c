@@ -101,7 +101,7 @@ plan_option(struct planner *p, struct mount_plan *m, struct option_state *s, con
 		add_flag(p->arena, m, o->superblock);
 	if (o->propagation != 0) {
 		if (s->propagations == ARRAY_SIZE(m->propagation))
-			return json_error(m->at, e, 0, "mount-invalid",
+			return json_error(at, e, 0, "mount-invalid",
 			                  "more than %zu propagation options",
 			                  ARRAY_SIZE(m->propagation));
 		m->propagation[s->propagations++] = o->propagation;
@@ -136,7 +136,7 @@ drop_unmapped_gid(struct planner *p, struct mount_plan *m, struct error *e)
 		    parse_uint(m->data.items[i].value, UINT32_MAX, &gid) < 0 ||
 		    id_mappings_find(&lin->gid_mappings, (uint32_t)gid) != NULL)
 			continue;
-		if (json_fallback(json_member(m->at, "options"), e, "gid-unmapped",
+		if (json_fallback(mount_option_at(m, "gid"), e, "gid-unmapped",
 		                  "gid=%s of %s is not mapped: left out", m->data.items[i].value,
 		                  m->destination) < 0)
 			return -1;
@@ -173,6 +173,30 @@ decide_kind(struct planner *p, struct mount_plan *m, const struct option_state *
 		add_flag(p->arena, m, "ro");
 }
 
+static bool
+has_word(const char *option, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; option != NULL; option = strchr(option, ',')) {
+		option += *option == ',';
+		if (strncmp(option, name, length) == 0 && strchr("=,", option[length]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+const struct json *
+mount_option_at(const struct mount_plan *m, const char *name)
+{
+	const struct json *options = json_member(m->at, "options");
+	const struct json *item = options != NULL ? options->first : NULL;
+
+	while (item != NULL && !has_word(item->text, name))
+		item = item->next;
+	return item != NULL ? item : options != NULL ? options : m->at;
+}
+
 /* A word that the kernel would ignore on a bind mount is a mistake. */
 static int
 check_bind(const struct mount_plan *m, struct error *e)
@@ -180,20 +204,36 @@ check_bind(const struct mount_plan *m, struct error *e)
 	if (m->kind != MOUNT_BIND && m->kind != MOUNT_BIND_REMOUNT)
 		return 0;
 	if (m->data.count > 0)
-		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		return json_error(mount_option_at(m, m->data.items[0].key), e, 0, "mount-invalid",
 		                  "option \"%s=%s\" has no meaning for a bind mount",
 		                  m->data.items[0].key, m->data.items[0].value);
 	for (size_t i = 0; i < m->flags.count; i++) {
 		const struct mount_option *o = mount_option_find(m->flags.items[i]);
 
 		if (o == NULL)
-			return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
-			                  "option \"%s\" has no meaning for a bind mount",
-			                  m->flags.items[i]);
+			return json_error(
+				mount_option_at(m, m->flags.items[i]), e, 0, "mount-invalid",
+				"option \"%s\" has no meaning for a bind mount", m->flags.items[i]);
 	}
 	if (m->kind == MOUNT_BIND && m->source == NULL)
 		return json_error(m->at, e, 0, "mount-invalid", "a bind mount needs a source");
 	return 0;
+}
+
+static int
+check_type(const struct config_mount *c, const struct mount_plan *m, struct error *e)
+{
+	static const char advice[] = "a bind mount has bind or rbind among its options";
+
+	if (m->kind != MOUNT_FILESYSTEM)
+		return 0;
+	if (c->type == NULL)
+		return config_error(c->at, "type", e, "mount-invalid", "type is missing; %s",
+		                    advice);
+	if (strcmp(c->type, "bind") != 0 && strcmp(c->type, "none") != 0)
+		return 0;
+	return config_error(c->at, "type", e, "mount-invalid", "\"%s\" is no filesystem: %s",
+	                    c->type, advice);
 }
 
 static int
@@ -205,10 +245,10 @@ check_links(const struct mount_plan *m, struct error *e)
 	                                             : NULL;
 
 	if (word != NULL && m->kind != MOUNT_BIND)
-		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		return json_error(mount_option_at(m, word), e, 0, "mount-invalid",
 		                  "%s is only for bind mounts", word);
 	if (m->copy_symlink && (m->source_nofollow || m->destination_nofollow))
-		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		return json_error(mount_option_at(m, "copy-symlink"), e, 0, "mount-invalid",
 		                  "copy-symlink excludes src-nofollow and dest-nofollow");
 	return 0;
 }
@@ -305,13 +345,14 @@ plan_mount(struct planner *p, const struct config_mount *c, struct mount_plan *m
 			return -1;
 	decide_kind(p, m, &s);
 	plan_label(p->plan, m);
-	if (drop_unmapped_gid(p, m, e) < 0 || check_bind(m, e) < 0 || check_links(m, e) < 0 ||
-	    check_destination(m, e) < 0 || mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
+	if (check_type(c, m, e) < 0 || drop_unmapped_gid(p, m, e) < 0 || check_bind(m, e) < 0 ||
+	    check_links(m, e) < 0 || check_destination(m, e) < 0 ||
+	    mount_idmap_plan(p, c, &s.idmap, m, e) < 0)
 		return -1;
 	if (m->kind == MOUNT_BIND && m->source[0] != '/')
 		m->source = arena_printf(p->arena, "%s/%s", p->plan->options.bundle, m->source);
 	if (m->tmpcopyup && strcmp(m->type, "tmpfs") != 0)
-		return json_error(json_member(m->at, "options"), e, 0, "mount-invalid",
+		return json_error(mount_option_at(m, "tmpcopyup"), e, 0, "mount-invalid",
 		                  "tmpcopyup is only for tmpfs");
 	return 0;
 }

@@ -101,14 +101,8 @@ is_known(const char *type)
 static int
 probe_filesystem(const struct mount_plan *m, struct error *e)
 {
-	bool is_word = strcmp(m->type, "bind") == 0 || strcmp(m->type, "none") == 0;
-	int known = is_word ? 0 : is_known(m->type);
+	int known = is_known(m->type);
 
-	if (is_word)
-		return json_error(at(m, "type"), e, 0, "mount-failed",
-		                  "\"%s\" is no filesystem: a bind mount has bind or rbind among "
-		                  "its options",
-		                  m->type);
 	if (known == 0)
 		return json_error(at(m, "type"), e, ENODEV, "mount-failed",
 		                  "filesystem type \"%s\"", m->type);

@@ -64,7 +64,8 @@ seccomp_default_action(const struct config_seccomp *seccomp)
 }
 
 static int
-check_action(const struct json *at, int action, const uint64_t *errno_ret, struct error *e)
+check_action(const struct json *at, int action, const char *member, const uint64_t *errno_ret,
+             struct error *e)
 {
 	uint64_t max = action == SECCOMP_ACTION_TRACE ? MAX_TRACE : MAX_ERRNO;
 
@@ -76,8 +77,8 @@ check_action(const struct json *at, int action, const uint64_t *errno_ret, struc
 		return json_error(at, e, 0, "seccomp-invalid",
 		                  "an errno needs SCMP_ACT_ERRNO or SCMP_ACT_TRACE");
 	if (*errno_ret > max)
-		return json_error(at, e, 0, "seccomp-invalid", "errno %llu is over %llu",
-		                  (unsigned long long)*errno_ret, (unsigned long long)max);
+		return config_error(at, member, e, "seccomp-invalid", "errno %llu is over %llu",
+		                    (unsigned long long)*errno_ret, (unsigned long long)max);
 	return 0;
 }
 
@@ -103,7 +104,7 @@ check_rule(const struct config_syscall *rule, struct error *e)
 	for (size_t i = 0; i < rule->args.count; i++)
 		if (check_argument(&args[i], e) < 0)
 			return -1;
-	return check_action(rule->at, rule->action, rule->errno_ret, e);
+	return check_action(rule->at, rule->action, "errnoRet", rule->errno_ret, e);
 }
 
 static bool
@@ -146,7 +147,7 @@ check_profile(const struct config_seccomp *seccomp, struct error *e)
 	const struct config_syscall *rules = seccomp->syscalls.items;
 
 	if (json_stops(seccomp->at, check_action(seccomp->at, seccomp->default_action,
-	                                         seccomp->default_errno_ret, e)))
+	                                         "defaultErrnoRet", seccomp->default_errno_ret, e)))
 		return error_context(e, "default action");
 	for (size_t i = 0; i < seccomp->syscalls.count; i++)
 		if (json_stops(seccomp->at, check_rule(&rules[i], e)))

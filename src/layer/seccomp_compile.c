@@ -224,7 +224,7 @@ add_abis(struct compiler *c, struct error *e)
 		if (arch == SCMP_ARCH_X32)
 			x32 = true;
 		else if (arch == 0 || add_abi(c, arch) < 0)
-			return json_error(names->at, e, 0, "seccomp-unsupported",
+			return json_error(strings_at(names, i), e, 0, "seccomp-unsupported",
 			                  "libseccomp does not know %s", names->items[i]);
 	}
 	return x32 ? add_abi(c, SCMP_ARCH_X32) : 0;
@@ -338,6 +338,19 @@ add_rules(struct compiler *c, struct abi *abi, scmp_filter_ctx filter, struct er
 	return 0;
 }
 
+/* One of the other byte order, as a rule. */
+static int
+refuse_arch(const struct compiler *c, uint32_t arch, struct error *e)
+{
+	const struct strings *names = &c->seccomp->architectures;
+	size_t i = 0;
+
+	while (i + 1 < names->count && arch_of(names->items[i]) != arch)
+		i++;
+	return json_error(strings_at(names, i), e, 0, "seccomp-unsupported",
+	                  "libseccomp refuses %s on this machine: remove it", names->items[i]);
+}
+
 /* A filter of libseccomp's for one ABI: only what the table leaves open. */
 static int
 make_filter(struct compiler *c, struct abi *abi, scmp_filter_ctx *ret_filter, struct error *e)
@@ -350,8 +363,7 @@ make_filter(struct compiler *c, struct abi *abi, scmp_filter_ctx *ret_filter, st
 		                  "libseccomp refuses the default action");
 	if (!native && (seccomp_arch_add(filter, abi->arch) < 0 ||
 	                seccomp_arch_remove(filter, SCMP_ARCH_NATIVE) < 0))
-		return json_error(c->seccomp->at, e, 0, "seccomp-failed",
-		                  "libseccomp refuses architecture 0x%x", abi->arch);
+		return refuse_arch(c, abi->arch, e);
 	if (add_rules(c, abi, filter, e) < 0)
 		return -1;
 	*ret_filter = filter;

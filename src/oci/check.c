@@ -105,11 +105,30 @@ version_supported(const char *s)
 	return s != NULL && *s == '\0';
 }
 
+/* Compatible is what no later version has brought (config.md "Specification version"). */
+static void
+warn_of_version(const struct config *config)
+{
+	const char *end = skip_number(config->oci_version + 2);
+	const char *known = skip_number(OCI_VERSION_MAX + 2);
+	size_t length = (size_t)(end - config->oci_version);
+	size_t longest = (size_t)(known - OCI_VERSION_MAX);
+
+	if (length > longest ||
+	    (length == longest && strncmp(config->oci_version, OCI_VERSION_MAX, length) > 0))
+		json_warning(json_member(config->at, "ociVersion"), "config-version",
+		             "newer than " OCI_VERSION_MAX ": what it has added is unknown here");
+}
+
 static int
 check_version(const struct config *config, struct error *e)
 {
-	if (config->oci_version == NULL || version_supported(config->oci_version))
+	if (config->oci_version == NULL)
 		return 0;
+	if (version_supported(config->oci_version)) {
+		warn_of_version(config);
+		return 0;
+	}
 	return config_error(config->at, "ociVersion", e, "config-value",
 	                    "expected version 1.x.y of the specification, found \"%.40s\"",
 	                    config->oci_version);

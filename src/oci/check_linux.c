@@ -249,20 +249,20 @@ check_devices(struct arena *arena, const struct objects *list, struct error *e)
 }
 
 static int
-check_errno(const struct json *at, const char *member, int action, const uint64_t *errno_ret,
-            struct error *e)
+check_errno(const struct json *at, const char *of, int action, const char *member,
+            const uint64_t *errno_ret, struct error *e)
 {
 	if (errno_ret == NULL || action == SECCOMP_ACTION_ERRNO || action == SECCOMP_ACTION_TRACE)
 		return 0;
 	return config_error(at, member, e, "config-value",
 	                    "only SCMP_ACT_ERRNO and SCMP_ACT_TRACE take an errno, not %s",
-	                    name_of(seccomp_action_names, (uint64_t)action));
+	                    json_member(at, of)->text);
 }
 
 static int
 check_syscall(const struct config_syscall *rule, struct error *e)
 {
-	return check_errno(rule->at, "errnoRet", rule->action, rule->errno_ret, e);
+	return check_errno(rule->at, "action", rule->action, "errnoRet", rule->errno_ret, e);
 }
 
 static int
@@ -284,8 +284,8 @@ check_seccomp(struct arena *arena, const struct config_seccomp *seccomp, struct 
 	                            "for all others")))
 		return -1;
 	if (json_stops(seccomp->at,
-	               check_errno(seccomp->at, "defaultErrnoRet", seccomp->default_action,
-	                           seccomp->default_errno_ret, e)))
+	               check_errno(seccomp->at, "defaultAction", seccomp->default_action,
+	                           "defaultErrnoRet", seccomp->default_errno_ret, e)))
 		return -1;
 	for (i = 0; i < seccomp->syscalls.count; i++) {
 		if (json_stops(seccomp->at, check_syscall(&syscalls[i], e)))

@@ -43,15 +43,37 @@ check_env(const struct config_process *process, struct error *e)
 	return 0;
 }
 
+/* struct winsize has 16 bits for each. */
+static int
+check_side(const struct config_console_size *size, const char *member, const uint64_t *value,
+           struct error *e)
+{
+	if (json_is_faulty(json_member(size->at, member)))
+		return 0;
+	if (value == NULL)
+		return json_error(size->at, e, 0, "config-missing", "%s is missing", member);
+	if (*value <= UINT16_MAX)
+		return 0;
+	return config_error(size->at, member, e, "config-range",
+	                    "expected a number from 0 to %d, found %llu", UINT16_MAX,
+	                    (unsigned long long)*value);
+}
+
 static int
 check_console(const struct config_process *process, struct error *e)
 {
-	(void)e;
-	if (process->console_size != NULL && !process->terminal &&
-	    !json_is_faulty(json_member(process->at, "terminal")))
-		json_warning(process->console_size->at, "config-ignored",
+	const struct config_console_size *size = process->console_size;
+
+	if (size == NULL || json_is_faulty(json_member(process->at, "terminal")))
+		return 0;
+	if (!process->terminal) {
+		json_warning(size->at, "config-ignored",
 		             "ignored: without terminal there is no console");
-	return 0;
+		return 0;
+	}
+	if (json_stops(size->at, check_side(size, "height", size->height, e)))
+		return -1;
+	return check_side(size, "width", size->width, e);
 }
 
 static int

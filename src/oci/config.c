@@ -38,10 +38,9 @@ static const struct field mount_rows[] = {
 static const struct field_table mount_fields = FIELD_TABLE(config_mount, mount_rows);
 
 static const struct field console_size_rows[] = {
-	FIELD(UINT, "height", config_console_size, height, .max = UINT16_MAX,
-              .flags = FIELD_REQUIRED),
-	FIELD(UINT, "width", config_console_size, width, .max = UINT16_MAX,
-              .flags = FIELD_REQUIRED),
+	/* what they need to be, process_check() says: without a terminal they are ignored */
+	FIELD(UINT, "height", config_console_size, height),
+	FIELD(UINT, "width", config_console_size, width),
 };
 static const struct field_table console_size_fields =
 	FIELD_TABLE(config_console_size, console_size_rows);

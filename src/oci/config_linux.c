@@ -234,8 +234,18 @@ static const struct field time_offsets_rows[] = {
 	FIELD(OBJECT, "monotonic", config_time_offsets, monotonic, .table = &time_offset_fields),
 	FIELD(OBJECT, "boottime", config_time_offsets, boottime, .table = &time_offset_fields),
 };
-static const struct field_table time_offsets_fields =
-	FIELD_TABLE(config_time_offsets, time_offsets_rows);
+/* What has an offset; the rest of the clocks are the machine's (time_namespaces(7)). */
+static const struct name clock_names[] = {
+	{"monotonic", 1},
+	{"boottime", 2},
+	{NULL, 0},
+};
+static const struct field_table time_offsets_fields = {
+	.size = sizeof(struct config_time_offsets),
+	.rows = time_offsets_rows,
+	.count = ARRAY_SIZE(time_offsets_rows),
+	.keys = clock_names,
+};
 
 static const struct field linux_rows[] = {
 	FIELD(OBJECTS, "namespaces", config_linux, namespaces, .table = &namespace_fields),

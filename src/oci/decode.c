@@ -375,8 +375,11 @@ decode_object(struct arena *arena, const struct field_table *table, const struct
 		const struct field *row = field_find(table, member->key);
 		uint64_t bit;
 
-		if (row == NULL)
+		if (row == NULL && table->keys == NULL)
 			ignore_unknown(table, member);
+		else if (row == NULL && value_check_key(table->keys, member, e) < 0 &&
+		         !json_goes_on(member))
+			return -1;
 		if (row == NULL || member->type == JSON_NULL)
 			continue;
 		bit = (uint64_t)1 << (row - table->rows);

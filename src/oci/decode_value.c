@@ -46,9 +46,9 @@ list_names(const struct name *names, char *buf, size_t size)
 }
 
 static void
-hint_word(const struct name *names, const struct json *node)
+hint_word(const struct name *names, const struct json *node, const char *word)
 {
-	struct name_search search = name_search_for(node->text);
+	struct name_search search = name_search_for(word);
 
 	if (!json_takes_hint(node))
 		return;
@@ -58,21 +58,36 @@ hint_word(const struct name *names, const struct json *node)
 		json_hint(node, "did you mean \"%s\"?", search.nearest);
 }
 
+static void
+refuse_word(const struct name *names, const struct json *node, const char *word, struct error *e)
+{
+	char list[320];
+
+	list_names(names, list, sizeof(list));
+	json_error(node, e, 0, "config-value", "expected %s, found \"%.60s\"", list, word);
+	hint_word(names, node, word);
+}
+
 const struct name *
 value_find_word(const struct field *field, const struct json *node, struct error *e)
 {
 	const struct name *row;
-	char list[320];
 
 	if (value_check_type(node, JSON_STRING, e) < 0)
 		return NULL;
 	row = name_find(field->names, node->text);
-	if (row != NULL)
-		return row;
-	list_names(field->names, list, sizeof(list));
-	json_error(node, e, 0, "config-value", "expected %s, found \"%.60s\"", list, node->text);
-	hint_word(field->names, node);
-	return NULL;
+	if (row == NULL)
+		refuse_word(field->names, node, node->text, e);
+	return row;
+}
+
+int
+value_check_key(const struct name *names, const struct json *member, struct error *e)
+{
+	if (name_find(names, member->key) != NULL)
+		return 0;
+	refuse_word(names, member, member->key, e);
+	return -1;
 }
 
 int

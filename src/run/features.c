@@ -3,13 +3,13 @@
  * `hako features` (runtime-spec, features.md), written from the tables that the
  * runtime itself works by, so that it cannot promise anything else.
  */
+#include "hako/config.h"
 #include "hako/credentials.h"
 #include "hako/json.h"
 #include "hako/mount_options.h"
 #include "hako/names.h"
 #include "hako/seccomp.h"
 #include "hako/show.h"
-#include "hako/version.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -23,7 +23,10 @@ check_status(const struct container *c, struct error *e)
 {
 	switch (c->status) {
 	case STATUS_CREATED:
-		return 0;
+		if (!c->state->without_process)
+			return 0;
+		return error_set(e, 0, "process-missing",
+		                 "config.json has no /process: there is nothing to start");
 	case STATUS_CREATING: /* the lock is ours: its creator has died */
 		return error_set(e, 0, "container-broken",
 		                 "cannot start a container that was not created completely");

@@ -7,9 +7,9 @@
  */
 #include "hako/state.h"
 #include "hako/clock.h"
+#include "hako/config.h"
 #include "hako/file.h"
 #include "hako/path.h"
-#include "hako/version.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -36,6 +36,7 @@ static const struct field state_rows[] = {
 	FIELD(BOOL, "ownPidNamespace", state, own_pid_namespace),
 	FIELD(BOOL, "notifySocket", state, notify_socket),
 	FIELD(BOOL, "startSocket", state, start_socket),
+	FIELD(BOOL, "withoutProcess", state, without_process),
 	FIELD(BOOL, "callerKeyring", state, caller_keyring),
 	FIELD(U32, "preserveFds", state, preserve_fds, .max = UINT32_MAX),
 	FIELD(STRING, "seccompListener", state, seccomp_listener),
@@ -168,6 +169,8 @@ put_members(struct json_writer *w, const struct plan *plan, const struct handles
 	if (plan->notify)
 		json_put_bool(w, "notifySocket", true);
 	json_put_bool(w, "startSocket", h->start_sock >= 0);
+	if (plan->process.args == NULL)
+		json_put_bool(w, "withoutProcess", true);
 	if (!plan->options.new_keyring)
 		json_put_bool(w, "callerKeyring", true);
 	if (plan->options.preserve_fds > 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* `hako --version`: engines read the first line, people the rest. */
 #include "hako/version.h"
+#include "hako/config.h"
 #include "hako/seccomp.h"
 
 #include <stdio.h>

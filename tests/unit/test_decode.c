@@ -469,6 +469,7 @@ test_rules_accept(void **state)
 		"{\"username\": 1}}",
 		"\"process\": {\"cwd\": \"/\", \"args\": [\"sh\"], \"apparmorProfile\": \"\", \"terminal\": false, "
 		"\"consoleSize\": {\"height\": 1, \"width\": 1}}",
+		"\"process\": {\"cwd\": \"/\", \"args\": [\"sh\"], \"consoleSize\": {\"height\": 70000}}",
 		"\"process\": {\"cwd\": \"/\", \"args\": [\"sh\"], \"rlimits\": [{\"type\": \"RLIMIT_RTTIME\","
 		" \"soft\": 0, \"hard\": 18446744073709551615}]}",
 		"\"process\": {\"cwd\": \"/\", \"args\": [\"sh\"], \"capabilities\": {\"bounding\": [\"CAP_NEW\"]}}",
