@@ -395,6 +395,7 @@ struct handles {
 	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int *mount_users; /* with mounts: the user namespace that an idmapped one takes its ids from */
+	uint64_t descriptors_soft; /* the caller's limit, while it is raised for mounts; else 0 */
 	int pidfd_sock;     /* the caller's: it takes a pidfd of init (parent) */
 	int console;        /* the socket that takes the pty (init) */
 	int console_peer;   /* its other end when hako itself serves the terminal (parent) */

@@ -460,6 +460,7 @@ LAYER_RUN(mounts_attach)
 		if (attach[plan->mounts[i].kind](plan, h, i, e) < 0)
 			return -1;
 	}
+	mounts_lower_descriptors(h);
 	return 0;
 }
 
