@@ -37,6 +37,11 @@ bind_attach_tree(struct handles *h, size_t i, const struct mount_plan *m, int tr
 void
 mounts_lower_descriptors(struct handles *h);
 
+/* mounts_extra.c: a bind mount that was to be writable, shown as that line, where it cannot be. */
+bool
+mount_stays_readonly(const struct observed *o, const struct mount_plan *m,
+                     const struct mount_line *line);
+
 /* mounts_hidden.c: for check alone, of mounts in vain. */
 void
 mounts_warn_of_hidden(struct arena *arena, const struct plan *plan);

@@ -215,7 +215,7 @@ decide_attributes(struct subject *s, size_t index)
 			if (m->propagation[k] != 0)
 				s->propagation = m->propagation[k];
 	}
-	if (is_made_readonly(plan, s->o, s->m)) {
+	if (is_made_readonly(plan, s->o, s->m) || mount_stays_readonly(s->o, s->m, s->line)) {
 		s->set |= MOUNT_ATTR_RDONLY;
 		s->known |= MOUNT_ATTR_RDONLY;
 	}
@@ -319,14 +319,15 @@ last_value(const struct subject *s, const struct string_pair *pair)
 	return value;
 }
 
-/* Ids are shown as the namespace has them, a share of the memory as what it came to. */
+/* Ids are shown as the namespace has them, a share of memory as what it came to, nodes as ranges. */
 static bool
 is_comparable(const struct subject *s, const char *key, const char *value)
 {
 	bool is_id = strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0;
 
+
 	return strstr(key, "context") == NULL && strchr(value, '%') == NULL &&
-	       !(is_id && plan_isolates(s->plan, CLONE_NEWUSER));
+	       strcmp(key, "mpol") != 0 && !(is_id && plan_isolates(s->plan, CLONE_NEWUSER));
 }
 
 /* Those that the kernel shows; what is the default it does not. */
