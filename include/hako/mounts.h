@@ -37,10 +37,10 @@ bind_attach_tree(struct handles *h, size_t i, const struct mount_plan *m, int tr
 void
 mounts_lower_descriptors(struct handles *h);
 
-/* mounts_extra.c: a bind mount that was to be writable, shown as that line, where it cannot be. */
+/* mounts_extra.c: is the mount that this line shows to be so, having been set these attributes? */
 bool
-mount_stays_readonly(const struct observed *o, const struct mount_plan *m,
-                     const struct mount_line *line);
+mount_expects_readonly(const struct observed *o, const struct mount_plan *m,
+                       const struct mount_line *line, uint64_t set);
 
 /* mounts_hidden.c: for check alone, of mounts in vain. */
 void

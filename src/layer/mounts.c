@@ -76,8 +76,7 @@ int
 mount_open_target(const struct handles *h, const struct mount_plan *m, bool directory,
                   bool *ret_made, struct error *e)
 {
-	int fd = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
-	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	int fd = path_open_unlinked_in_root(h->rootfs, m->destination, O_PATH);
 
 	*ret_made = false;
 	if (fd >= 0)

@@ -182,8 +182,7 @@ open_target(const struct handles *h, const struct mount_plan *m, int tree, struc
 {
 	struct stat st;
 	bool made;
-	int target = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
-	                         RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	int target = path_open_unlinked_in_root(h->rootfs, m->destination, O_PATH);
 
 	if (target >= 0)
 		return target;

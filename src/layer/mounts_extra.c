@@ -17,16 +17,17 @@
 
 /* In a user namespace "rw" cannot change what the host has read-only. */
 bool
-mount_stays_readonly(const struct observed *o, const struct mount_plan *m,
-                     const struct mount_line *line)
+mount_expects_readonly(const struct observed *o, const struct mount_plan *m,
+                       const struct mount_line *line, uint64_t set)
 {
 	autoclose int source = -1;
 	const struct mountinfo *host;
 	const struct mount_line *own;
 	bool is_root;
 
-	if (m->kind != MOUNT_BIND || (m->attr_clear & MOUNT_ATTR_RDONLY) == 0 ||
-	    !words_include(line->options, "ro"))
+	if ((set & MOUNT_ATTR_RDONLY) != 0)
+		return true;
+	if (m->kind != MOUNT_BIND || !words_include(line->options, "ro"))
 		return false;
 	source = open(m->source, O_PATH | O_CLOEXEC);
 	host = source >= 0 ? mountinfo_read(o->arena, AT_FDCWD, "/proc/self/mountinfo") : NULL;

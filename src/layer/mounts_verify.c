@@ -171,7 +171,7 @@ verify_attributes(const struct subject *s)
 
 	if ((s->known & MOUNT_ATTR_RDONLY) != 0)
 		verdict_compare(s->v, claim_of(s, CHECK_MOUNT_READONLY, "options"),
-		                (s->set & MOUNT_ATTR_RDONLY) != 0 ? "ro" : "rw",
+		                mount_expects_readonly(s->o, s->m, s->line, s->set) ? "ro" : "rw",
 		                (found & MOUNT_ATTR_RDONLY) != 0 ? "ro" : "rw");
 	if (mask != 0)
 		verdict_compare(s->v, claim_of(s, CHECK_MOUNT_OPTIONS, "options"),
@@ -215,7 +215,7 @@ decide_attributes(struct subject *s, size_t index)
 			if (m->propagation[k] != 0)
 				s->propagation = m->propagation[k];
 	}
-	if (is_made_readonly(plan, s->o, s->m) || mount_stays_readonly(s->o, s->m, s->line)) {
+	if (is_made_readonly(plan, s->o, s->m)) {
 		s->set |= MOUNT_ATTR_RDONLY;
 		s->known |= MOUNT_ATTR_RDONLY;
 	}
@@ -324,7 +324,6 @@ static bool
 is_comparable(const struct subject *s, const char *key, const char *value)
 {
 	bool is_id = strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0;
-
 
 	return strstr(key, "context") == NULL && strchr(value, '%') == NULL &&
 	       strcmp(key, "mpol") != 0 && !(is_id && plan_isolates(s->plan, CLONE_NEWUSER));
