@@ -189,6 +189,20 @@ def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
     assert leaks.wait() == []
 
 
+def test_create_that_cannot_be_taken_back(runtime, bundle, leaks):
+    """It says so, behind the reason why it failed."""
+    b, id = bundle(*SLEEP), runtime.new_id()
+    b.mount("/data", "nosuch")
+    result = strace(runtime, ["-o", "/dev/null", "-e", "inject=unlinkat:error=EPERM"],
+                    "create", "--bundle", b, id)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1), result
+    reason, _, left = result.stderr.partition(f": what was made is left, `hako delete --force {id}` ")
+    assert reason.endswith("nosuch: no such file or directory"), result
+    assert left.startswith("removes it: remove the cgroup "), result
+    runtime.run("delete", "--force", id)
+    assert leaks.wait() == []
+
+
 def test_process_without_a_pidfd(runtime, bundle):
     box = runtime.container(bundle(*SLEEP))
     running(box)

@@ -22,10 +22,6 @@ caller_has_ids(enum caller_ids ids, uint32_t first, uint32_t count);
 const char *
 caller_why_no_userns(void);
 
-/* Is that capability effective, in whatever user namespace? True also when that cannot be read. */
-bool
-caller_has_capability(int number);
-
 /* Bit n - 1 is signal n; all of them when that cannot be read. */
 uint64_t
 caller_ignored_signals(void);

@@ -164,9 +164,10 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 int
 container_settle(const struct plan *plan, struct handles *h, struct error *e);
 
-/* Take back a container that was to be run, before container_run(). */
+/* Take back a container that was to be run, before container_run(), because of *e. */
 void
-container_abandon(const struct plan *plan, struct handles *h, const char *pid_file);
+container_abandon(const struct plan *plan, struct handles *h, const char *pid_file,
+                  struct error *e);
 
 /* Undo everything after the program of container_run() has ended, unless somebody else did. */
 int

@@ -40,6 +40,10 @@ proc_open(pid_t pid, uint64_t start_time);
 bool
 proc_has_capability(int capability);
 
+/* The namespace of that name ("pid", "net", ...) that the process is in; -1 with errno. */
+int
+proc_open_namespace(pid_t pid, const char *name);
+
 /*
  * Call visit for every process in the pid namespace of `member` and in those below it,
  * until it returns not 0, and return that. Whoever cannot be looked into is left out.

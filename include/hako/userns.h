@@ -10,10 +10,6 @@
 int
 userns_write(pid_t pid, const char *file, const char *text);
 
-/* The descriptor of a process's user namespace. */
-int
-userns_open(pid_t pid);
-
 /* A user namespace with these maps (lines of uid_map) and nobody in it: its descriptor. */
 int
 userns_make(const char *uid_map, const char *gid_map);

@@ -168,7 +168,7 @@ begin(const struct options *o, int timeout_ms, struct report *report, const stru
 	report_created(report, h);
 	if (check_reach(*ret_plan, h, timeout_ms, e) < 0 ||
 	    (o->verify && verify(*ret_plan, h, report, e) < 0)) {
-		container_abandon(*ret_plan, h, o->pid_file);
+		container_abandon(*ret_plan, h, o->pid_file, e);
 		return -1;
 	}
 	/* orphans of the container come to us only when it has no init of its own */

@@ -10,6 +10,7 @@
  * that has its maps.
  */
 #include "hako/mounts.h"
+#include "hako/proc.h"
 #include "hako/userns.h"
 
 #include <errno.h>
@@ -287,7 +288,7 @@ LAYER_RUN(mounts_map)
 		if (m->idmap == NULL || h->mounts[i] < 0 || h->mount_users[i] >= 0)
 			continue;
 		if (user_ns < 0)
-			user_ns = userns_open(h->init_pid);
+			user_ns = proc_open_namespace(h->init_pid, "user");
 		if (user_ns < 0)
 			return json_error(m->idmap->at, e, errno, "mount-failed",
 			                  "open the container's user namespace");

@@ -17,6 +17,7 @@
 #include "hako/error.h"
 #include "hako/layer.h"
 #include "hako/log.h"
+#include "hako/proc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -186,13 +187,10 @@ settle_link(const struct sides *s, const struct net_device_plan *device,
 static int
 open_net_ns(const struct plan *plan, const struct handles *h)
 {
-	char path[64];
-
 	for (size_t i = 0; i < plan->join_count; i++)
 		if (plan->joins[i].type == CLONE_NEWNET)
 			return fcntl(h->namespaces[i], F_DUPFD_CLOEXEC, 3);
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)h->init_pid);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	return proc_open_namespace(h->init_pid, "net");
 }
 
 static int

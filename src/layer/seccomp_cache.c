@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 /* Another number whenever seccomp_compile.c or seccomp_dispatch.c make other programs. */
-static const char format[16] = "hako-seccomp-1";
+static const char format[16] = "hako-seccomp-2";
 
 enum { KEY_MAX = 64 << 10, FILES_MAX = 256 };
 

@@ -49,11 +49,17 @@ struct compiler {
 	unsigned tail_rules;
 };
 
-/* libseccomp's pseudo numbers: -100 to -299 for what socketcall and ipc do, below: not there */
+/*
+ * libseccomp's pseudo numbers: -100 to -199 for what socketcall does, to -299 for ipc; below
+ * them: not there. It gives them also where there is neither: with a rule for such a one
+ * libseccomp 2.5 forgets to load the number, and compares another with it.
+ */
 static bool
-is_multiplexed(int number)
+is_multiplexed(const struct abi *abi, int number)
 {
-	return number <= -100 && number > -10000;
+	return number <= -100 && number > -300 &&
+	       seccomp_syscall_resolve_name_arch(abi->arch, number > -200 ? "socketcall" : "ipc") >=
+	               0;
 }
 
 char *
@@ -94,7 +100,7 @@ decide(struct abi *abi, const struct config_syscall *rule, uint32_t action, cons
 
 	name_newest(abi, number);
 	/* libseccomp does not tell the numbers that such a call has of its own; all are older */
-	if (is_multiplexed(number))
+	if (is_multiplexed(abi, number))
 		name_newest(abi, seccomp_syscall_resolve_name_arch(abi->arch, "pidfd_send_signal"));
 	if (place == NULL)
 		return;
@@ -303,7 +309,7 @@ is_for_tail(struct abi *abi, const char *name)
 	int number = seccomp_syscall_resolve_name_arch(abi->arch, name);
 	const uint32_t *place = slot(abi, number);
 
-	return place != NULL ? *place == SECCOMP_TAIL : number >= 0 || is_multiplexed(number);
+	return place != NULL ? *place == SECCOMP_TAIL : number >= 0 || is_multiplexed(abi, number);
 }
 
 static int

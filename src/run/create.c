@@ -310,30 +310,34 @@ state_to_undo(const struct plan *plan, const struct handles *h)
 }
 
 /*
- * Take back what was made. Errors on the way are not worth more than the first one; what
+ * Take back what was made. Errors on the way are not worth more than the first one, *e; what
  * is left then `delete --force` can still find.
  */
 static void
-roll_back(const struct plan *plan, struct handles *h, bool stopped)
+roll_back(const struct plan *plan, struct handles *h, bool stopped, struct error *e)
 {
 	struct state state = state_to_undo(plan, h);
-	struct error ignored;
+	struct error why;
 
 	spawn_kill(h);
 	intel_rdt_take_back(plan, h);
-	if (steps_undo(&state, h, &ignored) == 0)
+	if (steps_undo(&state, h, &why) == 0)
 		remove_state(plan, h);
+	else
+		error_advise(e, "what was made is left, `hako delete --force %s` removes it: %s",
+		             state.id, why.msg);
 	if (stopped)
 		run_poststop(plan, h);
 }
 
 /* The same for a container whose pid is known to others already. */
 static void
-take_back(const struct plan *plan, struct handles *h, const char *pid_file, bool stopped)
+take_back(const struct plan *plan, struct handles *h, const char *pid_file, bool stopped,
+          struct error *e)
 {
 	if (pid_file != NULL)
 		unlink(pid_file);
-	roll_back(plan, h, stopped);
+	roll_back(plan, h, stopped, e);
 }
 
 int
@@ -344,7 +348,7 @@ container_create(const struct plan *plan, const struct json_doc *doc, const char
 		return -1;
 	if (create_claimed(plan, doc, pid_file, wait_for_start, h, e) == 0)
 		return 0;
-	roll_back(plan, h, is_hook_failure(e));
+	roll_back(plan, h, is_hook_failure(e), e);
 	return -1;
 }
 
@@ -353,14 +357,14 @@ container_release(const struct plan *plan, struct handles *h, const char *pid_fi
 {
 	if (sync_send(&h->sync, SYNC_RELEASE, 0, e) == 0)
 		return 0;
-	take_back(plan, h, pid_file, true);
+	take_back(plan, h, pid_file, true, e);
 	return -1;
 }
 
 void
-container_abandon(const struct plan *plan, struct handles *h, const char *pid_file)
+container_abandon(const struct plan *plan, struct handles *h, const char *pid_file, struct error *e)
 {
-	take_back(plan, h, pid_file, true);
+	take_back(plan, h, pid_file, true, e);
 }
 
 int
@@ -402,7 +406,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		sync_prefer_error(&h->sync, e);
 		(void)cgroup_explain_end(plan, h, e);
-		take_back(plan, h, pid_file, ready || is_hook_failure(e));
+		take_back(plan, h, pid_file, ready || is_hook_failure(e), e);
 		return -1;
 	}
 	close_cleaner(&h->net_ns); /* network devices are the container's from now on */
@@ -412,7 +416,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 		flock(h->state_dir, LOCK_UN);
 		return 0;
 	}
-	take_back(plan, h, pid_file, true);
+	take_back(plan, h, pid_file, true, e);
 	return -1;
 }
 

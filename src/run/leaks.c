@@ -11,6 +11,7 @@
 #include "hako/file.h"
 #include "hako/mem.h"
 #include "hako/names.h"
+#include "hako/proc.h"
 #include "hako/words.h"
 
 #include <dirent.h>
@@ -75,16 +76,13 @@ void
 leaks_know(struct leaks *l, const struct plan *plan, pid_t init)
 {
 	struct stat st;
-	char path[48];
 
 	for (size_t i = 0; i < LEAK_NAMESPACES; i++) {
 		struct leak_namespace *n = &l->namespaces[i];
 
 		if (n->fd >= 0 || !plan_creates(plan, namespaces[i]))
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)init,
-		         name_of(namespace_files, namespaces[i]));
-		n->fd = open(path, O_RDONLY | O_CLOEXEC);
+		n->fd = proc_open_namespace(init, name_of(namespace_files, namespaces[i]));
 		if (n->fd >= 0 && fstat(n->fd, &st) == 0)
 			n->inode = st.st_ino;
 	}

@@ -69,7 +69,7 @@ explain_eperm(const struct plan *plan)
 		return caller_why_no_userns();
 	if (!plan->options.is_root)
 		return "an ordinary user needs a user namespace, as `hako spec --rootless` has it";
-	return caller_has_capability(CAP_SYS_ADMIN)
+	return proc_has_capability(CAP_SYS_ADMIN)
 	               ? NULL
 	               : "root without CAP_SYS_ADMIN needs a user namespace, as an ordinary user";
 }

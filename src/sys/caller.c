@@ -123,12 +123,6 @@ read_status(const char *name, int base, uint64_t unknown)
 	return line != NULL ? strtoull(line + strlen(name), NULL, base) : unknown;
 }
 
-bool
-caller_has_capability(int number)
-{
-	return (read_status("\nCapEff:", 16, UINT64_MAX) >> number & 1) != 0;
-}
-
 uint64_t
 caller_ignored_signals(void)
 {

@@ -113,14 +113,14 @@ proc_has_capability(int capability)
 	       (data[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability)) != 0;
 }
 
-/* Pid namespaces ------------------------------------------------------------- */
+/* Namespaces ----------------------------------------------------------------- */
 
-static int
-open_pid_namespace(pid_t pid)
+int
+proc_open_namespace(pid_t pid, const char *name)
 {
-	char path[48];
+	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -136,7 +136,7 @@ is_same_file(int fd, const struct stat *other)
 static bool
 is_within(pid_t pid, const struct stat *namespace)
 {
-	autoclose int fd = open_pid_namespace(pid);
+	autoclose int fd = proc_open_namespace(pid, "pid");
 	struct proc_stat stat;
 
 	if (fd < 0 || proc_stat(pid, &stat) < 0 || proc_has_ended(&stat))
@@ -153,7 +153,7 @@ is_within(pid_t pid, const struct stat *namespace)
 int
 proc_visit_namespace(pid_t member, int (*visit)(pid_t pid, void *data), void *data)
 {
-	autoclose int fd = open_pid_namespace(member);
+	autoclose int fd = proc_open_namespace(member, "pid");
 	struct stat namespace;
 	struct dirent *entry;
 	int rc = 0;

@@ -8,6 +8,7 @@
 #include "hako/userns.h"
 #include "hako/file.h"
 #include "hako/mem.h"
+#include "hako/proc.h"
 #include "hako/syscall.h"
 
 #include <errno.h>
@@ -24,15 +25,6 @@ userns_write(pid_t pid, const char *file, const char *text)
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
 	return file_write_at(AT_FDCWD, path, text);
-}
-
-int
-userns_open(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static pid_t
@@ -55,7 +47,7 @@ map_and_open(pid_t pid, const char *uid_map, const char *gid_map)
 {
 	if (userns_write(pid, "gid_map", gid_map) < 0 || userns_write(pid, "uid_map", uid_map) < 0)
 		return -1;
-	return userns_open(pid);
+	return proc_open_namespace(pid, "user");
 }
 
 int

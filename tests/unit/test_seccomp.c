@@ -561,6 +561,26 @@ test_same_argument_twice(void **state)
 	assert_int_equal(answer(AUDIT_ARCH_X86_64, SYS_personality, 1ULL << 32), ERRNO(EPERM));
 }
 
+/* libseccomp's programs for such names do not load the number: both would be wrong alike. */
+static void
+test_names_of_other_architectures(void **state)
+{
+	static const uint32_t archs[] = {AUDIT_ARCH_AARCH64, AUDIT_ARCH_RISCV64};
+	enum { CLONE = 220 }; /* of both */
+
+	(void)state;
+	compile_profile(
+		"{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"architectures\": "
+		"[\"SCMP_ARCH_AARCH64\", \"SCMP_ARCH_RISCV64\"], \"syscalls\": [" ALLOW(
+			"\"recv\", \"send\", \"open\", \"fork\"") "," IF("ALLOW", "\"clone\"",
+	                                                                 ARG(0, EQ, 17)) "]}");
+	for (size_t i = 0; i < ARRAY_SIZE(archs); i++) {
+		assert_int_equal(answer(archs[i], CLONE, 17), SECCOMP_RET_ALLOW);
+		assert_int_equal(answer(archs[i], CLONE, 18), ERRNO(EPERM));
+		assert_int_equal(answer(archs[i], CLONE - 1, 17), ERRNO(EPERM));
+	}
+}
+
 /* Dispatch ---------------------------------------------------------------------------------- */
 
 static const struct sock_filter short_tail[] = {BPF_STMT(BPF_RET | BPF_K, 0xdead)};
@@ -1068,6 +1088,7 @@ main(void)
 		TEST(test_newer_syscalls_and_sockets),
 		TEST(test_no_enosys),
 		TEST(test_same_argument_twice),
+		TEST(test_names_of_other_architectures),
 		TEST(test_dispatch),
 		TEST(test_dispatch_limits),
 		TEST(test_no_filter),
