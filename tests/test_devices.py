@@ -62,6 +62,16 @@ def test_ptmx_is_the_containers(runtime, bundle):
     assert runtime.run_bundle(b).stdout.split() == ["5:2", "0", "ptmx"]
 
 
+@pytest.mark.parametrize("userns", [False, True])
+def test_ptmx_of_the_config_is_the_link(runtime, bundle, userns):
+    """Engines that list every device of the host list it as well."""
+    b = bundle().sh("readlink /dev/ptmx")
+    if userns:
+        b.user_namespace()
+    b.linux["devices"] = [{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}]
+    assert runtime.run_bundle(b).stdout == "pts/ptmx\n"
+
+
 def test_links_of_the_image_stay_but_for_ptmx(runtime, bundle):
     b = bundle().without_mount("/dev", "/dev/pts", "/dev/shm", "/dev/mqueue")
     for name in ("fd", "ptmx", "core"):

@@ -232,6 +232,15 @@ def test_namespaces_and_folder(scene):
         **dict.fromkeys(RUNTIME, bundle), "createContainer": rootfs, "startContainer": "/"}
 
 
+def test_rootfs_that_root_of_the_namespace_cannot_reach(runtime, bundle):
+    """createContainer hooks start in it all the same."""
+    b = bundle().user_namespace()
+    b.config["hooks"] = {"createContainer": [
+        {"path": "/bin/sh", "args": ["sh", "-c", "cat etc/group >dev/shm/seen"]}]}
+    b.path.chmod(0o700)
+    assert runtime.run_bundle(b.sh("cat /dev/shm/seen")).stdout.startswith("root:")
+
+
 def test_create_hooks_see_the_mounts_before_the_pivot(scene):
     rootfs = scene.bundle.rootfs
     pid = "$(sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p')"

@@ -4,6 +4,7 @@ AppArmor nor SELinux: an error before anything runs. guest/apparmor.sh and guest
 what a kernel with them does."""
 
 import json
+import os
 import pathlib
 import re
 
@@ -96,6 +97,24 @@ def test_label_that_cannot_be(runtime, bundle):
     box.create()
     result = box.exec("/bin/true", options=("--process-label", "exec x"), check=False)
     assert result.returncode == 64 and "has spaces" in result.stderr
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_mqueue_whose_owner_is_not_mapped(runtime, bundle, strict):
+    """Its root was made before anyone was root of the user namespace. SELinux is made believe in
+    by the first fsconfig(2) of init, which asks whether there is any."""
+    b = bundle("/bin/echo", "ran").user_namespace()
+    b.config["mounts"] = [b.mounts[0]]
+    b.mount("/run", "mqueue", "nodev", type="mqueue")
+    b.linux.update(maskedPaths=[], mountLabel=LABEL)
+    os.chown(b.rootfs / "dev", 1_000_000, 1_000_000)
+    options = ["--strict"] * strict + ["--log-level", "warning"]
+    argv = runtime.argv(*options, "run", "--bundle", b, runtime.new_id())
+    done = run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fsconfig:retval=0:when=1",
+                *argv], env=runtime.environment, check=False)
+    assert (done.returncode, done.stdout) == ((1, "") if strict else (0, "ran\n"))
+    assert "/run keeps its label: its owner is not mapped" in done.stderr
+    assert strict or "warning: mount-unlabelled: config.json:" in done.stderr
 
 
 @pytest.mark.parametrize("kind", [None, "rootcontext", "context"])

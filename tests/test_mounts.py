@@ -596,12 +596,15 @@ def test_copied_symlink_stays_inside(runtime, bundle, linked, volume):
     assert os.readlink(b.rootfs / str(outside)[1:] / "link") == str(outside)
 
 
-def test_copy_symlink_with_a_user_namespace(runtime, bundle, linked):
+@pytest.mark.parametrize("target", ["file", "nowhere"])
+def test_copy_symlink_with_a_user_namespace(runtime, bundle, linked, target):
+    """A link that leads nowhere is one as well, also where only the caller may look."""
     linked.chmod(0o700)
-    b = bundle().user_namespace().mount("/tmp/link", linked / "to-file", "bind", "copy-symlink")
+    b = bundle().user_namespace().mount("/tmp/link", linked / f"to-{target}", "bind",
+                                        "copy-symlink")
     runtime.run_bundle(b)
     link = b.rootfs / "tmp/link"
-    assert (os.readlink(link), os.lstat(link).st_uid) == ("file", 1_000_000)
+    assert (os.readlink(link), os.lstat(link).st_uid) == (target, 1_000_000)
 
 
 @pytest.mark.parametrize("target", ["file", "dir", "nowhere"])

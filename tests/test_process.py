@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from harness import kernel
 from harness.kernel import eventually
 from harness.refused import refused
 
@@ -247,6 +248,23 @@ def test_ids_that_cannot_be(runtime, bundle, user, pointer):
     b = bundle()
     b.process["user"] = user
     refused(runtime, b, f"/process/user/{pointer}")
+
+
+@pytest.mark.parametrize("userns", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+def test_groups_of_the_caller(runtime, bundle, userns, keep):
+    """They go, unless an annotation asks for them; without a name in a user namespace."""
+    b = bundle("/bin/sleep", "1000")
+    b.process["user"] = {"uid": 1000, "gid": 1000}
+    b.config["annotations"] = {"run.oci.keep_original_groups": str(int(keep))}
+    if userns:
+        b.user_namespace()
+    box = runtime.container(b)
+    box.create(extra_groups=[54321, 54322])
+    box.start()
+    assert kernel.status(box.pid, "Groups").split() == ["54321", "54322"] * keep
+    seen = box.exec("grep", "Groups", "/proc/self/status", extra_groups=[54323]).stdout.split()[1:]
+    assert seen == [str(65534 if userns else 54323)] * keep
 
 
 def test_streams_belong_to_the_user(runtime, bundle, tmp_path):

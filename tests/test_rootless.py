@@ -12,7 +12,7 @@ import pytest
 from harness import mountinfo, private
 from harness.kernel import alive, cgroup_path, cgroup_pids, cmdline, eventually, frozen
 from harness.refused import refused
-from harness.runtime import run, wait_exit
+from harness.runtime import SCALE, run, wait_exit
 
 ROOT = pathlib.Path(private.CGROUP)
 
@@ -546,6 +546,25 @@ def test_sources_that_the_user_cannot_reach(rootless, own, tmp_path):
                                                                     "d:/tmp/below": "EACCES"}
     b.mounts[-1]["source"] += "/below"
     assert "permission denied" in refused(rootless, b, f"/mounts/{len(b.mounts) - 1}/source")
+
+
+@pytest.mark.parametrize("subordinate", [False, True])
+def test_source_that_a_group_of_the_user_opens(rootless, own, user, tmp_path, subordinate):
+    """The groups of the caller count for what is opened, and are gone before the program."""
+    (tmp_path / "shared/below").mkdir(parents=True)
+    (tmp_path / "shared/below/file").write_text("seen")
+    os.chown(tmp_path / "shared", 0, 54321)
+    (tmp_path / "shared").chmod(0o750)
+    b = own("/bin/sh", "-c", "cat /tmp/file; grep Groups /proc/self/status")
+    b.mount("/tmp", tmp_path / "shared/below", "bind")
+    if subordinate:
+        first, count = user.subuid
+        b.user_namespace([(0, user.uid, 1), (1, first, count)], [(0, user.gid, 1), (1, first, count)])
+    with rootless.popen("run", "--bundle", b, rootless.new_id(), extra_groups=[54321],
+                        stdout=subprocess.PIPE) as process:
+        seen = process.communicate(timeout=30 * SCALE)[0].decode()
+    assert process.returncode == 0 and seen.startswith("seenGroups:")
+    assert not subordinate or seen.split() == ["seenGroups:"]
 
 
 def test_flags_of_the_hosts_mounts_stay(rootless, own, user):

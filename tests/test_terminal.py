@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """process.terminal: in the foreground, through --console-socket, for exec."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import time
 
 import pytest
 
+from harness.kernel import eventually
 from harness.runtime import SCALE, wait_exit
 from harness.terminal import ConsoleSocket, Terminal, set_winsize, winsize
 
@@ -248,6 +250,43 @@ def test_reader_that_has_gone(runtime, tty, tmp_path):
                               stdout=write, check=False)
     os.close(write)
     assert done.returncode == 4 and done.stderr == ""
+
+
+def full_pipe():
+    """A pipe that takes nothing more; whoever holds both ends does not read."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, bytes(4096))
+    os.set_blocking(write, True)
+    return read, write
+
+
+def test_reader_that_does_not_read(runtime, tty, background):
+    """Signals are passed on all the same; a second one says that nobody will ever read."""
+    box = runtime.container(tty("trap 'exit 7' TERM; echo x; sleep 1000 & wait"))
+    read, write = full_pipe()
+    process = background("run", "--bundle", box.bundle, box.id, stdin=subprocess.DEVNULL,
+                         stdout=write)
+    eventually(lambda: runtime.run("state", box.id, check=False).returncode == 0)
+    box.wait_for("running")
+    box.exec("sh", "-c", "until grep -q '^SigCgt:.*4...$' /proc/1/status; do sleep 0.01; done")
+    process.send_signal(signal.SIGTERM)
+    box.wait_for("stopped")
+    process.send_signal(signal.SIGTERM)
+    ends(process, 7)
+    os.close(read)
+    os.close(write)
+
+
+def test_deadline_while_nobody_reads(runtime, tty):
+    read, write = full_pipe()
+    done = runtime.run_bundle(tty("echo x; sleep 1000"), "--timeout", "1s", stdout=write,
+                              check=False)
+    os.close(read)
+    os.close(write)
+    assert done.returncode == 124
 
 
 # --- job control ---

@@ -74,6 +74,12 @@ def test_the_most_mappings_that_the_kernel_takes(runtime, bundle):
     assert len(runtime.probe(bundle().user_namespace(rows))["uid_map"]) == 340
 
 
+def test_mappings_of_more_text_than_the_kernel_takes(runtime, bundle):
+    rows = [(i, 3_000_000_000 + 2 * i, 1) for i in range(340)]
+    message = refused(runtime, bundle().user_namespace(rows), "/linux/gidMappings")
+    assert f"less than {os.sysconf('SC_PAGESIZE')} bytes" in message
+
+
 def test_mappings_without_namespace(runtime, bundle):
     b = bundle().user_namespace().without_namespace("user")
     assert "user" in refused(runtime, b)
@@ -87,6 +93,22 @@ def test_a_single_id_that_is_not_root(runtime, bundle):
     b.process["capabilities"] = {}
     seen = runtime.probe(b)
     assert seen["status"]["Uid"].split() == ["1000"] * 4 and seen["status"]["CapEff"] == "0" * 16
+
+
+def test_mappings_with_neither_root_nor_the_caller(runtime, bundle):
+    """Who makes mount points and files is the user of the process, as nobody else exists."""
+    b = bundle("/bin/sleep", "1000").user_namespace([(1000, 1_000_042, 1)])
+    b.process["user"] = {"uid": 1000, "gid": 1000}
+    b.mounts[2]["options"].remove("gid=5")
+    b.mount("/new/dir", "tmpfs", "size=4k", type="tmpfs")
+    os.chown(b.rootfs, 1_000_042, 1_000_042)
+    box = runtime.container(b)
+    box.create()
+    box.start()
+    made = os.stat(b.rootfs / "new")
+    assert (made.st_uid, made.st_gid) == (1_000_042, 1_000_042)
+    assert box.probe()["status"]["Uid"].split() == ["1000"] * 4
+    runtime.run("verify", box.id)
 
 
 def test_ownership(runtime, bundle):

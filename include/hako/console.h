@@ -49,8 +49,11 @@ console_resize(const struct console *c);
 void
 console_continue(struct console *c);
 
-/* Deliver what is left, and give the terminal its modes back. */
+/*
+ * Deliver what is left, and give the terminal its modes back. A reader is waited for,
+ * if `waits` says so, until a signal that would end hako comes; signals is a signalfd.
+ */
 void
-console_end(struct console *c);
+console_end(struct console *c, int signals, bool waits);
 
 #endif

@@ -126,7 +126,8 @@ LAYER_PLAN(devices_plan)
 	if (plan_may_mount(plan) && !has_foreign_dev(plan))
 		plan_defaults(p, devices);
 	for (size_t i = 0; i < devices->count; i++)
-		plan_device(&rows[i], &plan->devices[plan->device_count++]);
+		if (plan->symlink_count == 0 || strcmp(rows[i].path, "/dev/ptmx") != 0)
+			plan_device(&rows[i], &plan->devices[plan->device_count++]);
 	return 0;
 }
 

@@ -72,11 +72,14 @@ write_file(pid_t pid, const char *file, const char *text, const struct json *at,
 
 /* An id that the caller's own namespace does not know cannot be handed on. */
 static int
-explain(enum idmap_kind kind, const struct objects *mappings, struct error *e)
+explain(enum idmap_kind kind, const struct objects *mappings, const char *text, struct error *e)
 {
 	enum caller_ids ids = kind == IDMAP_UIDS ? CALLER_UIDS : CALLER_GIDS;
 	const struct config_id_mapping *rows = mappings->items;
 
+	if (e->code == EINVAL && strlen(text) >= (size_t)sysconf(_SC_PAGESIZE))
+		return error_advise(e, "the kernel takes less than %ld bytes, and these are %zu",
+		                    sysconf(_SC_PAGESIZE), strlen(text));
 	if (e->code != EPERM)
 		return -1;
 	for (size_t i = 0; i < mappings->count; i++)
@@ -98,13 +101,13 @@ write_map(const struct plan *plan, const struct handles *h, enum idmap_kind kind
 	const struct idmap_plan *map = &plan->idmap;
 	bool uids = kind == IDMAP_UIDS;
 	const struct objects *mappings = uids ? &lin->uid_mappings : &lin->gid_mappings;
+	const char *text = uids ? map->uid_map : map->gid_map;
 
 	if (uids ? map->uid_helper : map->gid_helper)
 		return idmap_run_helper(kind, h->init_pid, mappings,
 		                        uids ? plan->options.host_uid : plan->options.host_gid, e);
-	if (write_file(h->init_pid, uids ? "uid_map" : "gid_map",
-	               uids ? map->uid_map : map->gid_map, mappings->at, e) < 0)
-		return explain(kind, mappings, e);
+	if (write_file(h->init_pid, uids ? "uid_map" : "gid_map", text, mappings->at, e) < 0)
+		return explain(kind, mappings, text, e);
 	return 0;
 }
 

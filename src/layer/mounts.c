@@ -245,6 +245,11 @@ label_root(const struct plan *plan, const struct mount_plan *m, int tree, struct
 
 	if (root >= 0 && fsetxattr(root, "security.selinux", label, strlen(label), 0) == 0)
 		return 0;
+	/* it belongs to who has made the IPC namespace, whom the user namespace may not know */
+	if (errno == EPERM && plan_isolates(plan, CLONE_NEWUSER))
+		return json_fallback(json_member(plan->config->linux_->at, "mountLabel"), e,
+		                     "mount-unlabelled",
+		                     "%s keeps its label: its owner is not mapped", m->destination);
 	return fail_label(plan, m->destination, e);
 }
 

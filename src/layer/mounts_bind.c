@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -40,11 +41,27 @@ open_source(const struct mount_plan *m, struct error *e)
 	return fd;
 }
 
+/* A link that is not followed is where its name says, wherever it leads. */
+static char *
+resolve(const struct mount_plan *m)
+{
+	const char *name = strrchr(m->source, '/');
+	autofree char *folder = NULL, *resolved = NULL;
+	char *path;
+
+	if ((!m->source_nofollow && !m->copy_symlink) || name == NULL)
+		return realpath(m->source, NULL);
+	if (asprintf(&folder, "%.*s/", (int)(name - m->source), m->source) < 0)
+		folder = NULL;
+	resolved = folder != NULL ? realpath(folder, NULL) : NULL;
+	return resolved != NULL && asprintf(&path, "%s%s", resolved, name) >= 0 ? path : NULL;
+}
+
 /* Below the rootfs an earlier mount may provide the source, so that only init sees it. */
 static bool
-is_outside(const char *rootfs, const char *source)
+is_outside(const char *rootfs, const struct mount_plan *m)
 {
-	autofree char *resolved = realpath(source, NULL);
+	autofree char *resolved = resolve(m);
 	size_t length = strlen(rootfs);
 
 	return resolved != NULL &&
@@ -92,7 +109,7 @@ open_early(const struct plan *plan, struct handles *h, size_t i, const char *roo
 		return -1;
 	if (m->idmap == NULL && !beyond_init(plan))
 		return 0;
-	if (!is_outside(rootfs, m->source))
+	if (!is_outside(rootfs, m))
 		return check_inside(plan, m, e);
 	h->mounts[i] = open_source(m, e);
 	/* without rights over this mount namespace it is left to init, who has its own */

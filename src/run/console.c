@@ -12,8 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum { FLUSH_MAX = 256 }; /* reads of a pty, which give 4 kB at most */
@@ -171,19 +173,46 @@ console_move(struct console *c, const struct pollfd fds[CONSOLE_FDS])
 		drain(&c->input, c->pty);
 	if (pty && (fds[1].events & POLLIN) != 0)
 		read_output(c);
-	if (!is_empty(&c->output))
+	/* only now: a reader that does not read must not keep us from all else */
+	if (fds[2].fd >= 0 && fds[2].revents != 0)
 		drain(&c->output, STDOUT_FILENO);
 }
 
-static void
-deliver(struct console_stream *s)
+/* Nobody is left to pass a signal on to: what would end us does, and so the deadline. */
+static bool
+is_told_to_end(int signals)
 {
-	struct pollfd ready = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return false;
+	switch (info.ssi_signo) {
+	case SIGALRM:
+	case SIGHUP:
+	case SIGINT:
+	case SIGQUIT:
+	case SIGTERM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool
+deliver(struct console_stream *s, int signals, int timeout_ms)
+{
+	struct pollfd fds[] = {{.fd = STDOUT_FILENO, .events = POLLOUT},
+	                       {.fd = signals, .events = POLLIN}};
 
 	while (!is_empty(s)) {
-		poll(&ready, 1, -1);
-		drain(s, STDOUT_FILENO);
+		if (poll(fds, ARRAY_SIZE(fds), timeout_ms) <= 0 && errno != EINTR)
+			return false;
+		if (fds[0].revents != 0)
+			drain(s, STDOUT_FILENO);
+		else if (fds[1].revents != 0 && is_told_to_end(signals))
+			return false;
 	}
+	return true;
 }
 
 /*
@@ -191,17 +220,19 @@ deliver(struct console_stream *s)
  * more than a pty holds; others who have the terminal open may write for ever.
  */
 static void
-flush(struct console *c)
+flush(struct console *c, int signals, int timeout_ms)
 {
-	deliver(&c->output);
-	for (int i = 0; i < FLUSH_MAX && fill(&c->output, c->pty) && !is_empty(&c->output); i++)
-		deliver(&c->output);
+	bool goes_on = deliver(&c->output, signals, timeout_ms);
+
+	for (int i = 0; goes_on && i < FLUSH_MAX; i++)
+		goes_on = fill(&c->output, c->pty) && !is_empty(&c->output) &&
+		          deliver(&c->output, signals, timeout_ms);
 }
 
 void
-console_end(struct console *c)
+console_end(struct console *c, int signals, bool waits)
 {
-	flush(c);
+	flush(c, signals, waits ? -1 : 0);
 	if (c->raw)
 		tcsetattr(c->terminal, TCSANOW, &c->saved);
 	close(c->pty);

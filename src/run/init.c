@@ -30,7 +30,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -49,18 +48,26 @@ die(int sock, const struct error *e)
 	_exit(1);
 }
 
-/* Root of the user namespace; where 0 is not mapped, whoever it is. */
+/*
+ * Root of the user namespace; where 0 is not mapped, the user of the process: who has no
+ * id there can make no file (EOVERFLOW). Of ids that are not mapped either,
+ * credentials_apply() tells. The caller's groups stay until then: they may be what
+ * opens the way to the source of a mount.
+ */
 static int
 become_root(const struct plan *plan, struct error *e)
 {
+	gid_t gid = plan->process.gid;
+	uid_t uid = plan->process.uid;
+
 	if (!plan_isolates(plan, CLONE_NEWUSER))
 		return 0;
-	if (!plan->idmap.setgroups_denied && setgroups(0, NULL) < 0 && errno != EPERM)
-		return error_set(e, errno, "idmap-failed", "setgroups");
-	if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
+	if (setresgid(0, 0, 0) < 0 && (errno != EINVAL || setresgid(gid, gid, gid) < 0) &&
+	    errno != EINVAL)
 		return error_set(e, errno, "idmap-failed",
 		                 "setresgid to root of the user namespace");
-	if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
+	if (setresuid(0, 0, 0) < 0 && (errno != EINVAL || setresuid(uid, uid, uid) < 0) &&
+	    errno != EINVAL)
 		return error_set(e, errno, "idmap-failed",
 		                 "setresuid to root of the user namespace");
 	return 0;
@@ -94,8 +101,7 @@ int
 init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e)
 {
 	const struct config_hooks *hooks = plan->config->hooks;
-	struct hook_call call = {
-		.name = "createContainer", .dir = plan->rootfs, .output = h->hook_output};
+	struct hook_call call = {.name = "createContainer", .output = h->hook_output};
 	autofree char *state = NULL;
 	int rc;
 
@@ -107,11 +113,14 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 		return -1;
 	if (hooks->create_container.count == 0)
 		return 0;
+	/* by its path root of a user namespace may not reach it */
+	if (fchdir(h->rootfs) < 0)
+		return error_set(e, errno, "hook-failed", "enter the directory of the rootfs");
 	call.state = state = state_json_of_plan(plan, STATUS_CREATING, getpid());
 	umask(h->hook_umask);
 	rc = hooks_run(&hooks->create_container, &call, e);
 	umask(0);
-	return rc;
+	return chdir("/") < 0 ? error_set(e, errno, "hook-failed", "enter /") : rc;
 }
 
 int

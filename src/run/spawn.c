@@ -137,19 +137,31 @@ join_foreign(const struct plan *plan, struct handles *h)
 }
 
 static int
+join_of_type(const struct plan *plan, const struct handles *h, int type, struct error *e)
+{
+	for (size_t i = 0; i < plan->join_count; i++) {
+		const struct namespace_join *join = &plan->joins[i];
+
+		if (join->type != type || h->namespaces[i] < 0 ||
+		    setns(h->namespaces[i], type) == 0)
+			continue;
+		json_error(json_member(join->at, "path"), e, errno, "namespace-failed",
+		           "join the namespace %s", join->path);
+		return e->code == EINVAL && type == CLONE_NEWUSER
+		               ? error_advise(e, "who is in it already needs no user namespace")
+		               : -1;
+	}
+	return 0;
+}
+
+static int
 join_first(const struct plan *plan, struct handles *h, struct error *e)
 {
-	int user_ns, pid_ns;
-
 	if (h->target_pidfd >= 0)
 		return init_exec_enter(plan, h, e) < 0 ? -1 : credentials_shed(plan, h, e);
 	join_foreign(plan, h);
-	user_ns = joined(plan, h, CLONE_NEWUSER);
-	pid_ns = joined(plan, h, CLONE_NEWPID);
-	if ((user_ns >= 0 && setns(user_ns, CLONE_NEWUSER) < 0) ||
-	    (pid_ns >= 0 && setns(pid_ns, CLONE_NEWPID) < 0))
-		return error_set(e, errno, "namespace-failed", "join the user or pid namespace");
-	return 0;
+	return join_of_type(plan, h, CLONE_NEWUSER, e) < 0 ? -1
+	                                                   : join_of_type(plan, h, CLONE_NEWPID, e);
 }
 
 static _Noreturn void

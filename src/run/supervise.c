@@ -182,7 +182,7 @@ supervise_terminal(struct served *served, struct error *e)
 	if (console_begin(&console, served->console, e) < 0)
 		return -1;
 	status = serve(signals, served, &console, e);
-	console_end(&console);
+	console_end(&console, signals, !served->ending.timed_out);
 	return status;
 }
 

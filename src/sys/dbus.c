@@ -2,15 +2,14 @@
 /*
  * A D-Bus client of a few hundred lines, for the one service that hako talks to.
  * libsystemd's would have to be loaded at run time, and a static program can load
- * nothing that was built with another libc. Messages are little-endian and short;
- * what comes in is checked against its length everywhere.
+ * nothing that was built with another libc. Messages are short, those sent are
+ * little-endian; what comes in is checked against its length everywhere.
  */
 #include "hako/dbus_message.h"
 #include "hako/file.h"
 #include "hako/mem.h"
 #include "hako/unixsock.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,22 +26,23 @@ enum { RECEIVE_SECONDS = 10, FIXED_HEADER = 16, BODY_LENGTH_AT = 4 };
 struct reader {
 	const unsigned char *bytes;
 	size_t length, at;
-	bool bad;
+	bool big_endian, bad;
 };
 
 static uint64_t
 take_number(struct reader *r, unsigned size)
 {
-	uint64_t little = 0;
+	uint64_t number = 0;
 
 	r->at += (size - r->at % size) % size;
 	if (r->bad || r->at + size > r->length) {
 		r->bad = true;
 		return 0;
 	}
-	memcpy(&little, r->bytes + r->at, size);
+	for (unsigned i = 0; i < size; i++)
+		number = number << 8 | r->bytes[r->at + (r->big_endian ? i : size - 1 - i)];
 	r->at += size;
-	return le64toh(little);
+	return number;
 }
 
 static const char *
@@ -122,12 +122,13 @@ receive(struct dbus *bus, unsigned char *bytes, struct received *ret, struct err
 	if (receive_all(bus->fd, bytes, FIXED_HEADER) < 0)
 		return error_set(e, errno, "dbus-failed", "wait for an answer");
 	*ret = (struct received){.type = bytes[1], .member = "", .error_name = "", .signature = ""};
+	r.big_endian = bytes[0] == 'B';
 	r.at = BODY_LENGTH_AT;
 	body = take_number(&r, 4);
 	(void)take_number(&r, 4);
 	fields = take_number(&r, 4);
 	header = FIXED_HEADER + (fields + 7) / 8 * 8;
-	if (bytes[0] != 'l' || header + body > DBUS_MESSAGE_MAX)
+	if ((bytes[0] != 'l' && !r.big_endian) || header + body > DBUS_MESSAGE_MAX)
 		return fail_message(e);
 	if (receive_all(bus->fd, bytes + FIXED_HEADER, header + body - FIXED_HEADER) < 0)
 		return error_set(e, errno, "dbus-failed", "read an answer");
@@ -135,7 +136,9 @@ receive(struct dbus *bus, unsigned char *bytes, struct received *ret, struct err
 	while (!r.bad && r.at < r.length)
 		take_field(&r, ret);
 	/* the body's alignment counts from its own beginning, which is a multiple of 8 */
-	ret->body = (struct reader){.bytes = bytes, .length = header + body, .at = header};
+	ret->body = r;
+	ret->body.length = header + body;
+	ret->body.at = header;
 	return r.bad ? fail_message(e) : 0;
 }
 

@@ -208,6 +208,35 @@ answer_question(int sock, int proc, const char *question)
 	(void)send(sock, &answer, sizeof(answer.code) + (n > 0 ? (size_t)n : 0), MSG_NOSIGNAL);
 }
 
+/* Where nobody is root: its own user, whose keys others may not see. */
+static int
+become_its_user(const struct observed *o, int proc)
+{
+	static char status[8192];
+	const char *uid, *gid;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d/status", (int)o->pid);
+	if (file_read_at(proc, name, status, sizeof(status)) < 0)
+		return -1;
+	uid = strstr(status, "\nUid:");
+	gid = strstr(status, "\nGid:");
+	if (uid == NULL || gid == NULL)
+		return 0;
+	if (setegid((gid_t)strtoul(gid + 5, NULL, 10)) < 0 ||
+	    seteuid((uid_t)strtoul(uid + 5, NULL, 10)) < 0)
+		return errno == EINVAL ? 0 : -1;
+	return 0;
+}
+
+static int
+become_root(const struct observed *o, int proc)
+{
+	if (setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0)
+		return 0;
+	return errno == EINVAL ? become_its_user(o, proc) : -1;
+}
+
 static _Noreturn void
 help(const struct observed *o, int types, int sock)
 {
@@ -220,9 +249,8 @@ help(const struct observed *o, int types, int sock)
 	prctl(PR_SET_DUMPABLE, 0);
 	if (proc < 0 || (types != 0 && setns(o->pidfd, types) < 0))
 		code = errno;
-	if ((types & CLONE_NEWUSER) != 0 && code == 0 &&
-	    (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
-		code = errno == EINVAL ? 0 : errno; /* nobody is root there */
+	if ((types & CLONE_NEWUSER) != 0 && code == 0 && become_root(o, proc) < 0)
+		code = errno;
 	(void)send(sock, &code, sizeof(code), MSG_NOSIGNAL);
 	while (code == 0 && (n = recv(sock, question, sizeof(question) - 1, 0)) > 0) {
 		question[n] = '\0';

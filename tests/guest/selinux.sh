@@ -120,6 +120,18 @@ user_namespace() {
 }
 check selinux_in_a_user_namespace user_namespace
 
+# The root of its mqueue belongs to the host's root, and cannot be labelled from inside.
+shifted_user_namespace() {
+	domain $box
+	map='[{"containerID": 0, "hostID": 100000, "size": 65536}]'
+	namespaces=', {"type": "user"}'
+	linux="$linux\"uidMappings\": $map, \"gidMappings\": $map,"
+	mounts=', {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue"}'
+	run '' 'echo ran'
+	grep -qx ran /tmp/out
+}
+check selinux_mount_label_without_its_owner shifted_user_namespace
+
 # --- exec -------------------------------------------------------------------
 
 in_exec() {

@@ -178,12 +178,16 @@ test_answers(void **state)
 	                                        "\40\0\0\0" REPLY "\10\1g\0\1s\0\0"
 	                                        "\4\1s\0\7\0\0\0a.b.Bad\0") "\4\0\0\0why?\0";
 	static const char nothing[] = OK HEADER("\2", "\0", "\10\0\0\0" REPLY);
+	static const char big_endian[] =
+		OK "B\2\0\1\0\0\0\7\0\0\0\11\0\0\0\17\5\1u\0\0\0\0\1\10\1g\0\1o\0\0\0\0\0\2/b\0";
 	char text[16];
 	struct error e;
 
 	(void)state;
 	assert_int_equal(call(object, sizeof(object) - 1, text, sizeof(text), &e), 0);
 	assert_string_equal(text, "/a");
+	assert_int_equal(call(big_endian, sizeof(big_endian) - 1, text, sizeof(text), &e), 0);
+	assert_string_equal(text, "/b");
 	assert_int_equal(call(refusal, sizeof(refusal) - 1, text, sizeof(text), &e), -1);
 	assert_string_equal(e.id, "Bad");
 	assert_string_equal(e.msg, "why?");
