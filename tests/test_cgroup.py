@@ -158,6 +158,22 @@ def test_frozen_parent(runtime, bundle, group):
     assert not (group / "below").exists()
 
 
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("command", ["kill ID KILL", "kill --all ID KILL", "delete --force ID"])
+def test_parent_that_is_frozen_later(runtime, sleeper, group, command, paused):
+    """SIGKILL has its effect all the same: nothing waits for a thaw that does not come."""
+    box = sleeper(f"/{group.name}/below")
+    if paused:
+        runtime.run("pause", box.id)
+    (group / "cgroup.freeze").write_text("1")
+    start = time.monotonic()
+    runtime.run(*command.replace("ID", box.id).split())
+    assert time.monotonic() - start < 5
+    runtime.run("delete", "--force", box.id)
+    assert time.monotonic() - start < 8 and not (group / "below").exists()
+    (group / "cgroup.freeze").write_text("0")
+
+
 def test_first_instruction_is_in_the_cgroup(runtime, bundle, token):
     """Nothing is moved later: even what init makes before the program runs is there."""
     b = bundle("/bin/true")

@@ -418,6 +418,11 @@ def test_init_that_has_left_its_cgroup(runtime, box, token, removed):
     result = box.exec("/bin/true", options=("--cgroup", "/"), check=False)
     assert result.returncode == (255 if removed else 0)
     assert box.status == "running"
+    if removed:
+        assert runtime.run("ps", "--format", "json", box.id).json() == [box.pid]
+        runtime.run("kill", "--all", box.id, "WINCH")
+        runtime.run("kill", "--all", box.id, "KILL")
+        assert kernel.eventually(lambda: kernel.cgroup_pids(elsewhere) == set())
     box.delete("--force")
     kernel.eventually(lambda: kernel.cgroup_pids(elsewhere) == set())
     elsewhere.rmdir()

@@ -172,6 +172,14 @@ def test_failing_call(runtime, bundle, leaks, call, errno, when):
     assert leaks.wait() == []
 
 
+def test_renames_elsewhere(runtime, bundle):
+    """On a busy machine openat2(2) gives up on ".." many times in a row: nothing has failed."""
+    result = strace(runtime, ["-f", "-o", "/dev/null",
+                              "-e", "inject=openat2:error=EAGAIN:when=1..200"],
+                    "run", "--bundle", bundle("/bin/echo", "here"), runtime.new_id())
+    assert (result.returncode, result.stdout, result.stderr) == (0, "here\n", "")
+
+
 @pytest.mark.parametrize("call, errno", [("bind", "EADDRINUSE"), ("listen", "ENOMEM")])
 def test_failing_call_of_create(runtime, bundle, leaks, tmp_path, call, errno):
     result = strace(runtime, ["-o", "/dev/null", "-e", f"inject={call}:error={errno}"], "create",

@@ -119,6 +119,22 @@ def test_superblock_options(runtime, bundle):
                                     for i, options in enumerate(SUPERBLOCK)}) == {}
 
 
+def test_commas_that_belong_to_a_value(runtime, bundle, tmp_path):
+    """overlayfs has them escaped, the list of nodes in a policy of tmpfs has them as they are."""
+    lower, upper, work = (tmp_path / name for name in ("lower,1", "upper,1", "work,1"))
+    for folder in (lower, upper, work):
+        folder.mkdir()
+    (lower / "file").write_text("below")
+    escaped = [str(folder).replace(",", "\\,") for folder in (lower, upper, work)]
+    b = bundle().mount("/m/overlay", "overlay", f"lowerdir={escaped[0]},upperdir={escaped[1]}",
+                       f"workdir={escaped[2]}", type="overlay")
+    b.mount("/m/tmpfs", "tmpfs", "mpol=interleave:0,0,mode=711,nr_inodes=7", type="tmpfs")
+    script = "cat /m/overlay/file; touch /m/overlay/new; grep ' /m/tmpfs ' /proc/mounts"
+    seen = shell(runtime, b, script)
+    assert seen.startswith("below") and (upper / "new").exists()
+    assert {"mpol=interleave:0", "mode=711", "nr_inodes=7"} <= set(seen.split()[-3].split(","))
+
+
 # option -> flags of the top mount and of the one below it, which was mounted nosuid
 RECURSIVE = {
     "ro": ("ro", "rw nosuid"),

@@ -576,8 +576,28 @@ def test_flags_of_the_hosts_mounts_stay(rootless, own, user):
         b = own().mount("/tmp", volume, "bind")
         assert mountinfo.parse(rootless.probe(b)["mounts"])["/tmp"].options >= {"nosuid", "nodev",
                                                                                 "ro"}
-        b.mounts[-1]["options"] = ["bind", "rw"]
+        b.mounts[-1]["options"] = ["bind", "suid"]
         assert "may not clear" in refused(rootless, b)
+    finally:
+        private.umount(volume)
+
+
+def test_a_read_only_source_stays_read_only(rootless, own, user):
+    """Engines write rw for every volume that is not to be read-only."""
+    volume = user.home / "readonly"
+    volume.mkdir(exist_ok=True)
+    private.mount("tmpfs", volume, "tmpfs", 2 | 4 | 1)
+    try:
+        b = own().mount("/tmp", volume, "rbind", "rw", "rprivate")
+        assert mountinfo.parse(rootless.probe(b)["mounts"])["/tmp"].options >= {"nosuid", "nodev",
+                                                                                "ro"}
+        box = rootless.container(b.sh("sleep 1000"))
+        assert "mount-readonly" in rootless.run("--log-level", "warning", "run", "--detach", "-b",
+                                                b, box.id).stderr
+        rootless.run("verify", "--only", "mounts./tmp.readonly", box.id)
+        box.delete("--force")
+        rootless.options.append("--strict")
+        assert "stays read-only" in refused(rootless, b)
     finally:
         private.umount(volume)
 

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import resource
 import stat
 import subprocess
 
@@ -166,6 +167,27 @@ def test_source_that_root_of_the_namespace_cannot_reach(runtime, bundle, tmp_pat
     seen = runtime.probe(b, "cat:/var/file", "cat:/etc/group", "c:/var/new")
     assert seen["tests"] == {"cat:/var/file": "seen", "cat:/etc/group": "seen", "c:/var/new": "ok"}
     assert os.stat(secret / "volume/new").st_uid == 1_000_000
+
+
+def test_more_sources_than_the_limit_of_descriptors(runtime, bundle, tmp_path):
+    """The parent holds all of them at once: only there the soft limit is raised meanwhile."""
+    b, limits = bundle().user_namespace(), (150, 4096)
+    source = tmp_path / "source"
+    source.mkdir(mode=0o755)
+    for i in range(200):
+        b.mount(f"/tmp/{i}", source, "bind")
+    b.process["rlimits"] = []
+    (b.rootfs / "tmp").chmod(0o777)
+    told = tmp_path / "told"
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", f"ulimit -Sn >>{told}; ulimit -Hn >>{told}"]}
+    b.config["hooks"] = {"createRuntime": [hook], "createContainer": [hook]}
+    told.touch()
+    told.chmod(0o666)
+    seen = runtime.run_bundle(
+        b.sh("grep -c ' /tmp/' /proc/mounts; ulimit -Sn; ulimit -Hn"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)).stdout
+    assert seen.split() == ["200", "150", "4096"]
+    assert told.read_text().split() == ["150", "4096"] * 2
 
 
 def test_source_that_an_earlier_mount_provides(runtime, bundle):

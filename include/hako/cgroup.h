@@ -74,6 +74,10 @@ cgroup_remove(int root, const char *path, int timeout_ms);
 int
 cgroup_freeze(int cgroup, bool frozen);
 
+/* Thaw for who has been killed: not waited for, because a cgroup above may be frozen as well. */
+void
+cgroup_thaw(int cgroup);
+
 /* 1 frozen, 0 not, -1 with errno. */
 int
 cgroup_is_frozen(int cgroup);

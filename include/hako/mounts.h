@@ -37,6 +37,15 @@ int
 bind_attach_tree(struct handles *h, size_t i, const struct mount_plan *m, int tree,
                  struct error *e);
 
+/* The sources that the parent had opened are with init: the limit of descriptors as it was. */
+void
+mounts_lower_descriptors(struct handles *h);
+
+/* mounts_extra.c: is the mount that this line shows to be so, having been set these attributes? */
+bool
+mount_expects_readonly(const struct observed *o, const struct mount_plan *m,
+                       const struct mount_line *line, uint64_t set);
+
 /* mounts_hidden.c: for check alone, of mounts in vain. */
 void
 mounts_warn_of_hidden(struct arena *arena, const struct plan *plan);

@@ -17,6 +17,10 @@
 int
 path_open_in_root(int root, const char *path, int flags);
 
+/* The same where no component may be a symbolic link: ELOOP. */
+int
+path_open_unlinked_in_root(int root, const char *path, int flags);
+
 /* mkdir -p inside root (mode 0755 for what is missing), following its links; an O_PATH fd. */
 int
 path_make_dirs_in_root(int root, const char *path);

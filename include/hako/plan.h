@@ -395,13 +395,14 @@ struct handles {
 	bool resctrl_made;               /* now it is, by us */
 	int *mounts; /* a tree per mount, opened by the parent when init could not; else NULL */
 	int *mount_users; /* with mounts: the user namespace that an idmapped one takes its ids from */
-	int pidfd_sock;     /* the caller's: it takes a pidfd of init (parent) */
-	int console;        /* the socket that takes the pty (init) */
-	int console_peer;   /* its other end when hako itself serves the terminal (parent) */
-	int terminal;       /* the process's side of the pty (init) */
-	int notify;         /* the container's socket for sd_notify(3) */
-	int hook_output[2]; /* where hooks write to; -1: nowhere */
-	mode_t hook_umask;  /* the caller's, which they get and init does not build with */
+	uint64_t descriptors_soft; /* the caller's limit, while it is raised for mounts; else 0 */
+	int pidfd_sock;            /* the caller's: it takes a pidfd of init (parent) */
+	int console;               /* the socket that takes the pty (init) */
+	int console_peer;          /* its other end when hako itself serves the terminal (parent) */
+	int terminal;              /* the process's side of the pty (init) */
+	int notify;                /* the container's socket for sd_notify(3) */
+	int hook_output[2];        /* where hooks write to; -1: nowhere */
+	mode_t hook_umask;         /* the caller's, which they get and init does not build with */
 	int net_ns; /* the container's, held while its devices might have to come back (parent) */
 	struct net_move *net_moves; /* those devices */
 	size_t net_move_count;

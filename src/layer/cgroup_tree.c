@@ -156,10 +156,16 @@ cgroup_freeze(int cgroup, bool frozen)
 	if (frozen) { /* not half frozen for ever */
 		int saved = errno;
 
-		(void)file_write_at(cgroup, "cgroup.freeze", "0");
+		cgroup_thaw(cgroup);
 		errno = saved;
 	}
 	return -1;
+}
+
+void
+cgroup_thaw(int cgroup)
+{
+	(void)file_write_at(cgroup, "cgroup.freeze", "0");
 }
 
 static int
@@ -181,7 +187,8 @@ cgroup_kill(int cgroup)
 	/* before Linux 5.14: hold them still, so that none forks away meanwhile */
 	if (cgroup_freeze(cgroup, true) < 0 || cgroup_visit(cgroup, kill_one, NULL) < 0)
 		return -1;
-	return cgroup_freeze(cgroup, false);
+	cgroup_thaw(cgroup);
+	return 0;
 }
 
 /* Walk ---------------------------------------------------------------------------- */

@@ -88,8 +88,7 @@ int
 mount_open_target(const struct handles *h, const struct mount_plan *m, bool directory,
                   bool *ret_made, struct error *e)
 {
-	int fd = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
-	                     RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	int fd = path_open_unlinked_in_root(h->rootfs, m->destination, O_PATH);
 
 	*ret_made = false;
 	if (fd >= 0)
@@ -110,6 +109,17 @@ mount_open_target(const struct handles *h, const struct mount_plan *m, bool dire
 
 /* Attributes and propagation ---------------------------------------------- */
 
+/* Engines write "rw" unasked, and in a user namespace what the host has read-only is locked. */
+static bool
+keeps_readonly(const struct mount_plan *m, int fd, const struct mount_attr *attr)
+{
+	struct mount_attr others = *attr;
+
+	others.attr_clr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	return m->kind == MOUNT_BIND && others.attr_clr != attr->attr_clr &&
+	       mount_setattr(fd, "", AT_EMPTY_PATH, &others, sizeof(others)) == 0;
+}
+
 static int
 set_attributes(const struct mount_plan *m, int fd, uint64_t set, uint64_t clear, bool recursive,
                struct error *e)
@@ -121,6 +131,10 @@ set_attributes(const struct mount_plan *m, int fd, uint64_t set, uint64_t clear,
 		return 0;
 	if (mount_setattr(fd, "", flags, &attr, sizeof(attr)) == 0)
 		return 0;
+	if (errno == EPERM && !recursive && keeps_readonly(m, fd, &attr))
+		return json_fallback(json_member(m->at, "options"), e, "mount-readonly",
+		                     "%s stays read-only, as the host has its source",
+		                     m->destination);
 	if (errno == EPERM && clear != 0)
 		return json_error(json_member(m->at, "options"), e, EPERM, "mount-locked",
 		                  "clear an option of %s that this user namespace may not clear",
@@ -480,6 +494,7 @@ LAYER_RUN(mounts_attach)
 		if (attach[plan->mounts[i].kind](plan, h, i, e) < 0)
 			return -1;
 	}
+	mounts_lower_descriptors(h);
 	return 0;
 }
 

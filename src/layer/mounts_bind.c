@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -132,12 +133,39 @@ is_needed(const struct plan *plan)
 	return false;
 }
 
+/* Each takes one or two at the same time, and services start with a low soft limit. */
+static void
+raise_descriptors(const struct plan *plan, struct handles *h)
+{
+	enum { FEW = 64 };
+	struct rlimit limit;
+
+	if (plan->mount_count <= FEW || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	h->descriptors_soft = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* else a source will say that it does not fit */
+}
+
+void
+mounts_lower_descriptors(struct handles *h)
+{
+	struct rlimit limit;
+
+	if (h->descriptors_soft == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = h->descriptors_soft;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	h->descriptors_soft = 0;
+}
+
 LAYER_RUN(mounts_open)
 {
 	autofree char *rootfs = NULL;
 
 	if (!is_needed(plan))
 		return 0;
+	raise_descriptors(plan, h);
 	rootfs = realpath(plan->rootfs, NULL);
 	h->mounts = calloc(plan->mount_count, sizeof(*h->mounts));
 	h->mount_users = calloc(plan->mount_count, sizeof(*h->mount_users));
@@ -171,8 +199,7 @@ open_target(const struct handles *h, const struct mount_plan *m, int tree, struc
 {
 	struct stat st;
 	bool made;
-	int target = sys_openat2(h->rootfs, m->destination, O_PATH | O_CLOEXEC, 0,
-	                         RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+	int target = path_open_unlinked_in_root(h->rootfs, m->destination, O_PATH);
 
 	if (target >= 0)
 		return target;

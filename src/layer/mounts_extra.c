@@ -6,12 +6,34 @@
  * the same filesystem at that place on the host.
  */
 #include "hako/mounts.h"
+#include "hako/syscall.h"
+#include "hako/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* In a user namespace "rw" cannot change what the host has read-only. */
+bool
+mount_expects_readonly(const struct observed *o, const struct mount_plan *m,
+                       const struct mount_line *line, uint64_t set)
+{
+	autoclose int source = -1;
+	const struct mountinfo *host;
+	const struct mount_line *own;
+	bool is_root;
+
+	if ((set & MOUNT_ATTR_RDONLY) != 0)
+		return true;
+	if (m->kind != MOUNT_BIND || !words_include(line->options, "ro"))
+		return false;
+	source = open(m->source, O_PATH | O_CLOEXEC);
+	host = source >= 0 ? mountinfo_read(o->arena, AT_FDCWD, "/proc/self/mountinfo") : NULL;
+	own = host != NULL ? mountinfo_find(host, observed_mount_id(source, &is_root)) : NULL;
+	return own != NULL && words_include(own->options, "ro");
+}
 
 struct account {
 	const struct plan *plan;

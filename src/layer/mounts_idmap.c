@@ -266,6 +266,17 @@ mount_idmap_open(const struct plan *plan, struct handles *h, size_t i, struct er
 	return 0;
 }
 
+/* Init has all of them. Only many are in the way of what the parent is still to open. */
+static void
+let_go(const struct plan *plan, struct handles *h)
+{
+	for (size_t i = 0; h->descriptors_soft != 0 && i < plan->mount_count; i++) {
+		close_cleaner(&h->mounts[i]);
+		h->mounts[i] = -1;
+	}
+	mounts_lower_descriptors(h);
+}
+
 /* Those that were waiting for the maps of the container's user namespace. */
 LAYER_RUN(mounts_map)
 {
@@ -284,5 +295,6 @@ LAYER_RUN(mounts_map)
 		if (mount_idmap_apply(m, h->mounts[i], user_ns, e) < 0)
 			return -1;
 	}
+	let_go(plan, h);
 	return 0;
 }

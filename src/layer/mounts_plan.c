@@ -11,8 +11,8 @@
 #include "hako/path.h"
 #include "hako/problem.h"
 #include "hako/syscall.h"
-#include "hako/words.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -34,15 +34,31 @@ add_data(struct arena *arena, struct mount_plan *m, const char *key, size_t leng
 	pair->value = arena_strdup(arena, value);
 }
 
+/* A comma can belong to a value as well, for which filesystems have rules of their own. */
+static size_t
+option_length(const struct mount_plan *m, const char *text)
+{
+	bool overlay = strcmp(m->type, "overlay") == 0, tmpfs = strcmp(m->type, "tmpfs") == 0;
+	const char *p = text;
+
+	for (; *p != '\0' && (*p != ',' || (tmpfs && isdigit((unsigned char)p[1]))); p++)
+		if (overlay && *p == '\\' && p[1] != '\0')
+			p++;
+	return (size_t)(p - text);
+}
+
 /* Filesystem options: each "key" or "key=value", also several with commas between. */
 static void
 plan_data(struct arena *arena, struct mount_plan *m, const char *option)
 {
-	char *rest = arena_strdup(arena, option), *word;
+	for (size_t length; *option != '\0'; option += length + (option[length] == ',')) {
+		char *word, *equal;
 
-	while ((word = words_take(&rest, ",")) != NULL) {
-		char *equal = strchr(word, '=');
-
+		length = option_length(m, option);
+		if (length == 0)
+			continue;
+		word = arena_strndup(arena, option, length);
+		equal = strchr(word, '=');
 		if (equal == NULL)
 			add_flag(arena, m, word);
 		else

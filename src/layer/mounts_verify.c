@@ -171,7 +171,7 @@ verify_attributes(const struct subject *s)
 
 	if ((s->known & MOUNT_ATTR_RDONLY) != 0)
 		verdict_compare(s->v, claim_of(s, CHECK_MOUNT_READONLY, "options"),
-		                (s->set & MOUNT_ATTR_RDONLY) != 0 ? "ro" : "rw",
+		                mount_expects_readonly(s->o, s->m, s->line, s->set) ? "ro" : "rw",
 		                (found & MOUNT_ATTR_RDONLY) != 0 ? "ro" : "rw");
 	if (mask != 0)
 		verdict_compare(s->v, claim_of(s, CHECK_MOUNT_OPTIONS, "options"),
@@ -319,14 +319,14 @@ last_value(const struct subject *s, const struct string_pair *pair)
 	return value;
 }
 
-/* Ids are shown as the namespace has them, a share of the memory as what it came to. */
+/* Ids are shown as the namespace has them, a share of memory as what it came to, nodes as ranges. */
 static bool
 is_comparable(const struct subject *s, const char *key, const char *value)
 {
 	bool is_id = strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0;
 
 	return strstr(key, "context") == NULL && strchr(value, '%') == NULL &&
-	       !(is_id && plan_isolates(s->plan, CLONE_NEWUSER));
+	       strcmp(key, "mpol") != 0 && !(is_id && plan_isolates(s->plan, CLONE_NEWUSER));
 }
 
 /* Those that the kernel shows; what is the default it does not. */

@@ -341,7 +341,8 @@ container_freeze(const struct container *c, bool frozen, struct error *e)
 	if (cgroup < 0)
 		return -1;
 	if (cgroup_freeze(cgroup, frozen) < 0)
-		return error_set(e, errno, "freeze-failed", "%s the cgroup",
-		                 frozen ? "freeze" : "thaw");
+		return error_set(e, errno, "freeze-failed", "%s",
+		                 frozen ? "freeze the cgroup"
+		                        : "thaw the cgroup (is one above it frozen as well?)");
 	return 0;
 }

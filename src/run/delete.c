@@ -32,7 +32,7 @@ thaw(const struct container *c)
 	autoclose int cgroup = container_cgroup(c, &ignored);
 
 	if (cgroup >= 0)
-		(void)cgroup_freeze(cgroup, false);
+		cgroup_thaw(cgroup);
 }
 
 /* Where init has no pid namespace of its own, others may live on when it has ended. */
@@ -137,7 +137,7 @@ kill_everything(const struct container *c, struct error *e)
 	if (cgroup >= 0) {
 		(void)cgroup_kill(cgroup);
 		if (c->status == STATUS_PAUSED)
-			(void)cgroup_freeze(cgroup, false);
+			cgroup_thaw(cgroup);
 	}
 	if (cgroup >= 0)
 		(void)cgroup_wait_empty(cgroup, KILL_MS);

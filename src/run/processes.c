@@ -44,6 +44,13 @@ cgroup_has_gone(const struct container *c, int code)
 	return c->status == STATUS_STOPPED && (code == ENOENT || code == ENODEV);
 }
 
+/* Init has left it, and whoever removed it did not ask: the pid namespace is still known. */
+static bool
+has_left_cgroup(const struct container *c, int code)
+{
+	return c->status != STATUS_STOPPED && c->state->own_pid_namespace && code == ENOENT;
+}
+
 int
 container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), void *data,
                 struct error *e)
@@ -53,6 +60,8 @@ container_visit(const struct container *c, int (*visit)(pid_t pid, void *data), 
 	if (c->state->cgroup_path == NULL)
 		return c->status == STATUS_STOPPED ? 0 : visit_namespace(c, visit, data, e);
 	cgroup = container_cgroup(c, e);
+	if (cgroup < 0 && has_left_cgroup(c, e->code))
+		return visit_namespace(c, visit, data, e);
 	if (cgroup < 0)
 		return cgroup_has_gone(c, e->code) ? 0 : -1;
 	if (cgroup_visit(cgroup, visit, data) < 0 && !cgroup_has_gone(c, errno))
@@ -70,6 +79,15 @@ signal_one(pid_t pid, void *data)
 	return 0;
 }
 
+/* With init the kernel ends all of its namespace. */
+static int
+signal_namespace(const struct container *c, int signal, struct error *e)
+{
+	if (signal == SIGKILL)
+		return container_signal_init(c, signal, e);
+	return container_visit(c, signal_one, &signal, e);
+}
+
 /* SIGKILL is one write; a cgroup may also hold who is left when init has ended. */
 static int
 signal_cgroup(const struct container *c, int signal, struct error *e)
@@ -77,6 +95,8 @@ signal_cgroup(const struct container *c, int signal, struct error *e)
 	autoclose int cgroup = container_cgroup(c, e);
 	int rc;
 
+	if (cgroup < 0 && has_left_cgroup(c, e->code))
+		return signal_namespace(c, signal, e);
 	if (cgroup < 0)
 		return cgroup_has_gone(c, e->code) ? 0 : -1;
 	rc = signal == SIGKILL ? cgroup_kill(cgroup) : cgroup_visit(cgroup, signal_one, &signal);
@@ -110,7 +130,5 @@ container_signal_all(const struct container *c, int signal, struct error *e)
 		return fail_unknown(e);
 	if (c->status == STATUS_STOPPED)
 		return 0; /* and with init the whole namespace */
-	if (signal == SIGKILL)
-		return container_signal_init(c, signal, e);
-	return container_visit(c, signal_one, &signal, e);
+	return signal_namespace(c, signal, e);
 }

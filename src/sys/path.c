@@ -18,7 +18,7 @@
 
 enum { IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 enum { BENEATH = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
-enum { RETRIES = 32 }; /* EAGAIN: a rename was going on elsewhere (openat2(2)) */
+enum { RETRIES = 1000 }; /* EAGAIN: a rename or mount elsewhere, of which there may be many */
 
 static int
 resolve(int dir, const char *path, int flags, unsigned how)
@@ -36,6 +36,12 @@ int
 path_open_in_root(int root, const char *path, int flags)
 {
 	return resolve(root, path, flags, IN_ROOT);
+}
+
+int
+path_open_unlinked_in_root(int root, const char *path, int flags)
+{
+	return resolve(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }
 
 int
