@@ -46,6 +46,19 @@ bool
 mount_expects_readonly(const struct observed *o, const struct mount_plan *m,
                        const struct mount_line *line, uint64_t set);
 
+/* mounts_label.c: is linux.mountLabel, if there is one, a label that this kernel takes? */
+int
+mounts_check_label(const struct plan *plan, struct error *e);
+
+/* Give it to a filesystem that is being made, as an option. */
+int
+mount_label_option(const struct plan *plan, const struct mount_plan *m, int context,
+                   struct error *e);
+
+/* Give it to the root of a mounted one, which takes no such option. */
+int
+mount_label_root(const struct plan *plan, const struct mount_plan *m, int tree, struct error *e);
+
 /* mounts_hidden.c: for check alone, of mounts in vain. */
 void
 mounts_warn_of_hidden(struct arena *arena, const struct plan *plan);

@@ -59,6 +59,8 @@ int
 seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter *filter,
                         struct error *e);
 
+/* seccomp_names.c: what libseccomp knows ------------------------------------------- */
+
 /* Is there a system call of that name, on whatever architecture? */
 bool
 seccomp_knows(const char *name);
@@ -66,6 +68,9 @@ seccomp_knows(const char *name);
 /* The name of a system call of an architecture (AUDIT_ARCH_...), freed by the caller, or NULL. */
 char *
 seccomp_name_of(uint32_t audit_arch, int number);
+
+/* What the numbers of x32 have and those of x86_64 have not. */
+enum { X32_BASE = 0x40000000 };
 
 /* An ABI of this machine. */
 struct seccomp_abi {

@@ -30,7 +30,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 /* Targets ---------------------------------------------------------------- */
@@ -218,55 +217,6 @@ fail_fs(const struct mount_plan *m, int context, const char *what, const char *d
 	                  text[0] != '\0' ? ": " : "", text);
 }
 
-/* Labels ------------------------------------------------------------------------ */
-
-static int
-fail_label(const struct plan *plan, const char *on, struct error *e)
-{
-	const struct json *at = json_member(plan->config->linux_->at, "mountLabel");
-	int code = errno;
-
-	return json_error(at, e, code, "label-failed", "%s=%s%s%s%s", plan->mount_label.key,
-	                  plan->mount_label.value, on != NULL ? " on " : "", on != NULL ? on : "",
-	                  code == EINVAL ? " (is SELinux enabled, and the label one of its policy?)"
-	                                 : "");
-}
-
-static int
-set_label(const struct plan *plan, int context)
-{
-	return fsconfig(context, FSCONFIG_SET_STRING, plan->mount_label.key,
-	                plan->mount_label.value, 0);
-}
-
-/* Some filesystems take any option in silence: ask one that does not. */
-static int
-check_label(const struct plan *plan, struct error *e)
-{
-	autoclose int context = -1;
-
-	if (plan->mount_label.value == NULL)
-		return 0;
-	context = fsopen("tmpfs", FSOPEN_CLOEXEC);
-	return context < 0 || set_label(plan, context) < 0 ? fail_label(plan, NULL, e) : 0;
-}
-
-static int
-label_root(const struct plan *plan, const struct mount_plan *m, int tree, struct error *e)
-{
-	const char *label = plan->mount_label.value;
-	autoclose int root = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (root >= 0 && fsetxattr(root, "security.selinux", label, strlen(label), 0) == 0)
-		return 0;
-	/* it belongs to who has made the IPC namespace, whom the user namespace may not know */
-	if (errno == EPERM && plan_isolates(plan, CLONE_NEWUSER))
-		return json_fallback(json_member(plan->config->linux_->at, "mountLabel"), e,
-		                     "mount-unlabelled",
-		                     "%s keeps its label: its owner is not mapped", m->destination);
-	return fail_label(plan, m->destination, e);
-}
-
 /* A filesystem ---------------------------------------------------------------------- */
 
 /* As drop_unmapped_gid() does it, for the user namespace that hako has been called in. */
@@ -343,15 +293,15 @@ create_filesystem(const struct plan *plan, struct handles *h, const struct mount
 		                  "filesystem type \"%s\"", m->type);
 	if (configure(plan, m, context, e) < 0 || inherit_mode(m, context, target, made, e) < 0)
 		return -1;
-	if (m->label == MOUNT_LABEL_OPTION && set_label(plan, context) < 0)
-		return fail_label(plan, m->destination, e);
+	if (m->label == MOUNT_LABEL_OPTION && mount_label_option(plan, m, context, e) < 0)
+		return -1;
 	if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fail_fs(m, context, "create", "", e);
 	tree = fsmount(context, FSMOUNT_CLOEXEC, (unsigned)m->attr_set);
 	if (tree < 0)
 		return fail_fs(m, context, "fsmount", "", e);
 	fd_drop(&h->dropped, context);
-	if (m->label == MOUNT_LABEL_ROOT && label_root(plan, m, tree, e) < 0)
+	if (m->label == MOUNT_LABEL_ROOT && mount_label_root(plan, m, tree, e) < 0)
 		return -1;
 	return tree;
 }
@@ -484,7 +434,7 @@ LAYER_RUN(mounts_attach)
 
 	if (plan->mount_count == 0)
 		return 0;
-	if (check_label(plan, e) < 0)
+	if (mounts_check_label(plan, e) < 0)
 		return -1;
 	h->late_readonly = calloc(plan->mount_count, sizeof(*h->late_readonly));
 	if (h->late_readonly == NULL)

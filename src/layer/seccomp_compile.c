@@ -27,7 +27,7 @@
 
 /* Tables ------------------------------------------------------------------ */
 
-enum { ABIS_MAX = 32, X32_BASE = 0x40000000 };
+enum { ABIS_MAX = 32 };
 
 /* In a table that is being filled: nothing was said about the syscall yet. */
 #define UNSAID 0xfffffffeU
@@ -50,28 +50,14 @@ struct compiler {
 };
 
 /*
- * libseccomp's pseudo numbers: -100 to -199 for what socketcall does, to -299 for ipc; below
- * them: not there. It gives them also where there is neither: with a rule for such a one
- * libseccomp 2.5 forgets to load the number, and compares another with it.
+ * libseccomp's pseudo numbers: -100 to -299 for what socketcall and ipc do, below: not there.
+ * It gives them also where there is neither: with a rule for such a one libseccomp 2.5
+ * forgets to load the number, and compares another with it.
  */
 static bool
 is_multiplexed(const struct abi *abi, int number)
 {
-	return number <= -100 && number > -300 &&
-	       seccomp_syscall_resolve_name_arch(abi->arch, number > -200 ? "socketcall" : "ipc") >=
-	               0;
-}
-
-char *
-seccomp_name_of(uint32_t audit_arch, int number)
-{
-	return seccomp_syscall_resolve_num_arch(audit_arch, number);
-}
-
-bool
-seccomp_knows(const char *name)
-{
-	return seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR;
+	return abi->multiplexed && number <= -100 && number > -10000;
 }
 
 /* The place of a number in the ABI's table, or NULL: the tail's business. */
@@ -461,45 +447,4 @@ seccomp_compile_profile(const struct config_seccomp *seccomp, struct sock_filter
 		return json_error(seccomp->at, e, 0, "seccomp-failed",
 		                  "over the kernel's maximum of %d instructions", BPF_MAXINSNS);
 	return (int)length;
-}
-
-void
-seccomp_library_version(unsigned ret_version[3])
-{
-	const struct scmp_version *version = seccomp_version();
-
-	ret_version[0] = version->major;
-	ret_version[1] = version->minor;
-	ret_version[2] = version->micro;
-}
-
-bool
-seccomp_list_abi(size_t i, struct seccomp_abi *ret)
-{
-	static const struct seccomp_abi of_x86_64[] = {
-		{"x86_64", SCMP_ARCH_X86_64, SCMP_ARCH_X86_64, 0},
-		{"x86", SCMP_ARCH_X86, SCMP_ARCH_X86, 0},
-		{"x32", SCMP_ARCH_X32, SCMP_ARCH_X86_64, X32_BASE},
-	};
-	uint32_t native = seccomp_arch_native();
-
-	if (native == SCMP_ARCH_X86_64 && i < ARRAY_SIZE(of_x86_64))
-		*ret = of_x86_64[i];
-	else if (native != SCMP_ARCH_X86_64 && i == 0)
-		*ret = (struct seccomp_abi){"native", native, native, 0};
-	else
-		return false;
-	return true;
-}
-
-const char *
-seccomp_name_call(const struct seccomp_abi *abi, long number)
-{
-	static char name[64];
-	char *text =
-		seccomp_syscall_resolve_num_arch(abi->arch, (int)(abi->base + (uint32_t)number));
-
-	snprintf(name, sizeof(name), "%s", text != NULL ? text : "?");
-	free(text);
-	return name;
 }

@@ -175,6 +175,8 @@ static struct {
 	bool found;
 } differences[] = {
 	{"/process/args", "config.md: required on POSIX platforms when start is called"},
+	{"/process/consoleSize/height", "config.md: ignored without a terminal"},
+	{"/process/consoleSize/width", "the same"},
 	{"/root", "config.md: required on Linux"},
 	{"/linux/memoryPolicy/mode", "config-linux.md: REQUIRED"},
 	{"/linux/personality/domain", "config-linux.md: REQUIRED"},
