@@ -57,6 +57,7 @@ LAYER_PLAN(terminal_plan)
 	const struct config_process *c = p->config->process;
 	struct terminal_plan *terminal = &p->plan->terminal;
 	const char *socket = p->plan->options.console_socket;
+	const struct config_console_size *size;
 
 	if (c == NULL || !c->terminal)
 		return socket == NULL ? 0
@@ -70,9 +71,10 @@ LAYER_PLAN(terminal_plan)
 	if (!may_have_devpts(p->plan))
 		json_warning(json_member(c->at, "terminal"), "terminal-devpts",
 		             "there is no devpts on /dev/pts in /mounts to have it from");
-	if (c->console_size != NULL) {
-		terminal->rows = (unsigned short)*c->console_size->height;
-		terminal->columns = (unsigned short)*c->console_size->width;
+	size = c->console_size;
+	if (size != NULL && size->height != NULL && size->width != NULL) { /* `check` has told */
+		terminal->rows = (unsigned short)*size->height;
+		terminal->columns = (unsigned short)*size->width;
 	}
 	return 0;
 }
