@@ -109,13 +109,12 @@ version_supported(const char *s)
 static void
 warn_of_version(const struct config *config)
 {
-	const char *end = skip_number(config->oci_version + 2);
-	const char *known = skip_number(OCI_VERSION_MAX + 2);
-	size_t length = (size_t)(end - config->oci_version);
-	size_t longest = (size_t)(known - OCI_VERSION_MAX);
+	static const char known[] = OCI_VERSION_MAX;
+	size_t length = (size_t)(skip_number(config->oci_version + 2) - config->oci_version);
+	size_t longest = (size_t)(skip_number(known + 2) - known);
 
 	if (length > longest ||
-	    (length == longest && strncmp(config->oci_version, OCI_VERSION_MAX, length) > 0))
+	    (length == longest && strncmp(config->oci_version, known, length) > 0))
 		json_warning(json_member(config->at, "ociVersion"), "config-version",
 		             "newer than " OCI_VERSION_MAX ": what it has added is unknown here");
 }
