@@ -270,7 +270,9 @@ mount_idmap_open(const struct plan *plan, struct handles *h, size_t i, struct er
 static void
 let_go(const struct plan *plan, struct handles *h)
 {
-	for (size_t i = 0; h->descriptors_soft != 0 && i < plan->mount_count; i++) {
+	if (h->mounts == NULL || h->descriptors_soft == 0)
+		return;
+	for (size_t i = 0; i < plan->mount_count; i++) {
 		close_cleaner(&h->mounts[i]);
 		h->mounts[i] = -1;
 	}
