@@ -187,7 +187,6 @@ wait_for_start(const struct plan *plan, struct handles *h, struct error *e)
 	if (sync_expect(&h->sync, SYNC_RELEASE, NULL, e) < 0)
 		return -1;
 	trace_leave(); /* the command that made this container ends here */
-	handle_signals();
 	close(h->sync.fd);
 	do
 		sock = accept4(h->start_sock, NULL, NULL, SOCK_CLOEXEC);
@@ -277,6 +276,9 @@ live(const struct plan *plan, struct handles *h, struct error *e)
 	leave_host(plan, h);
 	if (steps_run(PHASE_CONFINE, WHEN_CREATE, plan, h, e) < 0)
 		return -1;
+	/* `create` may have ended before this process does anything more */
+	if (h->start_sock >= 0)
+		handle_signals();
 	/* from here the end of the stream tells that the parent is gone */
 	prctl(PR_SET_PDEATHSIG, 0);
 	if (sync_send(&h->sync, SYNC_READY, 0, e) < 0)
