@@ -193,6 +193,17 @@ drain(int fd, struct tail *tail)
 	return n != 0;
 }
 
+/* For poll(2); a deadline of -1 is none. */
+static int
+left_ms(int64_t deadline)
+{
+	int64_t left = deadline - clock_now_ms();
+
+	if (deadline < 0)
+		return -1;
+	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
 /* Until it has ended; ETIMEDOUT when the time is up before, EINTR when hako is to end. */
 static int
 wait_hook(const struct config_hook *hook, int pidfd, int output, struct tail *tail)
@@ -203,12 +214,11 @@ wait_hook(const struct config_hook *hook, int pidfd, int output, struct tail *ta
 	                        {.fd = output, .events = POLLIN},
 	                        {.fd = interrupt, .events = POLLIN}};
 
+	/* who has ended in time has not been too late, however late that is seen */
 	while ((fds[0].revents & POLLIN) == 0) {
-		int64_t left = deadline >= 0 ? deadline - clock_now_ms() : -1;
+		int left = left_ms(deadline);
 
-		if (deadline >= 0 && left <= 0)
-			return ETIMEDOUT;
-		if (poll(fds, 3, (int)left) < 0 && errno != EINTR)
+		if (poll(fds, 3, left) < 0 && errno != EINTR)
 			return errno;
 		if (fds[2].revents != 0) {
 			interrupt_take(interrupt);
@@ -216,6 +226,8 @@ wait_hook(const struct config_hook *hook, int pidfd, int output, struct tail *ta
 		}
 		if (fds[1].revents != 0 && !drain(output, tail))
 			fds[1].fd = -1;
+		if (left == 0 && (fds[0].revents & POLLIN) == 0)
+			return ETIMEDOUT;
 	}
 	(void)drain(output, tail);
 	return 0;

@@ -59,10 +59,18 @@ is_deadline(int signal, int code)
 	return signal == SIGALRM && code == SI_KERNEL;
 }
 
-/* All that is known of the container: with its init goes its pid namespace, if it has one. */
+/*
+ * All that is known of the container: with its init goes its pid namespace, if it has one.
+ * A process that has ended before, which SIGCHLD will tell, was in time.
+ */
 static void
 kill_all(struct served *served)
 {
+	siginfo_t child = {0};
+
+	if (waitid(P_PID, (id_t)served->pid, &child, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	    child.si_pid != 0)
+		return;
 	served->ending.timed_out = true;
 	(void)sys_pidfd_send_signal(served->pidfd, SIGKILL);
 	if (served->cgroup >= 0)
