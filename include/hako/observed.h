@@ -72,6 +72,10 @@ observed_own_link(struct arena *arena, const char *link);
 const char *
 observed_inside(struct observed *o, const char *file);
 
+/* "yes" or "no": may such a process see a key that is described as NAME; NULL with errno. */
+const char *
+observed_key(struct observed *o, const char *name);
+
 /* "up" or "down": a link of its network namespace; NULL with errno. */
 const char *
 observed_net_link(struct observed *o, const char *name);

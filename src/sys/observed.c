@@ -192,8 +192,25 @@ tell_link(const char *name, char *buf, size_t size)
 	return snprintf(buf, size, "%s", (request.ifr_flags & IFF_UP) != 0 ? "up" : "down");
 }
 
+/* The list of keys is too long for an answer where there are many containers. */
+static ssize_t
+tell_key(int proc, const char *name, char *buf, size_t size)
+{
+	struct arena arena = {0};
+	const char *described = arena_printf(&arena, " %s:", name);
+	const char *keys = file_read_all(&arena, proc, "keys", NULL);
+	int code = errno;
+	ssize_t n = -1;
+
+	if (keys != NULL)
+		n = snprintf(buf, size, "%s", strstr(keys, described) != NULL ? "yes" : "no");
+	arena_free(&arena);
+	errno = code;
+	return n;
+}
+
 /* What is asked for: its first letter says what kind of thing. */
-enum question { ASK_FILE = 'f', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
+enum question { ASK_FILE = 'f', ASK_KEY = 'k', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
 
 static void
 answer_question(int sock, int proc, const char *question)
@@ -202,6 +219,7 @@ answer_question(int sock, int proc, const char *question)
 	const size_t size = sizeof(answer.text);
 	ssize_t n = question[0] == ASK_FILE   ? file_read_at(proc, question + 1, answer.text, size)
 	            : question[0] == ASK_LINK ? tell_link(question + 1, answer.text, size)
+	            : question[0] == ASK_KEY  ? tell_key(proc, question + 1, answer.text, size)
 	                                      : tell_top_mount(answer.text, size);
 
 	answer.code = n < 0 ? errno : 0;
@@ -310,6 +328,12 @@ const char *
 observed_inside(struct observed *o, const char *file)
 {
 	return ask(o, ASK_FILE, file);
+}
+
+const char *
+observed_key(struct observed *o, const char *name)
+{
+	return ask(o, ASK_KEY, name);
 }
 
 const char *
