@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness.kernel import descriptors, eventually
-from harness.runtime import run
+from harness.runtime import SCALE, run
 
 SLEEP = ("/bin/sleep", "1000")
 PREFIX = "LISTEN_"
@@ -175,7 +175,7 @@ def test_a_service(runtime, bundle):
         assert descriptors(box.pid)[3] == ours
         assert ours not in descriptors(process.pid).values()
         box.kill("KILL")
-        assert process.wait(10) == 137
+        assert process.wait(20 * SCALE) == 137
     server.close()
 
 

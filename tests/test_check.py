@@ -172,7 +172,7 @@ def test_full_disk(hako, bundle):
 def test_odd_files(hako, tmp_path, make, message):
     """They are refused as create refuses them, at once: no errors found is not an answer."""
     make(tmp_path / "config.json")
-    result = run([hako, "check", tmp_path], timeout=5, check=False)
+    result = run([hako, "check", tmp_path], timeout=20, check=False)
     assert result.returncode == (1 if result.stdout else 2), result
     assert message.removeprefix("config.json:") in result.stdout + result.stderr
 
@@ -865,7 +865,7 @@ def test_nothing_is_opened_that_waits(check, bundle, tmp_path, make):
     b.mount("/mnt", odd, "bind").mount("/odd", odd, "bind").namespace("network", odd)
     b.config["hooks"] = {kind: [{"path": str(odd)}] for kind in ("prestart", "poststop")}
     b.linux["uidMappings"] = b.linux["gidMappings"] = []
-    found = errors(check(b, timeout=5))
+    found = errors(check(b, timeout=20))
     assert "is not a network namespace" in found["/linux/namespaces/5/path"]
     assert found["/hooks/prestart/0/path"].endswith("permission denied")
 

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
-from harness.runtime import run
+from harness.runtime import SCALE, run
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "man" / "hako-ci.7"
 FILE = re.compile(r'^\.\\" file: (\S+)\n\.Bd [^\n]*\n(.*?)^\.Ed$', re.MULTILINE | re.DOTALL)
@@ -130,8 +130,12 @@ def test_program_that_fails(job):
 
 
 def test_program_that_hangs(job):
-    job.edit(lambda config: config["process"].update(args=["sh", "-c", "while :; do :; done"]))
-    result = job.run(TIMEOUT="500ms")
+    script = "echo begun; while :; do :; done"
+    job.edit(lambda config: config["process"].update(args=["sh", "-c", script]))
+    for seconds in (0.5, 5, 30):
+        result = job.run(TIMEOUT=f"{seconds * SCALE * 1000:.0f}ms")
+        if "begun\n" in result.stdout:
+            break  # it has come so far before the deadline
     assert result.returncode == 1 and "run: exit status 124" in result.stderr
     assert job.cases()["ends well"].startswith("timeout: killed at the deadline")
 

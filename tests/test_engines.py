@@ -148,7 +148,7 @@ def test_podman_detached(podman):
     container.unpause()
     assert not frozen(folder)
     container.stop("--time", "0")
-    assert not alive(pid) and not folder.exists()
+    eventually(lambda: not alive(pid) and not folder.exists())
     assert container.state["ExitCode"] == 137
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness import kernel, private
 from harness.kernel import alive, eventually
-from harness.runtime import run, wait_exit
+from harness.runtime import SCALE, run, wait_exit
 
 SLEEP = ("/bin/sleep", "1000")
 CGROUP = pathlib.Path(private.CGROUP)
@@ -130,7 +130,7 @@ def test_bad_process_file(box, tmp_path, content, message):
 def test_streams(box):
     result = box.exec("/bin/sh", "-c", "cat; echo err >&2", input="through")
     assert (result.stdout, result.stderr) == ("through", "err\n")
-    assert box.exec("/bin/cat", stdin=subprocess.DEVNULL, timeout=5).stdout == ""
+    assert box.exec("/bin/cat", stdin=subprocess.DEVNULL).stdout == ""
 
 
 def test_forwards_signals(box, background):
@@ -140,7 +140,7 @@ def test_forwards_signals(box, background):
     process.send_signal(signal.SIGUSR1)
     assert process.stdout.readline() == "USR1\n"
     process.terminate()
-    assert process.wait(10) == 143
+    assert process.wait(20 * SCALE) == 143
     assert box.status == "running"
 
 
@@ -149,14 +149,14 @@ def test_ends_with_the_container(box, background):
     eventually(lambda: [kernel.cmdline(pid) for pid in kernel.cgroup_pids(CGROUP / box.id)]
                == [list(SLEEP)] * 2)
     box.kill("KILL")
-    assert process.wait(10) == 137
+    assert process.wait(20 * SCALE) == 137
 
 
 def test_many_at_once(box, background):
     processes = [background("exec", box.id, "/bin/sh", "-c", f"sleep 0.1; exit {n}")
                  for n in range(20)]
-    assert [process.wait(20) for process in processes] == list(range(20))
-    assert kernel.cgroup_pids(CGROUP / box.id) == {box.pid}
+    assert [process.wait(20 * SCALE) for process in processes] == list(range(20))
+    eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {box.pid})
 
 
 # --- what the process is -----------------------------------------------------------
@@ -277,7 +277,7 @@ def test_process_file_that_is_a_pipe(box, tmp_path):
 
 def test_process_file_that_nobody_writes(box, tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    result = box.exec(options=("--process", tmp_path / "fifo"), check=False, timeout=5)
+    result = box.exec(options=("--process", tmp_path / "fifo"), check=False)
     assert (result.returncode, "empty" in result.stderr) == (255, True), result
 
 
@@ -465,7 +465,7 @@ def test_paused_container(runtime, box, background):
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.3)
     runtime.run("resume", box.id)
-    assert process.wait(10) == 7
+    assert process.wait(20 * SCALE) == 7
 
 
 def test_paused_container_deleted_meanwhile(runtime, box, background):
@@ -473,7 +473,7 @@ def test_paused_container_deleted_meanwhile(runtime, box, background):
     process = background("exec", "--ignore-paused", box.id, "/bin/true", stderr=subprocess.DEVNULL)
     eventually(lambda: len(kernel.cgroup_pids(CGROUP / box.id)) == 2)
     box.delete("--force")
-    assert process.wait(10) in (137, 255)
+    assert process.wait(20 * SCALE) in (137, 255)
 
 
 # --- detached, descriptors -----------------------------------------------------------------

@@ -16,7 +16,7 @@ import pytest
 from harness import kernel, private
 from harness.bundle import build_static
 from harness.kernel import alive, eventually
-from harness.runtime import run
+from harness.runtime import SCALE, run
 
 SLEEP = ("/bin/sleep", "1000")
 CGROUP = pathlib.Path(private.CGROUP)
@@ -28,7 +28,7 @@ def strace(runtime, options, *args, **how):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     argv = ["strace", "-qq", *map(str, options), *runtime.argv(*args)]
-    return run(argv, env=runtime.environment, check=False, timeout=10, **how)
+    return run(argv, env=runtime.environment, check=False, **how)
 
 
 def calls(runtime, tmp_path, *args):
@@ -394,7 +394,7 @@ def together(runtime, commands, tmp_path):
         with path.open("w") as file:
             started.append(runtime.popen(*command, stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=file))
-    codes = [process.wait(30) for process in started]
+    codes = [process.wait(30 * SCALE) for process in started]
     return [(code, path.read_text()) for code, path in zip(codes, paths)]
 
 
@@ -468,8 +468,10 @@ def test_many_containers_at_once(runtime, bundle, tmp_path, leaks):
 def victim():
     """A process of the same user that no command may touch."""
     process = subprocess.Popen(["sleep", "1000"])
+    sleeps = lambda: kernel.stat(process.pid)[0] == "S"
+    eventually(sleeps)
     yield process
-    assert process.poll() is None and kernel.stat(process.pid)[0] == "S"
+    eventually(sleeps)  # not stopped, and not a zombie
     process.kill()
     process.wait()
 
@@ -541,7 +543,8 @@ def test_delete_force_of_one_whose_start_does_not_end(runtime, bundle, backgroun
     start = background("start", box.id, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     eventually(lambda: not (runtime.root / box.id / "start.sock").exists())
     box.delete("--force")
-    assert start.wait(5) in (0, 1) and not alive(pid)
+    assert start.wait(20 * SCALE) in (0, 1)
+    eventually(lambda: not alive(pid))
     assert os.listdir(runtime.root) == [] and not (CGROUP / box.id).exists()
 
 
@@ -570,6 +573,6 @@ def test_delete_force_ends(runtime, bundle, token, own_pids, script, paused, at_
         runtime.run("pause", box.id)
     begin = time.monotonic()
     box.delete("--force")
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 10 * SCALE
     assert not (CGROUP / box.id).exists()
     assert os.listdir(runtime.root) == []

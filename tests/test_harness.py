@@ -4,7 +4,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -120,11 +119,11 @@ def test_leaks_are_found_and_removed(leaks, token, crun, bundle, tmp_path):
     target = tmp_path / "a target"
     target.mkdir()
     private.mount("tmpfs", target, "tmpfs")
-    time.sleep(0.2)  # right after execve a process has no environment to read yet
+    # right after execve a process has no environment to read yet
+    kernel.eventually(lambda: token in (kernel.PROC / str(stray.pid) / "environ").read_text())
     found = "\n".join(leaks.find())
     for what in (f"process: {stray.pid} ", f"process: {box.pid} ", f"mount: {target} (tmpfs)",
                  f"{box.id}\n", f"state: {crun.root}/{box.id}"):
         assert what in found + "\n"
     leaks.clean()
-    time.sleep(0.1)
     assert [row for row in leaks.find() if not row.startswith("state:")] == []

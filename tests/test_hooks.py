@@ -12,7 +12,7 @@ import pytest
 from harness import kernel, schema
 from harness.kernel import alive, eventually
 from harness.refused import refused
-from harness.runtime import MARK, run
+from harness.runtime import MARK, SCALE, run
 
 BEFORE_START = ("prestart", "createRuntime", "createContainer")
 KINDS = (*BEFORE_START, "startContainer", "poststart", "poststop")
@@ -95,7 +95,8 @@ def test_order(scene):
 def test_order_of_run(runtime, scene):
     for kind in KINDS:
         scene.add(kind, f"echo {kind} >>LOG/order")
-    scene.bundle.sh("sleep 0.1; echo program >>/log/order")
+    scene.bundle.sh("until grep -q poststart /log/order; do sleep 0.01; done;"
+                    "echo program >>/log/order")  # both run at the same time
     runtime.run_bundle(scene.bundle)
     assert scene.order() == [*KINDS[:5], "program", "poststop"]
 
@@ -389,14 +390,13 @@ def test_broken(scene, leaks, kind, broken, message):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_timeout_kills_the_whole_group(scene, token, leaks, kind):
-    script = "sleep 1000 & echo started >LOG/started; sleep 1000"
+    script = "sleep 1000 & echo >LOG/started; sleep 1000"
     scene.add(kind, script, f"{MARK}={token}", timeout=1)
-    begin = time.monotonic()
-    result = scene.reach(kind)
-    assert 1 <= time.monotonic() - begin < 5
-    assert scene.text("started") == "started\n"
-    assert result.returncode == (kind != "poststop")
-    if kind != "poststop":
+    while not (scene.log / "started").exists():  # a busy machine may not let it begin in time
+        begin = time.monotonic()
+        result = scene.reach(kind)
+        assert 1 <= time.monotonic() - begin < 20 * SCALE
+        assert result.returncode == (kind != "poststop")
         assert f"{kind} hook: /bin/sh was killed after 1 s" in result.stderr
     assert leaks.wait() == []  # the sleeps would be found by the mark in their environment
 
@@ -420,7 +420,7 @@ def test_background_process_is_not_waited_for(scene, token, kind):
     scene.add(kind, "sleep 1000 & echo $! >LOG/pid", f"{MARK}={token}")
     begin = time.monotonic()
     scene.reach(kind)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20 * SCALE
     pid = int(scene.text("pid"))
     assert alive(pid)
     os.kill(pid, signal.SIGKILL)

@@ -125,7 +125,7 @@ def test_refused_without_effect(runtime, box_in, status, command, code, message)
                     kernel.frozen(CGROUP / box.id))
     before = look()
     words = command.split() if "ID" in command else [command, "ID"]
-    result = runtime.run(*[box.id if w == "ID" else w for w in words], check=False, timeout=5)
+    result = runtime.run(*[box.id if w == "ID" else w for w in words], check=False, timeout=9)
     assert (result.returncode, result.stderr.count("\n")) == (code, 1), result
     assert message in result.stderr
     assert look() == before
@@ -150,7 +150,7 @@ def test_delete(runtime, box_in, status):
     box = box_in(status)
     pid = kernel.cgroup_pids(CGROUP / box.id)
     box.delete()
-    assert not any(alive(p) for p in pid)
+    eventually(lambda: not any(alive(p) for p in pid))
     assert not (CGROUP / box.id).exists()
     assert os.listdir(runtime.root) == []
 
@@ -186,7 +186,7 @@ def test_delete_removes_cgroups_however_deep(bundle, box_in):
     eventually(lambda: (CGROUP / box.id / "c").exists())
     begin = time.monotonic()
     box.delete("--force")
-    assert time.monotonic() - begin < 5 * SCALE
+    assert time.monotonic() - begin < 9 * SCALE
     assert not (CGROUP / box.id).exists()
 
 
@@ -330,11 +330,11 @@ def test_nothing_else_holds_the_callers_output(runtime, bundle, box_in, backgrou
     operands = [box.id, *silent] if "exec" in command else ["--bundle", box.bundle, box.id]
     process = background(*command.split(), *operands, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert process.wait(10) == 0
+    assert process.wait(20 * SCALE) == 0
     if command == "create":
         assert select.select([process.stdout], [], [], 0.05)[0] == []  # init holds it
         box.start()
-    assert select.select([process.stdout], [], [], 5)[0] == [process.stdout]
+    assert select.select([process.stdout], [], [], 20 * SCALE)[0] == [process.stdout]
     assert process.stdout.read() == b""
     assert box.status == "running"
 
@@ -464,13 +464,13 @@ def test_run_exit_status_of_a_killed_init(runtime, bundle, background):
     process = background("run", "--bundle", box.bundle, box.id)
     eventually(lambda: box.status == "running")
     box.kill("KILL")
-    assert process.wait(10) == 137
+    assert process.wait(20 * SCALE) == 137
 
 
 def test_run_passes_standard_streams_through(runtime, bundle):
     result = runtime.run_bundle(bundle().sh("cat; echo err >&2"), input="through")
     assert (result.stdout, result.stderr) == ("through", "err\n")
-    assert runtime.run_bundle(bundle("/bin/cat"), stdin=subprocess.DEVNULL, timeout=5).stdout == ""
+    assert runtime.run_bundle(bundle("/bin/cat"), stdin=subprocess.DEVNULL).stdout == ""
 
 
 def test_create_gives_its_streams_to_the_process(runtime, bundle, tmp_path):
@@ -486,7 +486,7 @@ def test_create_gives_its_streams_to_the_process(runtime, bundle, tmp_path):
 @pytest.mark.parametrize("name", ["CHLD", "PIPE", "HUP", "INT", "USR1", "RTMIN-2", "RTMAX"])
 def test_signals_that_the_caller_ignores(runtime, bundle, name):
     """conmon ignores SIGPIPE, nohup SIGHUP; without SIGCHLD nobody could be waited for."""
-    ignore = {"preexec_fn": lambda: private.set_signal(number(name), private.SIG_IGN), "timeout": 10}
+    ignore = {"preexec_fn": lambda: private.set_signal(number(name), private.SIG_IGN)}
     b = bundle().sh("grep SigIgn /proc/self/status; exit 3")
     marker = b.path / "hook"
     b.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
@@ -544,7 +544,7 @@ def test_run_interrupted_before_it_runs(runtime, bundle, background, leaks, kind
     process = background("run", "--bundle", b, runtime.new_id(), stderr=subprocess.PIPE, text=True)
     eventually(started.exists)
     process.send_signal(number(name))
-    assert process.wait(5) == 1
+    assert process.wait(20 * SCALE) == 1
     assert process.stderr.read().count("\n") == 1
     assert leaks.wait() == []
 
@@ -573,7 +573,7 @@ def test_run_deleted_by_another(runtime, bundle, background):
     process = background("run", "--bundle", box.bundle, box.id, stderr=subprocess.PIPE)
     eventually(lambda: box.status == "running")
     box.delete("--force")
-    assert process.wait(10) == 137
+    assert process.wait(20 * SCALE) == 137
     assert process.stderr.read() == b""
 
 
@@ -631,6 +631,17 @@ def test_kill_of_a_created_container(runtime, bundle, own_pids, name):
     eventually(lambda: created.stdout == "ready\n")
     box.kill(name)
     assert wait_exit(pid) == 7
+
+
+def test_kill_right_after_create(runtime, bundle):
+    """Init may not have run since it was told that `create` ends: nothing is lost."""
+    box = runtime.container(bundle(*SLEEP))
+    late = "inject=recvfrom:delay_exit=400000"  # whatever it is told
+    run(["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", late,
+         *runtime.argv("create", "--bundle", box.bundle, box.id)], env=runtime.environment)
+    pid = box.pid
+    box.kill("TERM")
+    assert wait_exit(pid) == 143
 
 
 def test_kill_of_a_paused_container(box_in):

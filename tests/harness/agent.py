@@ -11,6 +11,7 @@ import struct
 import threading
 
 from .kernel import eventually
+from .runtime import SCALE
 
 RECEIVE, SEND = 0xC0502100, 0xC0182101  # SECCOMP_IOCTL_NOTIF_...
 CALL = struct.Struct("QIIiIQ6Q")  # id, pid, flags, number, architecture, address, arguments
@@ -38,7 +39,7 @@ class Agent(threading.Thread):
 
     def close(self):
         os.close(self.wake)
-        self.join(5)
+        self.join(10 * SCALE)
         for fd in (self.stop, *self.listeners):
             os.close(fd)
         self.socket.close()
@@ -57,7 +58,7 @@ class Agent(threading.Thread):
     def accept(self):
         connection, _ = self.socket.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(10 * SCALE)
             text, fds = b"", []
             while True:
                 part, more, _, _ = socket.recv_fds(connection, 1 << 16, 4)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the kernel says of processes and cgroups, for tests to compare with."""
 
+import contextlib
 import os
 import pathlib
 import time
@@ -13,7 +14,7 @@ from .runtime import SCALE
 PROC = pathlib.Path("/proc")
 
 
-def eventually(condition, seconds=5):
+def eventually(condition, seconds=20):
     """Wait until condition() is true and return its value; it may fail meanwhile."""
     end = time.monotonic() + seconds * SCALE
     while True:
@@ -63,9 +64,12 @@ def namespaces(pid):
 
 
 def descriptors(pid):
-    """{number: what it is} of the open descriptors."""
-    folder = PROC / str(pid) / "fd"
-    return {int(fd): os.readlink(folder / fd) for fd in os.listdir(folder)}
+    """{number: what it is} of the open descriptors; it may be closing some."""
+    folder, found = PROC / str(pid) / "fd", {}
+    for fd in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(folder / fd)
+    return found
 
 
 def children(of=None, zombies=False):

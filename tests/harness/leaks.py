@@ -62,7 +62,7 @@ class Leaks:
                  "state": states(self.roots)}
         return [f"{kind}: {what}" for kind, rows in found.items() for what in rows]
 
-    def wait(self, seconds=2):
+    def wait(self, seconds=10):
         """What is left when everything had its time to end."""
         end = time.monotonic() + seconds * SCALE
         while found := self.find():
@@ -89,7 +89,9 @@ class Leaks:
                 private.umount(point)
             except OSError:
                 pass
-        time.sleep(0.1)
+        end = time.monotonic() + 5 * SCALE
+        while processes(self.token) and time.monotonic() < end:
+            time.sleep(0.01)
         reap()
         for folder in cgroups(self.token):
             try:

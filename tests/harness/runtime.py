@@ -62,6 +62,12 @@ def run(argv, *, input=None, timeout=30, check=True, env=None, user=None, **pope
     return result
 
 
+def cpu_seconds():
+    """Of the commands that have ended: on a busy machine the clock says less."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def environment(token):
     """What every command of a test gets."""
     return {"PATH": os.environ["PATH"], MARK: token}
@@ -164,7 +170,7 @@ class Container:
     status = property(lambda self: self.state()["status"])
     pid = property(lambda self: self.state()["pid"])
 
-    def wait_for(self, status, timeout=10):
+    def wait_for(self, status, timeout=20):
         """Until `state` says so."""
         end = time.monotonic() + timeout * SCALE
         while self.status != status:
@@ -172,7 +178,7 @@ class Container:
             time.sleep(0.02)
 
 
-def wait_exit(pid, timeout=10):
+def wait_exit(pid, timeout=20):
     """The exit status of a container's first process, which is our child once its runtime has
     gone: 128 + n after a signal, as shells and conmon say it."""
     end = time.monotonic() + timeout * SCALE

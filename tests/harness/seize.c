@@ -47,13 +47,14 @@ seize(int pid)
 {
 	char status[4096], env[4096];
 	size_t length;
-	int ignored;
+	int state;
 
 	seen[pid] = true;
 	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0)
 		return;
 	ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
-	waitpid(pid, &ignored, __WALL);
+	if (waitpid(pid, &state, __WALL) < 0 || !WIFSTOPPED(state))
+		return; /* it has ended before */
 	read_file(pid, "status", status, sizeof(status));
 	length = read_file(pid, "environ", env, sizeof(env));
 	for (size_t i = 0; i < length; i++)
