@@ -745,3 +745,21 @@ def test_a_server_that_does_not_answer(runtime, bundle, silent, options):
     assert {check["outcome"] for check in found.values()} == {"holds", "unknown"}
     assert verify(c, "--only=mounts.extra")["mounts.extra"]["outcome"] in PROBLEMS
     assert verify(c, "--only=masked./proc/keys").keys() == {"masked./proc/keys"}
+
+
+@pytest.fixture
+def many_keys():
+    """As much in /proc/keys as of a thousand containers."""
+    add, control = {"x86_64": (248, 250), "aarch64": (217, 219)}[os.uname().machine]
+    process_keyring, clear = -2, 7
+    for number in range(25):
+        assert private.libc.syscall(add, b"user", b"%04d" % number * 1000, b"x",
+                                    ctypes.c_size_t(1), process_keyring) > 0
+    yield
+    private.libc.syscall(control, clear, process_keyring)
+
+
+def test_keyring_among_many(runtime, bundle, many_keys):
+    c = runtime.container(bundle("/bin/sleep", "1000"))
+    c.create()
+    assert verify(c)["process.keyring"]["outcome"] == "holds"
