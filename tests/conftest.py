@@ -20,7 +20,7 @@ from harness.user import User
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 ROOT = os.geteuid() == 0
-TIMEOUT = 60
+TIMEOUT = 120
 collect_ignore = ["engines"]  # they run in a guest: make check-engines
 
 if ROOT:  # before any thread exists; xdist's workers make one each

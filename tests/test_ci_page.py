@@ -52,7 +52,7 @@ class Job:
 
     def run(self, **env):
         path = f"{self.path}/bin:{os.environ['PATH']}"
-        return run(["sh", "job.sh"], cwd=self.path, check=False, timeout=50,
+        return run(["sh", "job.sh"], cwd=self.path, check=False, timeout=100,
                    env={**self.runtime.environment, "PATH": path, **env})
 
     def edit(self, change):

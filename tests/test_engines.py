@@ -17,6 +17,7 @@ from engines.podman import MANUAL, Podman, write_config
 from harness.kernel import alive, cgroup_path, cmdline, eventually, frozen, namespaces, ppid
 
 SLEEP = ("sleep", "1000")
+pytestmark = pytest.mark.timeout(240)  # the first test waits for a daemon, and an image
 # root may have no CAP_SYS_RESOURCE, and the hierarchy no controllers
 CONTAINERS = 'pids_limit = 0\ndefault_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]'
 

@@ -80,7 +80,7 @@ def clean_up(runtime, id, leaks, where):
     assert left == [], (where, left)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("change", [simple, everything])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_create_killed_anywhere(runtime, bundle, leaks, tmp_path, change, part):
@@ -100,7 +100,7 @@ def test_create_killed_anywhere(runtime, bundle, leaks, tmp_path, change, part):
     box.delete("--force")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("command", [
     "start", "delete --force", "kill", "pause", "exec --detach", "run"])
 def test_other_commands_killed(runtime, bundle, leaks, tmp_path, command):

@@ -217,7 +217,7 @@ def test_mount_through_links(runtime, bundle, outside, tmp_path, destination, li
     attempt(runtime, b)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_mount_targets_that_are_renamed_meanwhile(runtime, bundle, outside, tmp_path):
     """CVE-2024-45310, CVE-2021-30465: below a name that is now a folder, now a link."""
     b = bundle("/bin/true")
@@ -364,7 +364,7 @@ def with_watcher(bundle):
     return bundle
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("userns", [False, True])
 def test_watcher_gets_neither_the_binary_nor_the_host(own_copy, bundle, tmp_path, userns):
     """CVE-2019-5736, CVE-2016-9962: a neighbour with CAP_SYS_PTRACE, while processes are added."""

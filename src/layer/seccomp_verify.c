@@ -23,7 +23,7 @@
 #define PTRACE_SECCOMP_GET_FILTER 0x420c
 #endif
 
-enum { STOP_TRIES = 1000, STOP_PAUSE_NS = 1000000 };
+enum { STOP_TRIES = 4000, STOP_PAUSE_NS = 1000000 };
 
 static struct claim
 claim_of(const struct plan *plan, enum check check)

@@ -7,6 +7,7 @@
  * until the server answers, or ends.
  */
 #include "hako/verify.h"
+#include "hako/proc.h"
 #include "hako/step.h"
 #include "hako/syscall.h"
 
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENCE_MS = 5000, NEXT_SILENCE_MS = 500, TEXTS = 3, NO_TEXT = -1 };
+enum { SILENCE_MS = 5000, NEXT_SILENCE_MS = 500, STARVED_MAX = 10, TEXTS = 3, NO_TEXT = -1 };
 
 /* A child's notes, in memory that it has in common with the parent. */
 struct board {
@@ -89,11 +90,21 @@ look(const struct plan *plan, struct observed *o, struct verdicts *v, struct boa
 
 /* The parent ----------------------------------------------------------------------- */
 
+/* It waits for something. On a busy machine it may be silent because it gets no processor. */
+static bool
+sleeps(pid_t child)
+{
+	struct proc_stat stat;
+
+	return proc_stat(child, &stat) < 0 || stat.state == 'S' || stat.state == 'D';
+}
+
 /* Until the child has ended (1), or writes nothing any more (0); -1 with errno. */
 static int
-wait_for(const struct board *b, int pidfd, int patience_ms)
+wait_for(const struct board *b, pid_t child, int pidfd, int patience_ms)
 {
 	size_t before = 0;
+	int starved = 0;
 
 	for (;;) {
 		struct pollfd p = {.fd = pidfd, .events = POLLIN};
@@ -102,7 +113,7 @@ wait_for(const struct board *b, int pidfd, int patience_ms)
 
 		if (rc > 0 || (rc < 0 && errno != EINTR))
 			return rc > 0 ? 1 : -1;
-		if (rc == 0 && now == before)
+		if (rc == 0 && now == before && (sleeps(child) || ++starved == STARVED_MAX))
 			return 0;
 		before = now;
 	}
@@ -181,7 +192,7 @@ listen_to(pid_t child, int pidfd, const struct board *b, int patience_ms, struct
           struct error *e)
 {
 	struct verdict last = {0};
-	int rc = wait_for(b, pidfd, patience_ms);
+	int rc = wait_for(b, child, pidfd, patience_ms);
 	int code = rc == 0 ? ETIMEDOUT : errno;
 
 	if (rc <= 0)

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* The record is written by a thread of the kernel, a little later. */
-enum { RECORD_MS = 200 };
+enum { RECORD_MS = 1000 };
 
 int
 audit_open(void)
