@@ -184,6 +184,7 @@ def replaced(value, path, other):
     return copy
 
 
+@pytest.mark.timeout(300)
 def test_wrong_types(refused, bundle):
     """Each property of a config once with a value of another type: the error names its place."""
     b = full_config(bundle)

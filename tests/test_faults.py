@@ -80,7 +80,7 @@ def clean_up(runtime, id, leaks, where):
     assert left == [], (where, left)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("change", [simple, everything])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_create_killed_anywhere(runtime, bundle, leaks, tmp_path, change, part):
@@ -100,7 +100,7 @@ def test_create_killed_anywhere(runtime, bundle, leaks, tmp_path, change, part):
     box.delete("--force")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("command", [
     "start", "delete --force", "kill", "pause", "exec --detach", "run"])
 def test_other_commands_killed(runtime, bundle, leaks, tmp_path, command):
@@ -217,6 +217,7 @@ def test_process_without_a_pidfd(runtime, bundle):
 LACKS = [("openat", "EMFILE"), ("openat", "ENFILE"), ("newfstatat", "ENOMEM"), ("read", "ENOMEM")]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("call, errno", LACKS)
 def test_delete_of_a_running_container_that_lacks_something(runtime, bundle, tmp_path, call, errno):
     """How it is cannot be asked: that does not make it a stopped one."""
@@ -229,6 +230,7 @@ def test_delete_of_a_running_container_that_lacks_something(runtime, bundle, tmp
         assert box.status == "running"
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("call, errno", LACKS)
 def test_delete_force_that_lacks_something(runtime, bundle, leaks, tmp_path, call, errno):
     """Nor a missing or a damaged one: it is deleted, or can still be."""
@@ -294,7 +296,7 @@ def points_of(runtime, tmp_path, processes, *args):
     return sorted(point for point in points if point[0] not in LEFT_OUT)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_call_of_exec_fails_once(runtime, bundle, tmp_path, part):
     """It hangs never, and the container is as before."""
@@ -313,7 +315,7 @@ def test_every_call_of_exec_fails_once(runtime, bundle, tmp_path, part):
         eventually(lambda: kernel.cgroup_pids(CGROUP / box.id) == {pid})
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("change", [simple, everything])
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_call_fails_once(runtime, bundle, leaks, tmp_path, change, part):
