@@ -615,6 +615,32 @@ def test_nothing_of_one(changed, word):
     assert result.returncode == 2 and f"unknown  {word}: " in result.stdout
 
 
+KEYRINGS = """
+import ctypes, platform, time
+call = ctypes.CDLL(None).syscall
+keyctl, add_key = {"x86_64": (250, 248), "aarch64": (219, 217)}[platform.machine()]
+assert call(keyctl, 1, None) > 0
+for number in range(2000):
+    assert call(add_key, b"keyring", b"of-a-test-%d" % number, None, 0, -3) > 0
+print("made", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_many_keyrings(make, runtime):
+    """As on a machine with many containers."""
+    c = make(running=True)
+    with subprocess.Popen(["/usr/bin/python3", "-c", KEYRINGS], env=runtime.environment,
+                          stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout.readline() == "made\n"
+            assert len(pathlib.Path("/proc/keys").read_bytes()) > 128 << 10
+            found = verify(c, "--only=process.keyring")
+        finally:
+            other.kill()
+    assert found["process.keyring"]["outcome"] == "holds"
+
+
 def test_nothing_to_verify(make, runtime):
     result = runtime.run("verify", "missing", check=False)
     assert result.returncode == 2 and "does not exist" in result.stderr

@@ -72,6 +72,10 @@ observed_own_link(struct arena *arena, const char *link);
 const char *
 observed_inside(struct observed *o, const char *file);
 
+/* Whether there is a keyring of that name, as such a process sees them; -1 with errno. */
+int
+observed_keyring(struct observed *o, const char *name);
+
 /* "up" or "down": a link of its network namespace; NULL with errno. */
 const char *
 observed_net_link(struct observed *o, const char *name);

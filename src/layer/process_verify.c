@@ -238,20 +238,17 @@ LAYER_VERIFY(process_verify_descriptors)
 LAYER_VERIFY(process_verify_keyring)
 {
 	const struct claim claim = {CHECK_KEYRING, NULL};
-	const char *keys, *name;
-	bool is_there;
+	int is_there;
 
 	if (plan->options.id == NULL)
 		return;
-	keys = observed_inside(o, "keys");
-	if (keys == NULL && errno == ENOENT)
+	is_there = observed_keyring(o, arena_printf(v->arena, "_ses.%s", plan->options.id));
+	if (is_there < 0 && errno == ENOENT)
 		return; /* a kernel without keys */
-	if (keys == NULL) {
+	if (is_there < 0) {
 		verdict_unknown(v, claim, "/proc/keys: %s", error_text(errno));
 		return;
 	}
-	name = arena_printf(v->arena, "_ses.%s:", plan->options.id);
-	is_there = strstr(keys, name) != NULL;
 	verdict_compare(v, claim, plan->options.new_keyring ? "of its own" : "the caller's",
-	                is_there ? "of its own" : "the caller's");
+	                is_there != 0 ? "of its own" : "the caller's");
 }
