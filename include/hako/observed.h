@@ -72,9 +72,9 @@ observed_own_link(struct arena *arena, const char *link);
 const char *
 observed_inside(struct observed *o, const char *file);
 
-/* "yes" or "no": may such a process see a key that is described as NAME; NULL with errno. */
-const char *
-observed_key(struct observed *o, const char *name);
+/* Whether there is a keyring of that name, as such a process sees them; -1 with errno. */
+int
+observed_keyring(struct observed *o, const char *name);
 
 /* "up" or "down": a link of its network namespace; NULL with errno. */
 const char *

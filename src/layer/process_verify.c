@@ -238,17 +238,17 @@ LAYER_VERIFY(process_verify_descriptors)
 LAYER_VERIFY(process_verify_keyring)
 {
 	const struct claim claim = {CHECK_KEYRING, NULL};
-	const char *is_there;
+	int is_there;
 
 	if (plan->options.id == NULL)
 		return;
-	is_there = observed_key(o, arena_printf(v->arena, "_ses.%s", plan->options.id));
-	if (is_there == NULL && errno == ENOENT)
+	is_there = observed_keyring(o, arena_printf(v->arena, "_ses.%s", plan->options.id));
+	if (is_there < 0 && errno == ENOENT)
 		return; /* a kernel without keys */
-	if (is_there == NULL) {
+	if (is_there < 0) {
 		verdict_unknown(v, claim, "/proc/keys: %s", error_text(errno));
 		return;
 	}
 	verdict_compare(v, claim, plan->options.new_keyring ? "of its own" : "the caller's",
-	                strcmp(is_there, "yes") == 0 ? "of its own" : "the caller's");
+	                is_there != 0 ? "of its own" : "the caller's");
 }
