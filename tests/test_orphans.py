@@ -11,6 +11,7 @@ import pytest
 
 from harness import kernel, private
 from harness.kernel import alive, eventually
+from harness.runtime import SCALE
 
 CGROUP = pathlib.Path(private.CGROUP)
 # two orphans: one lives on, one has ended at once
@@ -46,7 +47,7 @@ def family(request, bundle):
         b = bundle().sh(ORPHANS + "exec sleep 999")
         box = runtime.container(b.without_namespace("pid") if shared else b)
         process = runtime.popen("run", *options, "--bundle", b, box.id, stdin=subprocess.DEVNULL)
-        folder = eventually(lambda: kernel.cgroup_path(box.pid))
+        folder = eventually(lambda: box.status == "running" and kernel.cgroup_path(box.pid))
         started.append((process, folder))
         return process, box.pid, eventually(lambda: sleeper(folder))
 
@@ -55,7 +56,7 @@ def family(request, bundle):
         with process:
             if folder.exists():
                 (folder / "cgroup.kill").write_text("1")
-            process.wait(10)
+            process.wait(10 * SCALE)
 
 
 @pytest.mark.parametrize("name", ["runtime", "runc", "crun"])
@@ -100,5 +101,5 @@ def test_exec_adopts_nobody(runtime, bundle, background):
 def test_nobody_outlives_the_run(family, options):
     process, pid, orphan = family("runtime", *options)
     os.kill(pid, signal.SIGTERM)
-    assert process.wait(10) == 128 + signal.SIGTERM
+    assert process.wait(10 * SCALE) == 128 + signal.SIGTERM
     eventually(lambda: not alive(orphan))

@@ -72,6 +72,10 @@ observed_own_link(struct arena *arena, const char *link);
 const char *
 observed_inside(struct observed *o, const char *file);
 
+/* Is there a line of its /proc/keys that holds this? -1 with errno. */
+int
+observed_has_key(struct observed *o, const char *description);
+
 /* "up" or "down": a link of its network namespace; NULL with errno. */
 const char *
 observed_net_link(struct observed *o, const char *name);

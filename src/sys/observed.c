@@ -192,8 +192,22 @@ tell_link(const char *name, char *buf, size_t size)
 	return snprintf(buf, size, "%s", (request.ifr_flags & IFF_UP) != 0 ? "up" : "down");
 }
 
+/* On a host with many containers the list is long: it stays here. */
+static ssize_t
+tell_key(int proc, const char *description, char *buf, size_t size)
+{
+	struct arena arena = {0};
+	const char *keys = file_read_all(&arena, proc, "keys", NULL);
+	ssize_t n = -1;
+
+	if (keys != NULL)
+		n = snprintf(buf, size, "%s", strstr(keys, description) != NULL ? "there" : "");
+	arena_free(&arena);
+	return n;
+}
+
 /* What is asked for: its first letter says what kind of thing. */
-enum question { ASK_FILE = 'f', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
+enum question { ASK_FILE = 'f', ASK_KEY = 'k', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
 
 static void
 answer_question(int sock, int proc, const char *question)
@@ -201,6 +215,7 @@ answer_question(int sock, int proc, const char *question)
 	static struct answer answer;
 	const size_t size = sizeof(answer.text);
 	ssize_t n = question[0] == ASK_FILE   ? file_read_at(proc, question + 1, answer.text, size)
+	            : question[0] == ASK_KEY  ? tell_key(proc, question + 1, answer.text, size)
 	            : question[0] == ASK_LINK ? tell_link(question + 1, answer.text, size)
 	                                      : tell_top_mount(answer.text, size);
 
@@ -310,6 +325,14 @@ const char *
 observed_inside(struct observed *o, const char *file)
 {
 	return ask(o, ASK_FILE, file);
+}
+
+int
+observed_has_key(struct observed *o, const char *description)
+{
+	const char *text = ask(o, ASK_KEY, description);
+
+	return text == NULL ? -1 : text[0] != '\0';
 }
 
 const char *
