@@ -6,10 +6,11 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
-from harness import kernel, private
+from harness import kernel, mountinfo, private
 from harness.kernel import alive, eventually
 from harness.runtime import SCALE
 
@@ -103,3 +104,22 @@ def test_nobody_outlives_the_run(family, options):
     os.kill(pid, signal.SIGTERM)
     assert process.wait(10 * SCALE) == 128 + signal.SIGTERM
     eventually(lambda: not alive(orphan))
+
+
+def test_hook_of_a_create_that_was_killed(runtime, bundle, leaks):
+    """No hook runs before the state tells whose it is: here that never gets there."""
+    b = bundle().without_namespace("pid")
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
+    box = runtime.container(b)
+    argv = runtime.argv("create", "--bundle", b, box.id)
+    inject = "inject=/^renameat:delay_enter=100000000"
+    with subprocess.Popen(["strace", "-o", "/dev/null", "-e", inject, *argv],
+                          env=runtime.environment) as tracer:
+        init = eventually(lambda: min(kernel.cgroup_pids(CGROUP / box.id)))
+        eventually(lambda: "/sys/fs/cgroup" in mountinfo.of_process(init))
+        time.sleep(0.2)
+        for pid in kernel.children(tracer.pid):
+            os.kill(pid, signal.SIGKILL)
+        tracer.kill()
+    box.delete("--force")
+    assert leaks.wait() == []

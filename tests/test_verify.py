@@ -496,6 +496,20 @@ def test_leaked_directory(make):
     assert "3 is /" in verify(c)["process.descriptors"]["found"]
 
 
+def test_many_keys(make):
+    """As on a host with a thousand containers."""
+    add_key, keyctl = {"x86_64": (248, 250), "aarch64": (217, 219)}[os.uname().machine]
+    process_keyring, clear = -2, 7
+    c = make()
+    try:
+        for number in range(40):
+            assert LIBC.syscall(add_key, b"user", b"%04000d" % number, b"x", ctypes.c_size_t(1),
+                                process_keyring) > 0
+        assert verify(c)["process.keyring"]["outcome"] == "holds"
+    finally:
+        LIBC.syscall(keyctl, clear, process_keyring, 0, 0, 0)
+
+
 # --- output ------------------------------------------------------------------------------------
 
 @pytest.fixture
