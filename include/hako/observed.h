@@ -72,9 +72,9 @@ observed_own_link(struct arena *arena, const char *link);
 const char *
 observed_inside(struct observed *o, const char *file);
 
-/* Is there a line of its /proc/keys that holds this? -1 with errno. */
+/* Whether there is a keyring of that name, as such a process sees them; -1 with errno. */
 int
-observed_has_key(struct observed *o, const char *description);
+observed_keyring(struct observed *o, const char *name);
 
 /* "up" or "down": a link of its network namespace; NULL with errno. */
 const char *

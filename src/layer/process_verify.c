@@ -257,7 +257,7 @@ LAYER_VERIFY(process_verify_keyring)
 
 	if (plan->options.id == NULL)
 		return;
-	is_there = observed_has_key(o, arena_printf(v->arena, "_ses.%s:", plan->options.id));
+	is_there = observed_keyring(o, arena_printf(v->arena, "_ses.%s", plan->options.id));
 	if (is_there < 0 && errno == ENOENT)
 		return; /* a kernel without keys */
 	if (is_there < 0) {
@@ -265,5 +265,5 @@ LAYER_VERIFY(process_verify_keyring)
 		return;
 	}
 	verdict_compare(v, claim, plan->options.new_keyring ? "of its own" : "the caller's",
-	                is_there > 0 ? "of its own" : "the caller's");
+	                is_there != 0 ? "of its own" : "the caller's");
 }

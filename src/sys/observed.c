@@ -192,32 +192,44 @@ tell_link(const char *name, char *buf, size_t size)
 	return snprintf(buf, size, "%s", (request.ifr_flags & IFF_UP) != 0 ? "up" : "down");
 }
 
-/* On a host with many containers the list is long: it stays here. */
+/* The whole list may be too long for an answer: each container of the machine has a line. */
 static ssize_t
-tell_key(int proc, const char *description, char *buf, size_t size)
+tell_keyring(struct arena *arena, int proc, const char *name, char *buf, size_t size)
 {
-	struct arena arena = {0};
-	const char *keys = file_read_all(&arena, proc, "keys", NULL);
-	ssize_t n = -1;
+	const char *keys = file_read_all(arena, proc, "keys", NULL);
 
-	if (keys != NULL)
-		n = snprintf(buf, size, "%s", strstr(keys, description) != NULL ? "there" : "");
-	arena_free(&arena);
-	return n;
+	if (keys == NULL)
+		return -1;
+	return snprintf(buf, size, "%s",
+	                strstr(keys, arena_printf(arena, " %s:", name)) != NULL ? "yes" : "no");
 }
 
 /* What is asked for: its first letter says what kind of thing. */
-enum question { ASK_FILE = 'f', ASK_KEY = 'k', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
+enum question { ASK_FILE = 'f', ASK_KEYRING = 'k', ASK_LINK = 'l', ASK_TOP_MOUNT = 'm' };
+
+static ssize_t
+find_answer(struct arena *arena, int proc, const char *question, char *buf, size_t size)
+{
+	const char *name = question + 1;
+
+	switch ((enum question)question[0]) {
+	case ASK_FILE:
+		return file_read_at(proc, name, buf, size);
+	case ASK_KEYRING:
+		return tell_keyring(arena, proc, name, buf, size);
+	case ASK_LINK:
+		return tell_link(name, buf, size);
+	case ASK_TOP_MOUNT:
+		break;
+	}
+	return tell_top_mount(buf, size);
+}
 
 static void
-answer_question(int sock, int proc, const char *question)
+answer_question(struct arena *arena, int sock, int proc, const char *question)
 {
 	static struct answer answer;
-	const size_t size = sizeof(answer.text);
-	ssize_t n = question[0] == ASK_FILE   ? file_read_at(proc, question + 1, answer.text, size)
-	            : question[0] == ASK_KEY  ? tell_key(proc, question + 1, answer.text, size)
-	            : question[0] == ASK_LINK ? tell_link(question + 1, answer.text, size)
-	                                      : tell_top_mount(answer.text, size);
+	ssize_t n = find_answer(arena, proc, question, answer.text, sizeof(answer.text));
 
 	answer.code = n < 0 ? errno : 0;
 	(void)send(sock, &answer, sizeof(answer.code) + (n > 0 ? (size_t)n : 0), MSG_NOSIGNAL);
@@ -269,7 +281,7 @@ help(const struct observed *o, int types, int sock)
 	(void)send(sock, &code, sizeof(code), MSG_NOSIGNAL);
 	while (code == 0 && (n = recv(sock, question, sizeof(question) - 1, 0)) > 0) {
 		question[n] = '\0';
-		answer_question(sock, proc, question);
+		answer_question(o->arena, sock, proc, question);
 	}
 	_exit(0);
 }
@@ -328,11 +340,11 @@ observed_inside(struct observed *o, const char *file)
 }
 
 int
-observed_has_key(struct observed *o, const char *description)
+observed_keyring(struct observed *o, const char *name)
 {
-	const char *text = ask(o, ASK_KEY, description);
+	const char *text = ask(o, ASK_KEYRING, name);
 
-	return text == NULL ? -1 : text[0] != '\0';
+	return text == NULL ? -1 : strcmp(text, "yes") == 0;
 }
 
 const char *

@@ -94,7 +94,7 @@ def test_stop_and_logs(docker):
     container = docker.start("--", "sh", "-c", "trap 'echo bye; exit 5' TERM; echo up; "
                              "while :; do sleep 0.1; done")
     eventually(lambda: "up" in container.logs().stdout, seconds=30)
-    container.stop()
+    container.stop("--time", "60")
     assert container.state["ExitCode"] == 5
     assert container.logs().stdout == "up\nbye\n"
     container.start()

@@ -110,7 +110,7 @@ def test_stop(podman):
                              "while :; do sleep 0.1; done")
     pid, folder = container.pid, cgroup_path(container.pid)
     eventually(lambda: "up" in container.logs().stdout, seconds=30)
-    container.stop()
+    container.stop("--time", "60")
     assert not alive(pid) and not folder.exists()
     assert container.state["ExitCode"] == 5
     assert container.logs().stdout == "up\nbye\n"
@@ -127,6 +127,7 @@ def test_stop_kills_who_will_not(podman, sleeper):
 def test_start_again(podman):
     container = podman.start("--", "sh", "-c", "echo x >>/count; cat /count | wc -l; sleep 1000")
     first = container.pid
+    eventually(lambda: container.logs().stdout == "1\n", seconds=30)
     container.restart("--time", "0")
     eventually(lambda: container.logs().stdout.split() == ["1", "2"], seconds=30)
     assert not alive(first) and alive(container.pid)
