@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
+from harness import kernel
 from harness.kernel import eventually
-from harness.runtime import run
+from harness.runtime import SCALE, run
 
 # as the kernel lists them: the last of IPv4 is a secondary one
 ADDRESSES = ["192.0.2.1/24", "198.51.100.7/32", "192.0.2.2/24", "2001:db8::1/64"]
@@ -66,7 +67,14 @@ def host(make_net):
     net.ip("link", "set", "p0", "up")
     for address in ADDRESSES:
         net.ip("address", "add", address, "dev", "v0", *(["nodad"] if ":" in address else []))
+    eventually(lambda: all(has_come_up(net.links()[name]) for name in ("v0", "p0")))
     return net
+
+
+def has_come_up(link):
+    """What the kernel does to it after `ip link set up` has ended."""
+    return link["operstate"] == "UP" and any(a["local"].startswith("fe80")
+                                             for a in link["addr_info"])
 
 
 @pytest.fixture
@@ -125,7 +133,8 @@ def test_rename(started, host):
 def test_traffic(inside, bundle, host):
     """The address answers through the other end of the pair."""
     host.ip("address", "add", "192.0.2.9/24", "dev", "p0")
-    b = bundle().sh("ip -4 -o address show dev eth0; ping -c 1 -W 3 192.0.2.9 >/dev/null && echo answer")
+    b = bundle().sh("ip -4 -o address show dev eth0;"
+                    "ping -c 1 -W 30 192.0.2.9 >/dev/null && echo answer")
     b.capabilities("CAP_NET_RAW")
     b.linux["netDevices"] = {"v0": {"name": "eth0"}}
     out = inside.run_bundle(b).stdout
@@ -271,7 +280,7 @@ def test_ends_with_the_container(inside, bundle, host):
     b = bundle()
     b.linux["netDevices"] = {"v0": {}}
     inside.run_bundle(b)
-    eventually(lambda: not {"v0", "p0"} & host.links().keys())
+    eventually(lambda: not {"v0", "p0"} & host.links().keys(), seconds=30)
 
 
 def test_not_moved_back_by_delete_before_start(inside, bundle, host):
@@ -280,7 +289,7 @@ def test_not_moved_back_by_delete_before_start(inside, bundle, host):
     box = inside.container(b)
     box.create()
     box.delete()
-    eventually(lambda: "p0" not in host.links())
+    eventually(lambda: "p0" not in host.links(), seconds=30)
 
 
 def test_namespace_dies_while_run_is_waiting(inside, bundle, host, background):
@@ -291,11 +300,10 @@ def test_namespace_dies_while_run_is_waiting(inside, bundle, host, background):
     state = lambda: inside.run("state", inside.ids[-1]).json()
     pid = eventually(lambda: state()["status"] == "running" and state()["pid"])
     namespace = os.readlink(f"/proc/{pid}/ns/net")
-    # nsenter has executed hako
-    held = [os.readlink(f"/proc/{process.pid}/fd/{n}") for n in os.listdir(f"/proc/{process.pid}/fd")]
-    assert namespace not in held
+    # nsenter has executed hako; it may have to hear of the program first
+    eventually(lambda: namespace not in kernel.descriptors(process.pid).values())
     os.kill(pid, signal.SIGKILL)
-    assert process.wait(10) == 137
+    assert process.wait(10 * SCALE) == 137
 
 
 # --- failures ---
@@ -375,13 +383,13 @@ def test_interrupted(inside, bundle, dressed, background, tmp_path):
     before = remember(dressed)
     b = bundle()
     b.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
-        "sh", "-c", f"echo >{tmp_path}/running; exec sleep 5"]}]}
+        "sh", "-c", f"echo >{tmp_path}/running; exec sleep 1000"]}]}
     b.linux["netDevices"] = {"v0": {"name": "eth0"}}
     process = background("run", "--bundle", b, inside.new_id(), stderr=subprocess.DEVNULL)
     eventually(lambda: (tmp_path / "running").read_text())
     assert "v0" not in dressed.links()
     process.terminate()
-    process.wait(20)
+    process.wait(20 * SCALE)
     eventually(lambda: remember(dressed) == before)
 
 

@@ -6,11 +6,13 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
-from harness import kernel, private
+from harness import kernel, mountinfo, private
 from harness.kernel import alive, eventually
+from harness.runtime import SCALE
 
 CGROUP = pathlib.Path(private.CGROUP)
 # two orphans: one lives on, one has ended at once
@@ -46,7 +48,7 @@ def family(request, bundle):
         b = bundle().sh(ORPHANS + "exec sleep 999")
         box = runtime.container(b.without_namespace("pid") if shared else b)
         process = runtime.popen("run", *options, "--bundle", b, box.id, stdin=subprocess.DEVNULL)
-        folder = eventually(lambda: kernel.cgroup_path(box.pid))
+        folder = eventually(lambda: box.status == "running" and kernel.cgroup_path(box.pid))
         started.append((process, folder))
         return process, box.pid, eventually(lambda: sleeper(folder))
 
@@ -55,7 +57,7 @@ def family(request, bundle):
         with process:
             if folder.exists():
                 (folder / "cgroup.kill").write_text("1")
-            process.wait(10)
+            process.wait(10 * SCALE)
 
 
 @pytest.mark.parametrize("name", ["runtime", "runc", "crun"])
@@ -100,5 +102,24 @@ def test_exec_adopts_nobody(runtime, bundle, background):
 def test_nobody_outlives_the_run(family, options):
     process, pid, orphan = family("runtime", *options)
     os.kill(pid, signal.SIGTERM)
-    assert process.wait(10) == 128 + signal.SIGTERM
+    assert process.wait(10 * SCALE) == 128 + signal.SIGTERM
     eventually(lambda: not alive(orphan))
+
+
+def test_hook_of_a_create_that_was_killed(runtime, bundle, leaks):
+    """No hook runs before the state tells whose it is: here that never gets there."""
+    b = bundle().without_namespace("pid")
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
+    box = runtime.container(b)
+    argv = runtime.argv("create", "--bundle", b, box.id)
+    inject = "inject=/^renameat:delay_enter=100000000"
+    with subprocess.Popen(["strace", "-o", "/dev/null", "-e", inject, *argv],
+                          env=runtime.environment) as tracer:
+        init = eventually(lambda: min(kernel.cgroup_pids(CGROUP / box.id)))
+        eventually(lambda: "/sys/fs/cgroup" in mountinfo.of_process(init))
+        time.sleep(0.2)
+        for pid in kernel.children(tracer.pid):
+            os.kill(pid, signal.SIGKILL)
+        tracer.kill()
+    box.delete("--force")
+    assert leaks.wait() == []

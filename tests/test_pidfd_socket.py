@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from harness.kernel import alive, eventually
-from harness.runtime import wait_exit
+from harness.runtime import SCALE, wait_exit
 from harness.terminal import ConsoleSocket
 
 SLEEP = ("/bin/sleep", "1000")
@@ -64,7 +64,7 @@ def test_run_in_the_foreground(runtime, bundle, receiver, background):
     eventually(lambda: box.status == "running")
     assert pid_of(pidfd) == box.pid
     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    assert process.wait(10) == 137
+    assert process.wait(10 * SCALE) == 137
     assert ended(pidfd) and pid_of(pidfd) == -1
     os.close(pidfd)
 
@@ -156,7 +156,7 @@ def test_receiver_that_leaves(runtime, bundle, receiver, background, leaks, tmp_
     eventually((tmp_path / "begun").exists)
     receiver.server.accept()[0].close()
     (tmp_path / "go").touch()
-    assert process.wait(10) == 1
+    assert process.wait(10 * SCALE) == 1
     assert "send the pidfd through the pidfd socket" in process.stderr.read()
     assert not (tmp_path / "pid").exists()
     assert leaks.wait() == []

@@ -545,7 +545,7 @@ def test_no_descriptor_leaks(runtime, bundle, tmp_path):
     box.create(pass_fds=fds)
     assert os.listdir(f"/proc/{box.pid}/cwd")  # still hako
     box.start(pass_fds=fds)
-    assert sorted(os.listdir(f"/proc/{box.pid}/fd")) == ["0", "1", "2"]
+    eventually(lambda: sorted(os.listdir(f"/proc/{box.pid}/fd")) == ["0", "1", "2"])
     assert sorted(box.exec("/bin/probe", pass_fds=fds).json()["fds"]) == ["0", "1", "2"]
 
 

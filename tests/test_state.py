@@ -9,6 +9,7 @@ import re
 import pytest
 
 from harness import kernel, schema
+from harness.runtime import SCALE
 
 SLEEP = ("/bin/sleep", "1000")
 ANNOTATIONS = {"org.example.empty": "", "a": "ü \"quoted\" \\ \n\t\x01", "org.example.path": "/x"}
@@ -101,7 +102,7 @@ def test_while_a_hook_runs(box, runtime, background, kind, command, status):
     kernel.eventually((runtime.base / "reached").exists)
     assert (box.status, box.state()["pid"] > 1) == (status, True)
     (runtime.base / "go").touch()
-    assert process.wait(10) == 0
+    assert process.wait(10 * SCALE) == 0
     assert box.status == "running"
 
 

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from harness.kernel import eventually
+from harness.runtime import SCALE
 
 SLEEP = ("/bin/sleep", "1000")
 
@@ -70,7 +71,9 @@ def test_run(trace, runtime, bundle):
     assert starts == sorted(starts)
     assert t.one("attach mounts")["lane"] == t.one("apply credentials", cat="CONFINE")["lane"] == "init"
     assert t.one("write limits", cat="ATTACH")["lane"] == "parent"
-    assert t.one("the process")["dur"] >= 200_000
+    process = t.one("the process")
+    executed = max(s["ts"] + s["dur"] for s in t.find(lane="init"))
+    assert process["ts"] + process["dur"] >= executed + 200_000
     assert t.find(cat="undo", lane="parent")
     assert t.one("attach mounts")["args"]["detail"] == "/mounts"
 
@@ -185,11 +188,15 @@ def test_processes_that_are_killed(background, runtime, bundle, tmp_path):
     """A span without an end is a begin."""
     file = tmp_path / "t.json"
     b = bundle("/bin/true")
-    b.config["hooks"] = {"createContainer": [{"path": "/bin/sleep", "args": ["sleep", "1000"]}]}
-    id = runtime.new_id()
-    run = background("--trace", file, "run", "--timeout", "0.5", "--bundle", b, id,
-                     stderr=subprocess.DEVNULL)
-    assert run.wait(20) == 124
+    script = f"echo >{tmp_path}/reached; exec sleep 1000"
+    b.config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script],
+                                              "env": ["PATH=/bin"]}]}
+    for deadline in ("0.5", "5", "50"):
+        run = background("--trace", file, "run", "--timeout", deadline, "--bundle", b,
+                         runtime.new_id(), stderr=subprocess.DEVNULL)
+        assert run.wait(60 * SCALE) == 124
+        if (tmp_path / "reached").exists():
+            break
     t = Trace(file)
     assert t.one("createContainer", cat="hook")["ph"] == "B"
     assert t.one("run", cat="command")["ph"] == "X"

@@ -337,6 +337,7 @@ def make(runtime, bundle, tmp_path):
             env=runtime.environment)
         if running:
             c.start()
+            eventually(lambda: kernel.cmdline(c.pid)[0] == "/bin/sleep")
         return c
 
     yield call
@@ -481,7 +482,7 @@ def test_update_is_drift(make):
 
 def test_process_is_not_disturbed(make):
     c = make(filtered, running=True)
-    eventually(lambda: kernel.cmdline(c.pid)[0] == "/bin/sleep")
+    eventually(lambda: kernel.stat(c.pid)[0] == "S")
     before = kernel.stat(c.pid)[0], kernel.status(c.pid, "TracerPid"), kernel.descriptors(c.pid)
     verify(c)
     eventually(lambda: kernel.stat(c.pid)[0] == before[0])
@@ -656,13 +657,12 @@ def test_cost(make):
     """Of processor time, the helper's included; an ordinary container with Docker's profile."""
     c = make(lambda b: b.linux.update(seccomp=DOCKER), running=True)
     costs = []
-    for _ in range(5):
+    while len(costs) < 20 and min(costs, default=1) >= 0.05:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         c.runtime.verify(c.id)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    slow = os.environ.get("HAKO_TIMEOUT_SCALE")
-    assert slow or min(costs) < 0.05, costs
+    assert SCALE >= 4 or min(costs) < 0.05, costs  # 4: with sanitizers
 
 
 # --- other runtimes ----------------------------------------------------------------------------
@@ -756,6 +756,7 @@ def test_a_server_that_does_not_answer(runtime, bundle, silent, options):
     c = runtime.container(b)
     c.create()
     c.start()
+    eventually(lambda: kernel.cmdline(c.pid)[0] == "/bin/sleep")
     before = verify(c)
     assert {check["outcome"] for check in before.values()} == {"holds"}
     silent(c, "/data", *options)

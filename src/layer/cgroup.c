@@ -313,7 +313,7 @@ LAYER_RUN(cgroup_create)
 /*
  * A `create` that was killed before it had an init to remember may not have come to look
  * whether the cgroup is another's (check_existing()). An init of its own ends by itself,
- * with it: who does not is not the container's.
+ * with it, and has run no hooks: who does not end is not the container's.
  */
 static bool
 is_anothers(const struct state *state, int cgroup)

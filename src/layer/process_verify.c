@@ -126,6 +126,20 @@ compare_env(const struct plan *plan, struct arena *arena, const char *text, size
 	return list;
 }
 
+/* Not at once where a program has only just been executed; then the kernel has none to show. */
+static const char *
+read_environment(struct observed *o, size_t *ret_length)
+{
+	enum { TRIES = 40, PAUSE_US = 5000 };
+	const char *text = observed_read(o, "environ", ret_length);
+
+	for (int i = 0; i < TRIES && text != NULL && *ret_length == 0; i++) {
+		usleep(PAUSE_US);
+		text = observed_read(o, "environ", ret_length);
+	}
+	return text;
+}
+
 LAYER_VERIFY(process_verify_env)
 {
 	const struct claim claim = {CHECK_ENV, json_member(plan->process.at, "env")};
@@ -138,7 +152,8 @@ LAYER_VERIFY(process_verify_env)
 		verdict_pending(v, claim);
 		return;
 	}
-	text = observed_read(o, "environ", &length);
+	text = plan->process.env[0] != NULL ? read_environment(o, &length)
+	                                    : observed_read(o, "environ", &length);
 	found = text != NULL ? compare_env(plan, v->arena, text, length) : NULL;
 	verdict_compare(v, claim, "as given",
 	                found != NULL && found[0] == '\0' ? "as given" : found);

@@ -186,7 +186,7 @@ run_hooks(const struct plan *plan, struct handles *h, struct error *e)
 		.name = "prestart", .dir = plan->options.bundle, .output = h->hook_output};
 	autofree char *state = NULL;
 
-	if (hooks == NULL || hooks->prestart.count + hooks->create_runtime.count == 0)
+	if (!plan_has_early_hooks(plan))
 		return 0;
 	if (sync_expect(&h->sync, SYNC_MOUNTED, NULL, e) < 0)
 		return -1;

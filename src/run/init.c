@@ -105,11 +105,11 @@ init_run_build_hooks(const struct plan *plan, struct handles *h, struct error *e
 	autofree char *state = NULL;
 	int rc;
 
-	if (hooks == NULL)
+	if (!plan_has_early_hooks(plan))
 		return 0;
-	if (hooks->prestart.count + hooks->create_runtime.count > 0 &&
-	    (sync_send(&h->sync, SYNC_MOUNTED, 0, e) < 0 ||
-	     sync_expect(&h->sync, SYNC_HOOKED, NULL, e) < 0))
+	/* of its own hooks, too: whoever is to clean up after a kill must know this pid before */
+	if (sync_send(&h->sync, SYNC_MOUNTED, 0, e) < 0 ||
+	    sync_expect(&h->sync, SYNC_HOOKED, NULL, e) < 0)
 		return -1;
 	if (hooks->create_container.count == 0)
 		return 0;

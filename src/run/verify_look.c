@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENCE_MS = 5000, NEXT_SILENCE_MS = 500, STARVED_MAX = 10, TEXTS = 3, NO_TEXT = -1 };
+enum { SILENCE_MS = 5000, NEXT_SILENCE_MS = 500, SLICE_MS = 50, TEXTS = 3, NO_TEXT = -1 };
 
 /* A child's notes, in memory that it has in common with the parent. */
 struct board {
@@ -99,24 +99,31 @@ sleeps(pid_t child)
 	return proc_stat(child, &stat) < 0 || stat.state == 'S' || stat.state == 'D';
 }
 
-/* Until the child has ended (1), or writes nothing any more (0); -1 with errno. */
+/*
+ * Until the child has ended (1), or writes nothing any more (0); -1 with errno. In slices: a
+ * machine that stands still, and the child with it, costs no more than one of them. Who could
+ * run is given ten times as long.
+ */
 static int
 wait_for(const struct board *b, pid_t child, int pidfd, int patience_ms)
 {
 	size_t before = 0;
-	int starved = 0;
+	int silent_ms = 0;
 
-	for (;;) {
+	while (silent_ms < patience_ms) {
 		struct pollfd p = {.fd = pidfd, .events = POLLIN};
-		int rc = poll(&p, 1, patience_ms);
+		int rc = poll(&p, 1, SLICE_MS);
 		size_t now = __atomic_load_n(&b->used, __ATOMIC_ACQUIRE);
 
 		if (rc > 0 || (rc < 0 && errno != EINTR))
 			return rc > 0 ? 1 : -1;
-		if (rc == 0 && now == before && (sleeps(child) || ++starved == STARVED_MAX))
-			return 0;
+		if (now != before)
+			silent_ms = 0;
+		else
+			silent_ms += sleeps(child) ? SLICE_MS : SLICE_MS / 10;
 		before = now;
 	}
+	return 0;
 }
 
 static const char *

@@ -17,8 +17,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The record is written by a thread of the kernel, a little later. */
-enum { RECORD_MS = 1000 };
+/*
+ * The record is written by a thread of the kernel, a little later. In slices: of a machine that
+ * stands still both must have their time afterwards.
+ */
+enum { SLICES = 10, SLICE_MS = 50 };
 
 int
 audit_open(void)
@@ -58,16 +61,26 @@ is_about(const char *text, pid_t pid, struct audit_kill *ret)
 	return true;
 }
 
+static bool
+wait_for_record(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	for (int i = 0; i < SLICES; i++)
+		if (poll(&p, 1, SLICE_MS) > 0)
+			return true;
+	return false;
+}
+
 bool
 audit_find_kill(int fd, pid_t pid, struct audit_kill *ret)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 	union {
 		struct nlmsghdr header;
 		char bytes[9000];
 	} message;
 
-	while (poll(&p, 1, RECORD_MS) > 0) {
+	while (wait_for_record(fd)) {
 		ssize_t n = recv(fd, message.bytes, sizeof(message.bytes) - 1, 0);
 
 		if (n < (ssize_t)sizeof(message.header))

@@ -38,6 +38,10 @@ label() {
 	cat "/proc/$1/attr/apparmor/current"
 }
 
+is_labelled() {
+	[ "$(label "$1")" = "$2" ]
+}
+
 pid() {
 	hako state c | sed -n 's/^ *"pid": *\([0-9]*\).*/\1/p'
 }
@@ -79,7 +83,7 @@ with_start() {
 	create
 	[ "$(label "$(pid)")" = unconfined ]
 	hako start c
-	[ "$(label "$(pid)")" = 'inner (enforce)' ]
+	eventually is_labelled "$(pid)" 'inner (enforce)'
 	delete
 }
 check apparmor_from_start_on with_start
@@ -219,7 +223,7 @@ fake_proc() {
 	start
 	[ "$(cat /b/rootfs/proc/self/attr/exec)" = fake ]
 	hako exec --detach --pid-file /tmp/pid --apparmor inner c sleep 1000
-	[ "$(label "$(cat /tmp/pid)")" = 'inner (enforce)' ]
+	eventually is_labelled "$(cat /tmp/pid)" 'inner (enforce)'
 	for file in exec current apparmor/exec apparmor/current; do
 		[ "$(cat /b/rootfs/proc/self/attr/$file)" = fake ]
 	done

@@ -128,9 +128,13 @@ slow_disk() {
 	device=$(awk '$5 == "/disk" { print $3 }' /proc/self/mountinfo)
 	mounts=', {"destination": "/disk", "type": "bind", "source": "/disk", "options": ["rbind"]}'
 	write='dd if=/dev/zero of=/disk/x bs=256k count=12 conv=fsync 2>/dev/null; rm /disk/x'
-	begin=$(seconds)
-	run '' "$write"
-	[ $(($(seconds) - begin)) -lt 2 ]
+	for _ in 1 2 3 4 5; do # the guest itself may have to wait
+		begin=$(seconds)
+		run '' "$write"
+		took=$(($(seconds) - begin))
+		[ $took -ge 2 ] || break
+	done
+	[ $took -lt 2 ]
 	begin=$(seconds)
 	run "\"blockIO\": {\"throttleWriteBpsDevice\": [
 		{\"major\": ${device%:*}, \"minor\": ${device#*:}, \"rate\": 1048576}]}" \

@@ -82,7 +82,7 @@ check() {
 
 # eventually COMMAND...: until it succeeds, but not for ever.
 eventually() {
-	deadline=$(($(seconds) + 10))
+	deadline=$(($(seconds) + 60))
 	until "$@"; do
 		[ "$(seconds)" -lt $deadline ] || return 1
 		usleep 50000

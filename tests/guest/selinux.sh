@@ -34,6 +34,10 @@ label() {
 	tr -d '\0' <"/proc/$1/attr/current"
 }
 
+is_labelled() {
+	[ "$(label "$1")" = "$2" ]
+}
+
 pid() {
 	hako state c | sed -n 's/^ *"pid": *\([0-9]*\).*/\1/p'
 }
@@ -67,7 +71,7 @@ with_start() {
 	create
 	[ "$(label "$(pid)")" = all_u:all_r:host_t ]
 	hako start c
-	[ "$(label "$(pid)")" = $box ]
+	eventually is_labelled "$(pid)" $box
 	delete
 }
 check selinux_from_start_on with_start
