@@ -36,7 +36,6 @@ WANTED = {"README.md": slice(0, 2), "man/hako.8": slice(0, 6)}
 # who types takes longer than what these begin
 SETTLED = {
     "hako start box\n": "until hako ps box -o pid,stat,args | grep -q 'SN*s *sleep'; do sleep 0.01; done\n",
-    "hako kill box KILL\n": "until hako state box | grep -q stopped; do sleep 0.01; done\n",
 }
 
 

@@ -709,6 +709,25 @@ def test_delete_before_there_was_an_init(runtime, box_in):
     assert other.status == "running" and kernel.cgroup_pids(cgroup) == {other.pid}
 
 
+@pytest.mark.parametrize("own_pids", [True, False])
+@pytest.mark.parametrize("options", [[], ["--all"]])
+def test_delete_right_after_kill(runtime, bundle, background, own_pids, options):
+    """The process is not gone yet: there is another, whose parent does not wait for it."""
+    b = bundle(*SLEEP)
+    box = runtime.container(b if own_pids else b.without_namespace("pid"))
+    box.create()
+    box.start()
+    added = background("exec", box.id, *SLEEP)
+    eventually(lambda: [kernel.cmdline(pid) for pid in kernel.cgroup_pids(CGROUP / box.id)]
+               == [list(SLEEP)] * 2)
+    added.send_signal(signal.SIGSTOP)
+    runtime.run("kill", *options, box.id, "KILL")
+    box.delete()
+    assert not (CGROUP / box.id).exists() and box.id not in os.listdir(runtime.root)
+    added.send_signal(signal.SIGCONT)
+    assert added.wait(10 * SCALE) == 137
+
+
 # --- kill and delete by an expression ------------------------------------------------------------
 
 def test_regex(runtime, box_in):

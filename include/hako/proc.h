@@ -10,6 +10,7 @@
 
 struct proc_stat {
 	char state;          /* 'R', 'S', 'Z', ... */
+	bool exiting;        /* on its way to its end */
 	bool executed;       /* a program since it was forked */
 	uint64_t start_time; /* clock ticks since boot, field 22 of proc(5) */
 };
@@ -21,6 +22,10 @@ proc_stat(pid_t pid, struct proc_stat *ret);
 /* Has it ended, whether or not anybody has waited for it? */
 bool
 proc_has_ended(const struct proc_stat *stat);
+
+/* Is SIGKILL on its way to it, or it on the way to its end? */
+bool
+proc_is_being_killed(pid_t pid);
 
 /*
  * Is there a process of the caller's that /proc does not show? With the option hidepid= it

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { CHARGED_AT_ONCE = 64 * 4096, SETTLE_BELOW = 4 << 20, SETTLE_MS = 20 };
+enum { CHARGED_AT_ONCE = 64 * 4096, SETTLE_BELOW = 4 << 20, SETTLE_MS = 100 };
 
 static uint64_t
 memory_used(const struct handles *h)

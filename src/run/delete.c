@@ -290,7 +290,8 @@ container_delete(struct container *c, bool force, struct error *e)
 {
 	if (c->state == NULL)
 		return force ? delete_damaged(c, e) : (*e = c->state_error, -1);
-	if (!force && (c->status == STATUS_RUNNING || c->status == STATUS_PAUSED))
+	if (!force && (c->status == STATUS_RUNNING || c->status == STATUS_PAUSED) &&
+	    !proc_is_being_killed((pid_t)*c->state->pid))
 		return error_set(e, 0, "container-running",
 		                 "cannot delete container %s that is not stopped: %s", c->id,
 		                 status_name(c->status));

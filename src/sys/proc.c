@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of the kernel's include/linux/sched.h; field 9 of /proc/PID/stat shows it, as proc(5) says. */
-enum { PF_FORKNOEXEC = 0x40 };
+/* Of the kernel's include/linux/sched.h; field 9 of /proc/PID/stat shows them, as proc(5) says. */
+enum { PF_EXITING = 0x4, PF_FORKNOEXEC = 0x40 };
 
 int
 proc_stat(pid_t pid, struct proc_stat *ret)
@@ -44,8 +45,10 @@ proc_stat(pid_t pid, struct proc_stat *ret)
 	ret->state = p[2];
 	p += 2;
 	for (int field = 3; field < 22; field++) {
-		if (field == 9)
+		if (field == 9) {
+			ret->exiting = (strtoul(p, NULL, 10) & PF_EXITING) != 0;
 			ret->executed = (strtoul(p, NULL, 10) & PF_FORKNOEXEC) == 0;
+		}
 		p = strchr(p, ' ');
 		if (p == NULL) {
 			errno = EINVAL;
@@ -61,6 +64,29 @@ bool
 proc_has_ended(const struct proc_stat *stat)
 {
 	return stat->state == 'Z' || stat->state == 'X';
+}
+
+/* A line of /proc/PID/status, as "\nShdPnd:\t". */
+static bool
+has_sigkill(const char *status, const char *name)
+{
+	const char *pending = strstr(status, name);
+
+	return pending != NULL &&
+	       (strtoull(pending + strlen(name), NULL, 16) & 1ULL << (SIGKILL - 1)) != 0;
+}
+
+bool
+proc_is_being_killed(pid_t pid)
+{
+	char path[32], text[8192];
+	struct proc_stat stat;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (file_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return false;
+	return has_sigkill(text, "\nShdPnd:\t") || has_sigkill(text, "\nSigPnd:\t") ||
+	       (proc_stat(pid, &stat) == 0 && stat.exiting);
 }
 
 bool
