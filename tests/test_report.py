@@ -245,6 +245,23 @@ def test_timeout_kills_what_exec_added(background, runtime, bundle, token):
     gone(token)
 
 
+def test_end_before_the_deadline_is_in_time(background, runtime, bundle):
+    """However late hako, which stands still, comes to see it."""
+    for deadline in DEADLINES[1:]:
+        b = bundle().sh("echo up; while [ ! -e /go ]; do sleep 0.01; done; exit 3")
+        begin = time.monotonic()
+        run = background("run", "--timeout", deadline, "--bundle", b, runtime.new_id(),
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        came = run.stdout.readline() == "up\n"
+        run.send_signal(signal.SIGSTOP)
+        if came and time.monotonic() - begin < float(deadline):
+            break
+    (b.rootfs / "go").touch()
+    time.sleep(float(deadline))
+    run.send_signal(signal.SIGCONT)
+    assert run.wait(20 * SCALE) == 3
+
+
 def test_timeout_without_a_report(runtime, bundle):
     result = runtime.run_bundle(bundle("/bin/sleep", "1000"), "--timeout=200ms", check=False)
     assert result.returncode == 124

@@ -408,7 +408,7 @@ struct handles {
 	size_t net_move_count;
 	int *late_readonly; /* mounts to be made read-only at the end; NULL or mount_count entries */
 	bool ready;         /* init has said READY (parent) */
-	bool hooked;        /* prestart or createRuntime hooks were run (parent) */
+	bool hooked;        /* the hooks of plan_has_early_hooks() have begun (parent) */
 	bool bounding_dropped; /* exec: credentials_shed() has done that part (init) */
 	int init_pidfd;
 	int target_pidfd;         /* exec: init of the container to enter */

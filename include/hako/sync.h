@@ -18,7 +18,7 @@
 	X(MAPPED, "parent -> init: user ids are mapped")                                           \
 	X(SPAWNED, "intermediate -> parent: value is the pid of init")                             \
 	X(MOUNTED, "init -> parent: the root is built; run the hooks of the runtime namespace")    \
-	X(HOOKED, "parent -> init: those hooks have run")                                          \
+	X(HOOKED, "parent -> init: those, if any, have run; the state is saved; run yours")        \
 	X(READY, "init -> parent: confined, nothing left but the program")                         \
 	X(START, "parent -> init: execute it; with the trace of `start`, if any")                  \
 	X(RELEASE, "parent -> init: created; wait for `start` on the socket")                      \

@@ -290,18 +290,13 @@ run_poststop(const struct plan *plan, const struct handles *h)
 }
 
 /*
- * What hooks have set up, poststop hooks take down, whatever has failed since. How far init
- * came with its createContainer hooks nobody knows.
+ * What hooks have set up, poststop hooks take down, whatever has failed since. Of those
+ * that `run` has after START only an error tells.
  */
 static bool
-may_have_hooked(const struct plan *plan, const struct handles *h, const struct error *e)
+may_have_hooked(const struct handles *h, const struct error *e)
 {
-	const struct config_hooks *hooks = plan->config->hooks;
-
-	if (hooks == NULL)
-		return false;
-	return h->hooked || strncmp(e->id, "hook-", 5) == 0 ||
-	       (h->init_pid > 0 && hooks->create_container.count > 0);
+	return h->hooked || strncmp(e->id, "hook-", 5) == 0;
 }
 
 /* What the steps' undo needs to know. */
@@ -358,7 +353,7 @@ container_create(const struct plan *plan, const struct json_doc *doc, const char
 		return -1;
 	if (create_claimed(plan, doc, pid_file, wait_for_start, h, e) == 0)
 		return 0;
-	roll_back(plan, h, may_have_hooked(plan, h, e), e);
+	roll_back(plan, h, may_have_hooked(h, e), e);
 	return -1;
 }
 
@@ -416,7 +411,7 @@ container_run(const struct plan *plan, struct handles *h, const char *pid_file, 
 	if (!ready || sync_expect_end(&h->sync, e) < 0) {
 		sync_prefer_error(&h->sync, e);
 		(void)cgroup_explain_end(plan, h, e);
-		take_back(plan, h, pid_file, ready || may_have_hooked(plan, h, e), e);
+		take_back(plan, h, pid_file, ready || may_have_hooked(h, e), e);
 		return -1;
 	}
 	close_cleaner(&h->net_ns); /* network devices are the container's from now on */
