@@ -201,7 +201,10 @@ def python_files(session_path):
     tree = session_path("python")
     modules = list((library / "lib-dynload").glob("*.so"))
     linked = subprocess.run(["ldd", python, *modules], capture_output=True, text=True).stdout
-    for path in {python, *map(pathlib.Path, re.findall(r"(/\S+)(?= \()", linked))}:
+    found = {pathlib.Path(path) for path in re.findall(r"(/\S+)(?= \()", linked)}
+    # glibc loads it when a thread ends early, as Python's daemon threads may at its end.
+    unwinder = {libc.with_name("libgcc_s.so.1") for libc in found if libc.name == "libc.so.6"}
+    for path in {python, *found, *filter(pathlib.Path.exists, unwinder)}:
         copy = tree / path.relative_to("/")
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
@@ -265,12 +268,16 @@ import functools, http.server, os, threading, urllib.request
 os.chdir("/tmp")
 open("index.html", "w").write("served")
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), http.server.SimpleHTTPRequestHandler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
+server.daemon_threads = False
+thread = threading.Thread(target=server.serve_forever)
+thread.start()
 for n in range(20):
     with urllib.request.urlopen("http://127.0.0.1:8080/index.html") as page:
         assert page.status == 200
         text = page.read().decode()
 server.shutdown()
+server.server_close()
+thread.join()
 print(text)
 """
 
