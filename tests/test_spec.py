@@ -244,6 +244,8 @@ with concurrent.futures.ThreadPoolExecutor(4) as pool:
     threads = list(pool.map(square, range(4)))
 with multiprocessing.get_context("fork").Pool(2) as pool:
     processes = pool.map(square, range(4))
+    pool.close()
+    pool.join()
 said = subprocess.run(["/bin/sh", "-c", "echo said"], capture_output=True, text=True).stdout
 asyncio.run(asyncio.sleep(0.01))
 try:
