@@ -203,8 +203,8 @@ def python_files(session_path):
     linked = subprocess.run(["ldd", python, *modules], capture_output=True, text=True).stdout
     found = {pathlib.Path(path) for path in re.findall(r"(/\S+)(?= \()", linked)}
     # glibc loads it when a thread ends early, as Python's daemon threads may at its end.
-    unwinder = {libc.with_name("libgcc_s.so.1") for libc in found if libc.name == "libc.so.6"}
-    for path in {python, *found, *filter(pathlib.Path.exists, unwinder)}:
+    found |= {path.with_name("libgcc_s.so.1") for path in found if path.name == "libc.so.6"}
+    for path in {python, *found}:
         copy = tree / path.relative_to("/")
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
@@ -271,7 +271,7 @@ os.chdir("/tmp")
 open("index.html", "w").write("served")
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8080), http.server.SimpleHTTPRequestHandler)
 server.daemon_threads = False
-thread = threading.Thread(target=server.serve_forever)
+thread = threading.Thread(target=server.serve_forever, daemon=True)
 thread.start()
 for n in range(20):
     with urllib.request.urlopen("http://127.0.0.1:8080/index.html") as page:
